@@ -1,0 +1,151 @@
+//! The network in `f32`: which bytes are which weights, and one step through all layers.
+
+use bytemuck::{must_cast_slice, must_cast_slice_mut};
+
+use crate::cell::Layer;
+use crate::format::Header;
+use crate::kernel::{Column, accumulate, load};
+use crate::layout::{ROWS, Sections};
+use crate::{Error, Token};
+
+/// The weights of a model in single precision, borrowed from the file.
+///
+/// The lengths of the sections are checked by [`new`](Self::new); the loops below rely on nothing
+/// else and end early rather than panic.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FloatNetwork<'a> {
+    hidden_size: usize,
+    layer_blocks: usize,
+    table: &'a [Column],
+    layers: &'a [Column],
+    head_bias: &'a [Column],
+    head: &'a [Column],
+}
+
+impl<'a> FloatNetwork<'a> {
+    /// Takes the weights' bytes apart.
+    ///
+    /// # Errors
+    /// [`Error::Sizes`] if they don't have the length that the header's sizes need, and
+    /// [`Error::NonFiniteWeight`] if a weight is infinite or not a number.
+    pub(crate) fn new(header: &Header<'_>, weights: &'a [u8]) -> Result<Self, Error> {
+        let sections = Sections::of(header).ok_or(Error::Sizes)?;
+        if sections.bytes() != Some(weights.len()) {
+            return Err(Error::Sizes);
+        }
+        if !weights
+            .as_chunks()
+            .0
+            .iter()
+            .all(|&bytes| f32::from_le_bytes(bytes).is_finite())
+        {
+            return Err(Error::NonFiniteWeight);
+        }
+        let (columns, _) = weights.as_chunks();
+        let (table, columns) = columns
+            .split_at_checked(sections.table)
+            .ok_or(Error::Sizes)?;
+        let (layers, columns) = columns
+            .split_at_checked(sections.layers)
+            .ok_or(Error::Sizes)?;
+        let (head_bias, head) = columns
+            .split_at_checked(sections.head_blocks)
+            .ok_or(Error::Sizes)?;
+        let hidden_size = usize::from(header.hidden_size);
+        let layer_blocks = sections.layer_blocks;
+        Ok(Self {
+            hidden_size,
+            layer_blocks,
+            table,
+            layers,
+            head_bias,
+            head,
+        })
+    }
+
+    /// Feeds one token: changes the state, and leaves the logits at the workspace's end.
+    ///
+    /// The state is c, then h, of each layer; the workspace the next h, then the logits.
+    pub(crate) fn step(&self, token: Token, state: &mut [u32], workspace: &mut [u32]) {
+        let workspace = must_cast_slice_mut::<u32, f32>(workspace);
+        let (h_next, logits) = workspace
+            .split_at_mut_checked(self.hidden_size)
+            .unwrap_or_default();
+        let mut start = self.input_row(token);
+        let mut columns = self.layers;
+        let mut x: &[f32] = &[];
+        for layer_state in must_cast_slice_mut(state).chunks_mut((2 * self.hidden_size).max(1)) {
+            let (c, h) = layer_state
+                .split_at_mut_checked(self.hidden_size)
+                .unwrap_or_default();
+            if !x.is_empty() {
+                (start, columns) = columns
+                    .split_at_checked(self.layer_blocks)
+                    .unwrap_or_default();
+            }
+            let len = self.layer_blocks * (x.len() + h.len());
+            let (weights, rest) = columns.split_at_checked(len).unwrap_or_default();
+            Layer { start, weights }.step(x, h, c, h_next);
+            for (h, next) in h.iter_mut().zip(&*h_next) {
+                *h = *next;
+            }
+            columns = rest;
+            x = h;
+        }
+        self.step_head(x, logits);
+    }
+
+    /// What a token adds to the first layer's gates, bias included.
+    fn input_row(&self, token: Token) -> &'a [Column] {
+        let row = self
+            .table
+            .get(token.index() * self.layer_blocks..)
+            .unwrap_or_default();
+        row.get(..self.layer_blocks).unwrap_or_default()
+    }
+
+    /// `logits = bias + W h`, every sum taken from left to right.
+    fn step_head(&self, h: &[f32], logits: &mut [f32]) {
+        let mut weights = self.head;
+        for (bias, logits) in self.head_bias.iter().zip(logits.chunks_mut(ROWS)) {
+            let (block, rest) = weights.split_at_checked(h.len()).unwrap_or_default();
+            let mut sums = load(bias);
+            accumulate(&mut sums, block, h);
+            for (logit, sum) in logits.iter_mut().zip(sums) {
+                *logit = sum;
+            }
+            weights = rest;
+        }
+    }
+
+    /// c and h of a layer.
+    pub(crate) fn layer_state<'s>(&self, state: &'s [u32], layer: usize) -> LayerState<'s> {
+        let from = layer * 2 * self.hidden_size;
+        let state = must_cast_slice::<u32, f32>(state)
+            .get(from..)
+            .unwrap_or_default();
+        let (c, rest) = state.split_at_checked(self.hidden_size).unwrap_or_default();
+        LayerState {
+            c,
+            h: rest.get(..self.hidden_size).unwrap_or_default(),
+        }
+    }
+
+    /// Replaces c and h of a layer.
+    pub(crate) fn set_layer_state(&self, state: &mut [u32], layer: usize, new: LayerState<'_>) {
+        let from = layer * 2 * self.hidden_size;
+        let state = must_cast_slice_mut::<u32, f32>(state)
+            .get_mut(from..)
+            .unwrap_or_default();
+        for (value, new) in state.iter_mut().zip(new.c.iter().chain(new.h)) {
+            *value = *new;
+        }
+    }
+}
+
+/// c and h of one layer, one value per hidden unit.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct LayerState<'a> {
+    pub(crate) c: &'a [f32],
+    pub(crate) h: &'a [f32],
+}

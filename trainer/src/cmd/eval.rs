@@ -1,0 +1,55 @@
+//! `charlet eval`
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use charlet_trainer::corpus::Source;
+use charlet_trainer::speak::Speaker;
+use clap::Parser;
+
+use super::{check_model, read_model};
+
+/// Measure how well a model predicts a file, run as a chip would run it
+///
+/// A model of lines starts afresh with every line, and predicts its end too; a model of running
+/// text carries its state through the whole file. The loss is the mean negative log-probability of
+/// a character: less is better.
+#[derive(Debug, Parser)]
+#[command(after_help = "Examples:
+  charlet eval names.charlet held-out.txt
+  charlet eval alice.charlet end.txt --json | jq .bits_per_char")]
+pub(crate) struct Args {
+    /// The model
+    model: PathBuf,
+    /// The file to predict
+    file: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(args: Args) -> Result<ExitCode> {
+    let bytes = read_model(&args.model)?;
+    let mut speaker = Speaker::new(check_model(&args.model, &bytes)?);
+    let source = Source::read(&args.file)?;
+    let summary = speaker.evaluate(&source)?.summary();
+    let mut out = std::io::stdout().lock();
+    if args.json {
+        writeln!(out, "{}", serde_json::to_string(&summary)?)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    for note in &source.notes {
+        eprintln!("note: {note}");
+    }
+    writeln!(out, "characters     {:>12}", summary.chars)?;
+    writeln!(out, "nats in all    {:>12.2}", summary.nats)?;
+    writeln!(out, "nats per char  {:>12.4}", summary.nats_per_char)?;
+    writeln!(out, "bits per char  {:>12.4}", summary.bits_per_char)?;
+    if let (Some(lines), Some(bits)) = (summary.lines, summary.bits_per_line) {
+        writeln!(out, "lines          {lines:>12}")?;
+        writeln!(out, "bits per line  {bits:>12.3}")?;
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,102 @@
+//! `charlet info`
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use charlet::format;
+use charlet_trainer::network::Shape;
+use clap::Parser;
+use serde::Serialize;
+
+use super::{check_model, read_model};
+
+/// Show what a model is and what it needs on the chip
+#[derive(Debug, Parser)]
+#[command(after_help = "Examples:
+  charlet info names.charlet
+  charlet info names.charlet --json | jq .ram_bytes")]
+pub(crate) struct Args {
+    /// The model
+    model: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What there is to know about a model file.
+#[derive(Serialize)]
+struct Info<'m> {
+    format_version: u16,
+    precision: String,
+    /// Characters and marks.
+    vocab_size: usize,
+    chars: &'m str,
+    ends_lines: bool,
+    embedding_size: usize,
+    layers: usize,
+    hidden_size: usize,
+    parameters: usize,
+    flash_bytes: usize,
+    ram_bytes: usize,
+    macs_per_char: usize,
+}
+
+pub(crate) fn run(args: Args) -> Result<ExitCode> {
+    let bytes = read_model(&args.model)?;
+    let model = check_model(&args.model, &bytes)?;
+    let header = model.header();
+    let shape = Shape {
+        vocab_size: header.vocab_size.into(),
+        embedding_size: header.embedding_size.into(),
+        hidden_size: header.hidden_size.into(),
+        num_layers: header.num_layers.into(),
+    };
+    let info = Info {
+        format_version: format::VERSION,
+        precision: header.precision.to_string(),
+        vocab_size: shape.vocab_size,
+        chars: header.chars,
+        ends_lines: header.end.is_some(),
+        embedding_size: shape.embedding_size,
+        layers: shape.num_layers,
+        hidden_size: shape.hidden_size,
+        parameters: shape.parameter_count(),
+        flash_bytes: bytes.len(),
+        ram_bytes: model.sizes().ram_bytes(),
+        macs_per_char: shape.macs_per_char(),
+    };
+    let mut out = std::io::stdout().lock();
+    if args.json {
+        writeln!(out, "{}", serde_json::to_string(&info)?)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let kind = if info.ends_lines {
+        "lines"
+    } else {
+        "running text"
+    };
+    writeln!(out, "format version  {}", info.format_version)?;
+    writeln!(out, "precision       {}", info.precision)?;
+    writeln!(out, "makes           {kind}")?;
+    writeln!(
+        out,
+        "vocabulary      {} tokens: {:?}",
+        info.vocab_size, info.chars
+    )?;
+    writeln!(
+        out,
+        "network         {} x {}, embedding {}",
+        info.layers, info.hidden_size, info.embedding_size
+    )?;
+    writeln!(out, "parameters      {}", info.parameters)?;
+    writeln!(out, "flash           {} bytes", info.flash_bytes)?;
+    writeln!(out, "RAM             {} bytes", info.ram_bytes)?;
+    writeln!(
+        out,
+        "per character   {} multiply-accumulates",
+        info.macs_per_char
+    )?;
+    Ok(ExitCode::SUCCESS)
+}

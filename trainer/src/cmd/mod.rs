@@ -1,0 +1,21 @@
+//! The subcommands, one file each.
+
+pub(crate) mod eval;
+pub(crate) mod generate;
+pub(crate) mod info;
+pub(crate) mod train;
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use charlet::Model;
+
+/// The bytes of a model file.
+fn read_model(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).with_context(|| format!("can't read the model {}", path.display()))
+}
+
+/// The model in a file's bytes.
+fn check_model<'b>(path: &Path, bytes: &'b [u8]) -> Result<Model<'b>> {
+    Model::from_bytes(bytes).with_context(|| format!("can't use the model {}", path.display()))
+}

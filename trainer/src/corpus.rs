@@ -1,0 +1,452 @@
+//! From a file to tokens: reading, cleaning, the alphabet, and what is held out.
+
+use std::collections::{BTreeSet, HashSet};
+use std::path::Path;
+
+use anyhow::{Context, Result, bail, ensure};
+use charlet::{Token, Vocab};
+use serde::{Deserialize, Serialize};
+
+use crate::config::{DataConfig, Mode};
+use crate::rng::Random;
+
+/// The names that are trained on when no file is given.
+pub const BUNDLED_NAMES: &str = include_str!("../../models/names/names.txt");
+
+/// A text that was read and cleaned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// The text, with `\n` as its only line ending.
+    pub text: String,
+    /// What was changed, for the user to know.
+    pub notes: Vec<String>,
+}
+
+impl Source {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// If it can't be read, is empty, not UTF-8, or has a NUL.
+    pub fn read(path: &Path) -> Result<Self> {
+        let name = path.display();
+        let bytes = std::fs::read(path).with_context(|| format!("can't read {name}"))?;
+        Self::from_bytes(bytes).with_context(|| format!("can't use {name}"))
+    }
+
+    /// Cleans a file's bytes: drops a byte order mark and makes all line endings `\n`.
+    ///
+    /// # Errors
+    /// If they are empty, not UTF-8, or have a NUL.
+    pub fn from_bytes(bytes: Vec<u8>) -> Result<Self> {
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let offset = error.utf8_error().valid_up_to();
+            anyhow::anyhow!("it is not UTF-8 from byte offset {offset} on: convert it first")
+        })?;
+        let mut notes = Vec::new();
+        let text = match text.strip_prefix('\u{feff}') {
+            Some(rest) => {
+                notes.push("dropped the byte order mark at its start".to_owned());
+                rest.to_owned()
+            }
+            None => text,
+        };
+        if let Some(offset) = text.find('\0') {
+            bail!("it has a NUL character at byte offset {offset}: is it a text file?");
+        }
+        let returns = text.matches('\r').count();
+        let text = if returns > 0 {
+            notes.push(format!(
+                "made {returns} carriage-return line endings plain line feeds"
+            ));
+            text.replace("\r\n", "\n").replace('\r', "\n")
+        } else {
+            text
+        };
+        ensure!(!text.trim().is_empty(), "it is empty");
+        Ok(Self { text, notes })
+    }
+
+    /// The lines that are not empty.
+    pub fn lines(&self) -> Vec<&str> {
+        self.text.lines().filter(|line| !line.is_empty()).collect()
+    }
+}
+
+/// The characters and marks of a model; owned, where [`Vocab`] is borrowed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alphabet {
+    chars: String,
+    size: u16,
+    start: u16,
+    end: Option<u16>,
+}
+
+impl Alphabet {
+    /// The alphabet of these texts.
+    ///
+    /// For lines one mark both starts and ends a line. A running text starts as if after a line
+    /// break, or after its first character where it has none.
+    ///
+    /// # Errors
+    /// If there are more characters than tokens can count.
+    pub fn of<'t>(texts: impl IntoIterator<Item = &'t str>, mode: Mode) -> Result<Self> {
+        let mut chars = BTreeSet::new();
+        let mut first = None;
+        for char in texts.into_iter().flat_map(str::chars) {
+            first.get_or_insert(char);
+            chars.insert(char);
+        }
+        if mode == Mode::Lines {
+            chars.remove(&'\n');
+        }
+        let marks = usize::from(mode == Mode::Lines);
+        let size = u16::try_from(chars.len() + marks)
+            .context("more than 65,534 distinct characters: is it a text file?")?;
+        let place = |char| {
+            chars
+                .iter()
+                .position(|&known| known == char)
+                .map(|at| at as u16)
+        };
+        let (start, end) = match mode {
+            Mode::Lines => (size - 1, Some(size - 1)),
+            Mode::Text => {
+                let start = place('\n').or_else(|| place(first?));
+                (start.context("the text is empty")?, None)
+            }
+        };
+        Ok(Self {
+            chars: chars.into_iter().collect(),
+            size,
+            start,
+            end,
+        })
+    }
+
+    /// The runtime's view of it.
+    ///
+    /// # Errors
+    /// If it was read from a file that was tampered with.
+    pub fn vocab(&self) -> Result<Vocab<'_>, charlet::Error> {
+        Vocab::new(
+            &self.chars,
+            self.size,
+            Token(self.start),
+            self.end.map(Token),
+        )
+    }
+
+    /// Number of tokens.
+    pub fn size(&self) -> usize {
+        usize::from(self.size)
+    }
+
+    /// The characters in the order of their tokens.
+    pub fn chars(&self) -> &str {
+        &self.chars
+    }
+
+    /// The token that is fed first.
+    pub fn start(&self) -> u16 {
+        self.start
+    }
+
+    /// The mark that ends a line.
+    pub fn end(&self) -> Option<u16> {
+        self.end
+    }
+
+    /// The tokens of a text whose characters are all known.
+    fn encode(&self, text: &str) -> Vec<u32> {
+        let chars: Vec<char> = self.chars.chars().collect();
+        // The alphabet was made from this text, so every search succeeds.
+        text.chars()
+            .filter_map(|char| chars.binary_search(&char).ok())
+            .map(|at| at as u32)
+            .collect()
+    }
+}
+
+/// Token sequences to learn from, or to measure on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sequences {
+    /// Each line by itself, without marks.
+    Lines(Vec<Vec<u32>>),
+    /// One text.
+    Text(Vec<u32>),
+}
+
+impl Sequences {
+    /// How many tokens are predicted: all characters, and the end of each line.
+    pub fn predictions(&self) -> usize {
+        match self {
+            Self::Lines(lines) => lines.iter().map(|line| line.len() + 1).sum(),
+            Self::Text(text) => text.len(),
+        }
+    }
+}
+
+/// A corpus that is ready to learn.
+#[derive(Clone, Debug)]
+pub struct Corpus {
+    /// Its characters.
+    pub alphabet: Alphabet,
+    /// What is learnt.
+    pub train: Sequences,
+    /// What is held out.
+    pub validation: Sequences,
+    /// The held-out part as text, for the runtime.
+    pub validation_text: String,
+    /// The lines that are learnt, to tell new samples from known ones; empty for running text.
+    pub known: HashSet<String>,
+    /// What was changed while reading.
+    pub notes: Vec<String>,
+}
+
+impl Corpus {
+    /// Reads, cleans and splits the data.
+    ///
+    /// # Errors
+    /// If a file can't be read or used, or if too little is left to learn or to measure on.
+    pub fn load(config: &DataConfig, window: usize, split: &mut Random) -> Result<Self> {
+        let source = match &config.path {
+            Some(path) => Source::read(path)?,
+            None => Source {
+                text: BUNDLED_NAMES.to_owned(),
+                notes: Vec::new(),
+            },
+        };
+        let validation = config.validation.as_deref().map(Source::read).transpose()?;
+        match config.mode {
+            Mode::Lines => Self::from_lines(&source, validation, config.validation_split, split),
+            Mode::Text => Self::from_text(source, validation, config.validation_split, window),
+        }
+    }
+
+    fn from_lines(
+        source: &Source,
+        validation: Option<Source>,
+        share: f64,
+        random: &mut Random,
+    ) -> Result<Self> {
+        let mut notes = source.notes.clone();
+        let mut train = source.lines();
+        let distinct: HashSet<&str> = train.iter().copied().collect();
+        ensure!(
+            distinct.len() > 1,
+            "the list needs at least two different lines"
+        );
+        if distinct.len() < train.len() {
+            notes.push(format!(
+                "{} lines are repeated",
+                train.len() - distinct.len()
+            ));
+        }
+        let held_out: Vec<&str> = match &validation {
+            Some(source) => {
+                notes.extend_from_slice(&source.notes);
+                source.lines()
+            }
+            None => {
+                random.shuffle(&mut train);
+                let count = (train.len() as f64 * share).round() as usize;
+                ensure!(
+                    count > 0 && count < train.len(),
+                    "holding out {share} of {} lines leaves nothing to learn or to measure on: \
+                     change --val-split, or name a file with --val",
+                    train.len()
+                );
+                train.drain(..count).collect()
+            }
+        };
+        let alphabet = Alphabet::of(
+            train.iter().copied().chain(held_out.iter().copied()),
+            Mode::Lines,
+        )?;
+        let encode = |lines: &[&str]| {
+            Sequences::Lines(lines.iter().map(|line| alphabet.encode(line)).collect())
+        };
+        Ok(Self {
+            train: encode(&train),
+            validation: encode(&held_out),
+            validation_text: held_out.join("\n"),
+            known: train.iter().map(|&line| line.to_owned()).collect(),
+            alphabet,
+            notes,
+        })
+    }
+
+    fn from_text(
+        source: Source,
+        validation: Option<Source>,
+        share: f64,
+        window: usize,
+    ) -> Result<Self> {
+        let mut notes = source.notes;
+        let mut train = source.text;
+        let held_out = match validation {
+            Some(source) => {
+                notes.extend(source.notes);
+                source.text
+            }
+            None => {
+                let chars = train.chars().count();
+                let kept = chars - (chars as f64 * share).round() as usize;
+                let cut = train
+                    .char_indices()
+                    .nth(kept)
+                    .map_or(train.len(), |(at, _)| at);
+                train.split_off(cut)
+            }
+        };
+        ensure!(
+            !held_out.is_empty(),
+            "holding out {share} of the text leaves nothing to measure on: change --val-split, or \
+             name a file with --val"
+        );
+        let alphabet = Alphabet::of([train.as_str(), held_out.as_str()], Mode::Text)?;
+        let tokens = alphabet.encode(&train);
+        ensure!(
+            tokens.len() >= window,
+            "the text to learn has {} characters, fewer than one window of {window}: use a longer \
+             text or a smaller --window",
+            tokens.len()
+        );
+        Ok(Self {
+            train: Sequences::Text(tokens),
+            validation: Sequences::Text(alphabet.encode(&held_out)),
+            validation_text: held_out,
+            known: HashSet::new(),
+            alphabet,
+            notes,
+        })
+    }
+}
+
+/// The loss of the simplest model that looks at one character: the baseline to beat.
+///
+/// Nats per prediction on the held-out part, from counts of pairs with add-one smoothing.
+pub fn bigram_loss(corpus: &Corpus) -> f64 {
+    let size = corpus.alphabet.size();
+    let mut counts = vec![1.0f64; size * size];
+    for (from, to) in pairs(&corpus.train, &corpus.alphabet) {
+        counts[from * size + to] += 1.0;
+    }
+    let totals: Vec<f64> = counts.chunks(size).map(|row| row.iter().sum()).collect();
+    let losses = pairs(&corpus.validation, &corpus.alphabet)
+        .map(|(from, to)| (totals[from] / counts[from * size + to]).ln());
+    losses.sum::<f64>() / corpus.validation.predictions() as f64
+}
+
+/// Each token with its successor, marks included.
+fn pairs<'s>(
+    sequences: &'s Sequences,
+    alphabet: &Alphabet,
+) -> Box<dyn Iterator<Item = (usize, usize)> + 's> {
+    let start = u32::from(alphabet.start());
+    let end = alphabet.end().map(u32::from);
+    let pairs_of = move |sequence: &'s [u32]| {
+        let from = std::iter::once(start).chain(sequence.iter().copied());
+        let to = sequence.iter().copied().chain(end);
+        from.zip(to).map(|(from, to)| (from as usize, to as usize))
+    };
+    match sequences {
+        Sequences::Lines(lines) => Box::new(lines.iter().flat_map(move |line| pairs_of(line))),
+        Sequences::Text(text) => Box::new(pairs_of(text)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::Streams;
+
+    fn clean(bytes: &[u8]) -> Result<Source> {
+        Source::from_bytes(bytes.to_vec())
+    }
+
+    #[test]
+    fn line_endings_and_byte_order_marks_are_normalised_and_noted() {
+        let source = clean(b"\xef\xbb\xbfab\r\ncd\ref\n").unwrap();
+        assert_eq!(source.text, "ab\ncd\nef\n");
+        assert_eq!(source.notes.len(), 2);
+        assert!(clean(b"ab\n").unwrap().notes.is_empty());
+    }
+
+    #[test]
+    fn files_that_are_no_text_are_refused_with_the_offset() {
+        assert!(
+            clean(b"ab\xff")
+                .unwrap_err()
+                .to_string()
+                .contains("byte offset 2")
+        );
+        assert!(
+            clean(b"abc\0d")
+                .unwrap_err()
+                .to_string()
+                .contains("byte offset 3")
+        );
+        for empty in [&b""[..], b" \n\n", b"\xef\xbb\xbf"] {
+            assert!(clean(empty).unwrap_err().to_string().contains("empty"));
+        }
+    }
+
+    #[test]
+    fn lines_share_one_mark_and_text_starts_after_a_line_break() {
+        let lines = Alphabet::of(["ba", "ca"], Mode::Lines).unwrap();
+        assert_eq!((lines.chars(), lines.size()), ("abc", 4));
+        assert_eq!((lines.start(), lines.end()), (3, Some(3)));
+        let text = Alphabet::of(["b\na"], Mode::Text).unwrap();
+        assert_eq!((text.chars(), text.size()), ("\nab", 3));
+        assert_eq!((text.start(), text.end()), (0, None));
+        assert_eq!(Alphabet::of(["ba"], Mode::Text).unwrap().start(), 1);
+    }
+
+    #[test]
+    fn the_split_keeps_every_line_once() {
+        let text: String = (0..50).map(|n| format!("line{n}\n")).collect();
+        let source = clean(text.as_bytes()).unwrap();
+        let corpus = Corpus::from_lines(&source, None, 0.1, &mut Streams::new(3).split).unwrap();
+        let held_out: HashSet<String> = corpus.validation_text.lines().map(str::to_owned).collect();
+        assert_eq!((held_out.len(), corpus.known.len()), (5, 45));
+        assert!(held_out.is_disjoint(&corpus.known));
+    }
+
+    #[test]
+    fn too_little_data_is_refused() {
+        let lines = |text: &str, share| {
+            let source = clean(text.as_bytes()).unwrap();
+            Corpus::from_lines(&source, None, share, &mut Streams::new(3).split).unwrap_err()
+        };
+        assert!(
+            lines("anna\nanna", 0.1)
+                .to_string()
+                .contains("two different lines")
+        );
+        assert!(lines("anna\nbert", 0.1).to_string().contains("--val-split"));
+        let text = |share, window| {
+            let source = clean(b"some text").unwrap();
+            Corpus::from_text(source, None, share, window)
+                .unwrap_err()
+                .to_string()
+        };
+        assert!(text(0.1, 9).contains("window"));
+        assert!(text(0.01, 4).contains("--val-split"));
+    }
+
+    #[test]
+    fn the_bigram_loss_is_that_of_counted_pairs() {
+        let corpus = Corpus {
+            alphabet: Alphabet::of(["ab"], Mode::Lines).unwrap(),
+            train: Sequences::Lines(vec![vec![0, 1], vec![0]]),
+            validation: Sequences::Lines(vec![vec![0]]),
+            validation_text: "a".to_owned(),
+            known: HashSet::new(),
+            notes: Vec::new(),
+        };
+        // Counts plus one: mark -> a: 3 of 5; a -> mark: 2 of 5.
+        let expected = -((3.0f64 / 5.0).ln() + (2.0f64 / 5.0).ln()) / 2.0;
+        assert!((bigram_loss(&corpus) - expected).abs() < 1e-12);
+    }
+}

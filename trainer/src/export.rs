@@ -1,0 +1,166 @@
+//! From a trained network to the bytes of a model file.
+
+use anyhow::{Context, Result};
+use charlet::format::{self, Cell, Header, Precision};
+use charlet::layout::{Place, ROWS, Sections, gate_row, head_row};
+
+use crate::corpus::Alphabet;
+use crate::network::{Network, Shape};
+
+/// The header of a network's model file.
+///
+/// # Errors
+/// If a size doesn't fit the format.
+pub fn header(shape: Shape, alphabet: &Alphabet) -> Result<Header<'_>> {
+    let size = |value: usize| u16::try_from(value).context("a size exceeds the format's 65,535");
+    Ok(Header {
+        cell: Cell::Lstm,
+        precision: Precision::F32,
+        chars: alphabet.chars(),
+        vocab_size: size(alphabet.size())?,
+        start: alphabet.start(),
+        end: alphabet.end(),
+        embedding_size: size(shape.embedding_size)?,
+        hidden_size: size(shape.hidden_size)?,
+        num_layers: size(shape.num_layers)?,
+    })
+}
+
+/// The model file of a network.
+///
+/// # Errors
+/// If the network exceeds what the format can hold.
+pub fn model_file(network: &Network, alphabet: &Alphabet) -> Result<Vec<u8>> {
+    let header = header(network.shape(), alphabet)?;
+    let too_large = "the network is too large for a model file";
+    let sections = Sections::of(&header).context(too_large)?;
+    let mut file = vec![0; format::file_len(&header).context(too_large)?];
+    let weights = Weights::of(network)?;
+    format::write(&header, &mut file, |bytes| place(&weights, sections, bytes))?;
+    Ok(file)
+}
+
+/// A matrix in row order.
+struct Matrix {
+    columns: usize,
+    values: Vec<f32>,
+}
+
+impl Matrix {
+    fn at(&self, row: usize, column: usize) -> f32 {
+        self.values[row * self.columns + column]
+    }
+
+    fn rows(&self) -> usize {
+        self.values.len() / self.columns
+    }
+}
+
+/// A network's weights as plain numbers.
+struct Weights {
+    shape: Shape,
+    embedding: Matrix,
+    /// weight_ih, weight_hh and bias of each layer.
+    layers: Vec<[Matrix; 3]>,
+    head: Matrix,
+    head_bias: Matrix,
+}
+
+impl Weights {
+    fn of(network: &Network) -> Result<Self> {
+        let tensors = network.tensors()?;
+        let mut matrices = tensors.iter().map(|(_, tensor)| -> Result<Matrix> {
+            // A vector is a matrix of one column.
+            let columns = if tensor.rank() == 1 {
+                1
+            } else {
+                tensor.dim(1)?
+            };
+            Ok(Matrix {
+                columns,
+                values: tensor.flatten_all()?.to_vec1()?,
+            })
+        });
+        let mut next = || matrices.next().context("a parameter is missing")?;
+        let shape = network.shape();
+        Ok(Self {
+            shape,
+            embedding: next()?,
+            layers: (0..shape.num_layers)
+                .map(|_| Ok([next()?, next()?, next()?]))
+                .collect::<Result<_>>()?,
+            head: next()?,
+            head_bias: next()?,
+        })
+    }
+
+    /// What a token adds to a gate row of the first layer: `bias + weight_ih embedding`, rounded
+    /// once.
+    fn input(&self, token: usize, row: usize) -> f32 {
+        let [weight_ih, _, bias] = &self.layers[0];
+        let products = (0..self.shape.embedding_size)
+            .map(|at| f64::from(weight_ih.at(row, at)) * f64::from(self.embedding.at(token, at)));
+        (f64::from(bias.at(row, 0)) + products.sum::<f64>()) as f32
+    }
+}
+
+/// The weights' bytes of a section, written by column and row.
+struct Columns<'b>(&'b mut [u8]);
+
+impl Columns<'_> {
+    fn put(&mut self, column: usize, row: usize, value: f32) {
+        let at = 4 * (column * ROWS + row);
+        self.0[at..at + 4].copy_from_slice(&value.to_le_bytes());
+    }
+}
+
+/// Puts every weight where [`charlet::layout`] says.
+fn place(weights: &Weights, sections: Sections, bytes: &mut [u8]) {
+    let Shape {
+        vocab_size,
+        hidden_size,
+        num_layers,
+        ..
+    } = weights.shape;
+    let blocks = sections.layer_blocks;
+    let mut columns = Columns(bytes);
+    let gate_rows = || (0..4).flat_map(|gate| (0..hidden_size).map(move |unit| (gate, unit)));
+
+    for token in 0..vocab_size {
+        for (gate, unit) in gate_rows() {
+            let Place { block, row } = gate_row(gate, unit);
+            let value = weights.input(token, gate * hidden_size + unit);
+            columns.put(token * blocks + block, row, value);
+        }
+    }
+    let mut from = sections.table;
+    for layer in 0..num_layers {
+        let [weight_ih, weight_hh, bias] = &weights.layers[layer];
+        // The first layer's input and bias are in the table.
+        let inputs = if layer == 0 { 0 } else { weight_ih.columns };
+        let biases = if layer == 0 { 0 } else { blocks };
+        for (gate, unit) in gate_rows() {
+            let Place { block, row } = gate_row(gate, unit);
+            let source = gate * hidden_size + unit;
+            if layer > 0 {
+                columns.put(from + block, row, bias.at(source, 0));
+            }
+            let first = from + biases + block * (inputs + hidden_size);
+            for column in 0..inputs {
+                columns.put(first + column, row, weight_ih.at(source, column));
+            }
+            for column in 0..hidden_size {
+                columns.put(first + inputs + column, row, weight_hh.at(source, column));
+            }
+        }
+        from += biases + blocks * (inputs + hidden_size);
+    }
+    for token in 0..weights.head.rows() {
+        let Place { block, row } = head_row(token);
+        columns.put(from + block, row, weights.head_bias.at(token, 0));
+        let first = from + sections.head_blocks + block * hidden_size;
+        for column in 0..hidden_size {
+            columns.put(first + column, row, weights.head.at(token, column));
+        }
+    }
+}

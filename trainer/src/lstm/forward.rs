@@ -1,0 +1,168 @@
+//! One share through all layers and steps, to the loss.
+
+use super::dropout::OutputDropout;
+use super::pointwise;
+use super::tape::{LayerTape, Tape};
+use super::weights::{Layer, Weights};
+use crate::matmul::{Operand, Size, add_matmul};
+use crate::network::Shape;
+
+/// What all shares of a batch have in common.
+pub(super) struct Context<'a> {
+    pub(super) shape: Shape,
+    pub(super) weights: &'a Weights<&'a [f32]>,
+    /// What each token adds to the first layer's gates, bias included, `[vocab_size, 4 hidden_size]`.
+    pub(super) table: &'a [f32],
+    pub(super) dropout: Option<OutputDropout>,
+}
+
+/// `embedding weight_ih' + bias` of the first layer: a character's input product is a row of it.
+pub(super) fn fold_table(shape: Shape, weights: &Weights<&[f32]>, table: &mut Vec<f32>) {
+    let first = &weights.layers[0];
+    table.clear();
+    for _ in 0..shape.vocab_size {
+        table.extend_from_slice(first.bias);
+    }
+    let size = Size {
+        rows: shape.vocab_size,
+        inner: shape.embedding_size,
+        columns: 4 * shape.hidden_size,
+    };
+    let (left, right) = (
+        Operand::Plain(weights.embedding),
+        Operand::Transposed(first.weight_ih),
+    );
+    add_matmul(table, size, left, right);
+}
+
+impl Tape {
+    /// Runs the share from the state in its layers' `h_end` and `c_end`, which are then those
+    /// after the last step. The gradient of the logits and the loss are left behind too.
+    pub(super) fn forward(&mut self, context: &Context<'_>) {
+        let Context { shape, weights, .. } = context;
+        for index in 0..shape.num_layers {
+            let (below, layers) = self.layers.split_at_mut(index);
+            let layer = &mut layers[0];
+            match below.last() {
+                None => gather(context.table, &self.share.inputs, &mut layer.gates),
+                Some(below) => project(
+                    shape,
+                    &weights.layers[index],
+                    &below.output,
+                    &mut layer.gates,
+                ),
+            }
+            self.run_layer(context, index);
+        }
+        self.score(shape, weights);
+    }
+
+    /// The recurrent part of a layer, whose gates hold the input's share.
+    fn run_layer(&mut self, context: &Context<'_>, index: usize) {
+        let size = context.shape.hidden_size;
+        let weight_hh = context.weights.layers[index].weight_hh;
+        let Self {
+            share,
+            layers,
+            hidden,
+            ..
+        } = self;
+        let LayerTape {
+            gates,
+            c,
+            h_before,
+            output,
+            mask,
+            c_start,
+            h_end,
+            c_end,
+        } = &mut layers[index];
+        c_start.copy_from_slice(c_end);
+        for step in 0..share.steps() {
+            let (first, lanes) = (share.first_row[step], share.active(step));
+            let rows = first * size..(first + lanes) * size;
+            let (earlier, later) = hidden.split_at_mut(rows.start);
+            let (c_earlier, c_later) = c.split_at_mut(rows.start);
+            let (h_source, c_before) = if step == 0 {
+                (&h_end[..], &c_start[..])
+            } else {
+                let before = share.first_row[step - 1] * size;
+                (&earlier[before..], &c_earlier[before..])
+            };
+            let h_before = &mut h_before[rows.clone()];
+            h_before.copy_from_slice(&h_source[..lanes * size]);
+            let gates = &mut gates[4 * rows.start..4 * rows.end];
+            let product = Size {
+                rows: lanes,
+                inner: size,
+                columns: 4 * size,
+            };
+            let (left, right) = (Operand::Plain(h_before), Operand::Transposed(weight_hh));
+            add_matmul(gates, product, left, right);
+            let after = pointwise::Forward {
+                gates,
+                c_before: &c_before[..lanes * size],
+                c: &mut c_later[..lanes * size],
+                h: &mut later[..lanes * size],
+            };
+            pointwise::forward(after, size);
+        }
+        share.at_ends(size, |lane, row| {
+            h_end[lane.clone()].copy_from_slice(&hidden[row.clone()]);
+            c_end[lane].copy_from_slice(&c[row]);
+        });
+        match context.dropout {
+            Some(dropout) => {
+                dropout.draw(share, index, size, mask);
+                for ((output, h), mask) in output.iter_mut().zip(&*hidden).zip(&*mask) {
+                    *output = h * mask;
+                }
+            }
+            None => output.copy_from_slice(hidden),
+        }
+    }
+
+    /// Logits, loss, and the logits' gradient.
+    fn score(&mut self, shape: &Shape, weights: &Weights<&[f32]>) {
+        for row in self.logits.chunks_exact_mut(shape.vocab_size) {
+            row.copy_from_slice(weights.head_bias);
+        }
+        let size = Size {
+            rows: self.share.rows(),
+            inner: shape.hidden_size,
+            columns: shape.vocab_size,
+        };
+        let output = &self.layers[shape.num_layers - 1].output;
+        let (left, right) = (
+            Operand::Plain(output),
+            Operand::Transposed(weights.head_weight),
+        );
+        add_matmul(&mut self.logits, size, left, right);
+        self.nats =
+            pointwise::cross_entropy(&mut self.logits, &self.share.targets, shape.vocab_size);
+    }
+}
+
+/// The first layer's input: a row of the table for each token.
+fn gather(table: &[f32], tokens: &[u32], gates: &mut [f32]) {
+    let width = gates.len() / tokens.len().max(1);
+    for (row, &token) in gates.chunks_exact_mut(width.max(1)).zip(tokens) {
+        let from = token as usize * width;
+        row.copy_from_slice(&table[from..from + width]);
+    }
+}
+
+/// A deeper layer's input, for all steps at once: `bias + weight_ih x`.
+fn project(shape: &Shape, layer: &Layer<&[f32]>, below: &[f32], gates: &mut [f32]) {
+    for row in gates.chunks_exact_mut(layer.bias.len()) {
+        row.copy_from_slice(layer.bias);
+    }
+    let inner = shape.hidden_size;
+    let size = Size {
+        rows: below.len() / inner,
+        inner,
+        columns: 4 * inner,
+    };
+    let (left, right) = (Operand::Plain(below), Operand::Transposed(layer.weight_ih));
+    add_matmul(gates, size, left, right);
+}

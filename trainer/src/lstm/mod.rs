@@ -1,0 +1,226 @@
+//! The network over whole sequences, forward and backward: fused for the processor, and composed of
+//! tensor operations as its reference.
+//!
+//! The fused operator takes all parameters as one flat vector and a batch through every layer and
+//! step to the summed loss; its backward pass is written by hand:
+//!
+//! - A character is an index: the first layer's input product is a row of a folded table, and its
+//!   gradient an addition to that row.
+//! - A deeper layer's input products are one multiplication for all steps.
+//! - A step is one recurrent multiplication for all four gates and one pass over them; the activated
+//!   gates are kept for the gradient.
+//! - A weight's gradient is one multiplication over all rows.
+//! - Lines are sorted by length and have no padding: a step computes only those still going on.
+//! - A batch is dealt out in shares of at most 32 lanes, which threads take through the whole
+//!   sequence, so that no step waits for another thread. How it is dealt doesn't depend on their
+//!   number, and so neither does the result.
+
+mod backward;
+mod composed;
+mod dropout;
+mod forward;
+mod pointwise;
+mod share;
+mod tape;
+mod weights;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use candle_core::{CpuStorage, CustomOp2, Layout, Tensor};
+use rayon::prelude::*;
+
+use crate::batch::Batch;
+use crate::network::Shape;
+use forward::Context;
+use share::Share;
+use tape::{LayerTape, Tape};
+use weights::Weights;
+
+pub use composed::Trace;
+pub(crate) use composed::run as run_composed;
+pub use dropout::Dropout;
+pub(crate) use dropout::OutputDropout;
+
+/// Buffers of the fused operator, used by batch after batch.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    tapes: Vec<Tape>,
+    table: Vec<f32>,
+    /// Forward passes so far, to tell whose tapes these are.
+    passes: u64,
+}
+
+/// The fused network as an operation on two tensors: all parameters, and the state that the batch
+/// starts from, `[2, layers, batch, hidden_size]`, h first.
+///
+/// The result is one vector: the summed cross-entropy in nats, then the state after the last step
+/// of each lane.
+pub(crate) struct SequenceLoss {
+    shape: Shape,
+    batch_size: usize,
+    shares: Vec<Share>,
+    dropout: Option<OutputDropout>,
+    scratch: Arc<Mutex<Scratch>>,
+    /// Which forward pass of the scratch was ours.
+    pass: Mutex<u64>,
+}
+
+impl SequenceLoss {
+    pub(crate) fn new(
+        shape: Shape,
+        batch: &Batch,
+        dropout: Option<OutputDropout>,
+        scratch: Arc<Mutex<Scratch>>,
+    ) -> Self {
+        let shares = Share::deal(batch);
+        Self {
+            shape,
+            batch_size: batch.size,
+            shares,
+            dropout,
+            scratch,
+            pass: Mutex::new(0),
+        }
+    }
+
+    fn forward(&self, parameters: &[f32], state: &[f32]) -> Vec<f32> {
+        let Self { shape, dropout, .. } = *self;
+        let weights = Weights::split(shape, parameters);
+        let mut scratch = self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
+        let Scratch {
+            tapes,
+            table,
+            passes,
+        } = &mut *scratch;
+        *passes += 1;
+        *self.pass.lock().unwrap_or_else(PoisonError::into_inner) = *passes;
+        forward::fold_table(shape, &weights, table);
+        let context = Context {
+            shape,
+            weights: &weights,
+            table,
+            dropout,
+        };
+        tapes.resize_with(self.shares.len(), Tape::default);
+        tapes
+            .par_iter_mut()
+            .zip(&self.shares)
+            .for_each(|(tape, share)| {
+                tape.fit(share.clone(), shape, dropout.is_some());
+                self.each_state(tape, |place, buffer| buffer.copy_from_slice(&state[place]));
+                tape.forward(&context);
+            });
+        let mut result = vec![0.0; 1 + state.len()];
+        let (loss, last) = result.split_at_mut(1);
+        loss[0] = tapes.iter().map(|tape| tape.nats).sum::<f64>() as f32;
+        for tape in tapes {
+            self.each_state(tape, |place, buffer| last[place].copy_from_slice(buffer));
+        }
+        result
+    }
+
+    /// The gradients of parameters and state, from that of the result.
+    fn backward(
+        &self,
+        parameters: &[f32],
+        result: &[f32],
+    ) -> candle_core::Result<(Vec<f32>, Vec<f32>)> {
+        let Self { shape, dropout, .. } = *self;
+        let mut scratch = self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
+        if *self.pass.lock().unwrap_or_else(PoisonError::into_inner) != scratch.passes {
+            candle_core::bail!("the network ran another batch before this gradient was taken");
+        }
+        let Scratch { tapes, table, .. } = &mut *scratch;
+        let weights = Weights::split(shape, parameters);
+        let context = Context {
+            shape,
+            weights: &weights,
+            table,
+            dropout,
+        };
+        let last = &result[1..];
+        tapes.par_iter_mut().for_each(|tape| {
+            self.each_state(tape, |place, buffer| buffer.copy_from_slice(&last[place]));
+            tape.backward(&context, result[0]);
+        });
+        let mut gradients = vec![0.0; parameters.len()];
+        backward::collect(
+            shape,
+            tapes,
+            &weights,
+            &mut Weights::split_mut(shape, &mut gradients),
+        );
+        let mut first = vec![0.0; last.len()];
+        for tape in tapes {
+            self.each_state(tape, |place, buffer| first[place].copy_from_slice(buffer));
+        }
+        // The tapes hold gradients now: they can't serve a second time.
+        scratch.passes += 1;
+        Ok((gradients, first))
+    }
+
+    /// Visits h and c of each lane of a tape, with their places in a state.
+    fn each_state(
+        &self,
+        tape: &mut Tape,
+        mut visit: impl FnMut(std::ops::Range<usize>, &mut [f32]),
+    ) {
+        let Shape {
+            hidden_size,
+            num_layers,
+            ..
+        } = self.shape;
+        let Tape { share, layers, .. } = tape;
+        for (index, LayerTape { h_end, c_end, .. }) in layers.iter_mut().enumerate() {
+            for (kind, buffer) in [h_end, c_end].into_iter().enumerate() {
+                for (&lane, buffer) in share.lanes.iter().zip(buffer.chunks_exact_mut(hidden_size))
+                {
+                    let from = ((kind * num_layers + index) * self.batch_size + lane) * hidden_size;
+                    visit(from..from + hidden_size, buffer);
+                }
+            }
+        }
+    }
+}
+
+impl CustomOp2 for SequenceLoss {
+    fn name(&self) -> &'static str {
+        "charlet-sequence-loss"
+    }
+
+    fn cpu_fwd(
+        &self,
+        parameters: &CpuStorage,
+        parameters_layout: &Layout,
+        state: &CpuStorage,
+        state_layout: &Layout,
+    ) -> candle_core::Result<(CpuStorage, candle_core::Shape)> {
+        let parameters = contiguous(parameters, parameters_layout)?;
+        let result = self.forward(parameters, contiguous(state, state_layout)?);
+        let shape = candle_core::Shape::from(result.len());
+        Ok((CpuStorage::F32(result), shape))
+    }
+
+    fn bwd(
+        &self,
+        parameters: &Tensor,
+        state: &Tensor,
+        _result: &Tensor,
+        gradient: &Tensor,
+    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
+        let (of_parameters, of_state) =
+            self.backward(&parameters.to_vec1()?, &gradient.to_vec1()?)?;
+        let device = parameters.device();
+        let of_parameters = Tensor::from_vec(of_parameters, parameters.shape(), device)?;
+        let of_state = Tensor::from_vec(of_state, state.shape(), device)?;
+        Ok((Some(of_parameters), Some(of_state)))
+    }
+}
+
+/// The elements of a tensor that lies in one piece.
+fn contiguous<'s>(storage: &'s CpuStorage, layout: &Layout) -> candle_core::Result<&'s [f32]> {
+    let Some((from, to)) = layout.contiguous_offsets() else {
+        candle_core::bail!("the fused network needs contiguous tensors");
+    };
+    Ok(&storage.as_slice::<f32>()?[from..to])
+}

@@ -1,0 +1,63 @@
+//! What the forward pass leaves for the backward pass, in buffers that are used again and again.
+
+use super::share::Share;
+use crate::network::Shape;
+
+/// What one share keeps of one layer. `rows` counts the steps of all its lanes.
+#[derive(Debug, Default)]
+pub(super) struct LayerTape {
+    /// The activated gates, then the gradients of their sums, `[rows, 4 hidden_size]`.
+    pub(super) gates: Vec<f32>,
+    /// c after each step, `[rows, hidden_size]`.
+    pub(super) c: Vec<f32>,
+    /// h before each step, `[rows, hidden_size]`.
+    pub(super) h_before: Vec<f32>,
+    /// h after each step, without what was dropped, `[rows, hidden_size]`.
+    pub(super) output: Vec<f32>,
+    /// What the output was multiplied with; empty without dropout.
+    pub(super) mask: Vec<f32>,
+    /// c before the first step, `[lanes, hidden_size]`.
+    pub(super) c_start: Vec<f32>,
+    /// h after the last step of each lane, `[lanes, hidden_size]`; then its gradient, and in the
+    /// end that of h before the first step.
+    pub(super) h_end: Vec<f32>,
+    /// As `h_end`, for c.
+    pub(super) c_end: Vec<f32>,
+}
+
+/// What one share keeps.
+#[derive(Debug, Default)]
+pub(super) struct Tape {
+    pub(super) share: Share,
+    pub(super) layers: Vec<LayerTape>,
+    /// Logits, then their gradient, `[rows, vocab_size]`.
+    pub(super) logits: Vec<f32>,
+    /// h after each step, then the gradient of a layer's output, `[rows, hidden_size]`.
+    pub(super) hidden: Vec<f32>,
+    /// Summed cross-entropy, in nats.
+    pub(super) nats: f64,
+}
+
+impl Tape {
+    /// Makes the buffers fit a share; what they hold is left over from before.
+    pub(super) fn fit(&mut self, share: Share, shape: Shape, has_dropout: bool) {
+        let (rows, lanes) = (share.rows(), share.lanes.len());
+        let hidden_size = shape.hidden_size;
+        self.layers
+            .resize_with(shape.num_layers, LayerTape::default);
+        for layer in &mut self.layers {
+            layer.gates.resize(rows * 4 * hidden_size, 0.0);
+            let mask_rows = if has_dropout { rows } else { 0 };
+            layer.mask.resize(mask_rows * hidden_size, 0.0);
+            for buffer in [&mut layer.c, &mut layer.h_before, &mut layer.output] {
+                buffer.resize(rows * hidden_size, 0.0);
+            }
+            for buffer in [&mut layer.c_start, &mut layer.h_end, &mut layer.c_end] {
+                buffer.resize(lanes * hidden_size, 0.0);
+            }
+        }
+        self.logits.resize(rows * shape.vocab_size, 0.0);
+        self.hidden.resize(rows * hidden_size, 0.0);
+        self.share = share;
+    }
+}

@@ -1,0 +1,73 @@
+//! The parameters as slices of one flat vector.
+
+use crate::network::Shape;
+
+/// The parameters of a layer, their rows in the order of the gates i, f, g, o.
+pub(super) struct Layer<T> {
+    /// `[4 hidden_size, input_size]`
+    pub(super) weight_ih: T,
+    /// `[4 hidden_size, hidden_size]`
+    pub(super) weight_hh: T,
+    /// `[4 hidden_size]`
+    pub(super) bias: T,
+}
+
+/// All parameters of a network, or their gradients, in the order of [`Shape::parameters`].
+pub(super) struct Weights<T> {
+    /// `[vocab_size, embedding_size]`
+    pub(super) embedding: T,
+    pub(super) layers: Vec<Layer<T>>,
+    /// `[vocab_size, hidden_size]`
+    pub(super) head_weight: T,
+    /// `[vocab_size]`
+    pub(super) head_bias: T,
+}
+
+impl<T> Weights<T> {
+    /// Puts slices together that come in the order of the parameters.
+    fn collect(num_layers: usize, mut next: impl FnMut() -> T) -> Self {
+        let embedding = next();
+        let layers = (0..num_layers)
+            .map(|_| Layer {
+                weight_ih: next(),
+                weight_hh: next(),
+                bias: next(),
+            })
+            .collect();
+        Self {
+            embedding,
+            layers,
+            head_weight: next(),
+            head_bias: next(),
+        }
+    }
+}
+
+impl<'a> Weights<&'a [f32]> {
+    pub(super) fn split(shape: Shape, mut flat: &'a [f32]) -> Self {
+        let mut lengths = lengths(shape);
+        Self::collect(shape.num_layers, || {
+            let (slice, rest) = flat.split_at(lengths.next().unwrap_or(0));
+            flat = rest;
+            slice
+        })
+    }
+}
+
+impl<'a> Weights<&'a mut [f32]> {
+    pub(super) fn split_mut(shape: Shape, mut flat: &'a mut [f32]) -> Self {
+        let mut lengths = lengths(shape);
+        Self::collect(shape.num_layers, || {
+            let (slice, rest) = std::mem::take(&mut flat).split_at_mut(lengths.next().unwrap_or(0));
+            flat = rest;
+            slice
+        })
+    }
+}
+
+fn lengths(shape: Shape) -> impl Iterator<Item = usize> {
+    shape
+        .parameters()
+        .into_iter()
+        .map(|parameter| parameter.dims.iter().product())
+}

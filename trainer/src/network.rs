@@ -1,0 +1,306 @@
+//! The network that is trained: embedding, stacked LSTM layers, linear head.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use anyhow::{Context, Result, ensure};
+use candle_core::{DType, Device, Tensor, Var};
+
+use crate::batch::Batch;
+use crate::config::NetworkConfig;
+use crate::lstm::{self, Dropout, Scratch, SequenceLoss, Trace};
+use crate::rng::Random;
+
+/// The sizes of a network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// Tokens: characters and marks.
+    pub vocab_size: usize,
+    /// Size of the vector that a token is turned into.
+    pub embedding_size: usize,
+    /// Hidden units of each layer.
+    pub hidden_size: usize,
+    /// Stacked layers.
+    pub num_layers: usize,
+}
+
+/// A parameter's name and dimensions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parameter {
+    /// `embedding.weight`, `lstm.0.weight_ih`, and so on.
+    pub name: String,
+    /// Rows, and columns if it is a matrix.
+    pub dims: Vec<usize>,
+}
+
+impl Parameter {
+    /// Whether it is a matrix, and not a bias.
+    pub fn is_matrix(&self) -> bool {
+        self.dims.len() > 1
+    }
+
+    /// Whether it has a row per token that is fed.
+    pub fn is_embedding(&self) -> bool {
+        self.name == "embedding.weight"
+    }
+
+    /// Whether it takes h from step to step.
+    pub fn is_recurrent(&self) -> bool {
+        self.name.ends_with(".weight_hh")
+    }
+}
+
+impl Shape {
+    /// The shape of a configured network.
+    pub fn new(vocab_size: usize, config: &NetworkConfig) -> Self {
+        Self {
+            vocab_size,
+            embedding_size: config.embedding_size,
+            hidden_size: config.hidden_size,
+            num_layers: config.num_layers,
+        }
+    }
+
+    /// Size of the input of a layer.
+    pub fn input_size(&self, layer: usize) -> usize {
+        if layer == 0 {
+            self.embedding_size
+        } else {
+            self.hidden_size
+        }
+    }
+
+    /// All parameters, in the order in which they are drawn, saved, and stand in the flat vector.
+    ///
+    /// The rows of an LSTM layer's parameters are those of its gates i, f, g, o.
+    pub fn parameters(&self) -> Vec<Parameter> {
+        let Self {
+            vocab_size,
+            embedding_size,
+            hidden_size,
+            num_layers,
+        } = *self;
+        let parameter = |name: String, dims: &[usize]| Parameter {
+            name,
+            dims: dims.to_vec(),
+        };
+        let mut parameters = vec![parameter(
+            "embedding.weight".to_owned(),
+            &[vocab_size, embedding_size],
+        )];
+        for layer in 0..num_layers {
+            let rows = 4 * hidden_size;
+            let weight_ih = [rows, self.input_size(layer)];
+            parameters.push(parameter(format!("lstm.{layer}.weight_ih"), &weight_ih));
+            parameters.push(parameter(
+                format!("lstm.{layer}.weight_hh"),
+                &[rows, hidden_size],
+            ));
+            parameters.push(parameter(format!("lstm.{layer}.bias"), &[rows]));
+        }
+        parameters.push(parameter(
+            "head.weight".to_owned(),
+            &[vocab_size, hidden_size],
+        ));
+        parameters.push(parameter("head.bias".to_owned(), &[vocab_size]));
+        parameters
+    }
+
+    /// Number of trained weights.
+    pub fn parameter_count(&self) -> usize {
+        self.parameters()
+            .iter()
+            .map(|parameter| parameter.dims.iter().product::<usize>())
+            .sum()
+    }
+
+    /// Multiplications of a weight by an input per character, with the embedding folded.
+    pub fn macs_per_char(&self) -> usize {
+        let Self {
+            vocab_size,
+            hidden_size,
+            num_layers,
+            ..
+        } = *self;
+        4 * hidden_size * hidden_size * (2 * num_layers - 1) + vocab_size * hidden_size
+    }
+
+    /// The parameters in a flat vector, by name.
+    pub(crate) fn split(&self, flat: &Tensor) -> Result<Vec<(String, Tensor)>> {
+        let mut from = 0;
+        let mut cut = |parameter: Parameter| {
+            let count = parameter.dims.iter().product();
+            let tensor = flat.narrow(0, from, count)?.reshape(parameter.dims)?;
+            from += count;
+            Ok((parameter.name, tensor))
+        };
+        self.parameters().into_iter().map(&mut cut).collect()
+    }
+}
+
+/// What a pass through the network gives.
+#[derive(Clone, Debug)]
+pub struct Output {
+    /// The summed cross-entropy of the batch's predictions, in nats; a scalar.
+    pub loss: Tensor,
+    /// The state after the last step, `[2, layers, batch, hidden_size]`, h first.
+    pub state: Tensor,
+}
+
+/// A trainable network.
+#[derive(Clone, Debug)]
+pub struct Network {
+    shape: Shape,
+    /// All parameters in one vector.
+    parameters: Var,
+    scratch: Arc<Mutex<Scratch>>,
+}
+
+impl Network {
+    /// A network with random weights: the embedding from a normal distribution, the others uniform
+    /// within `1 / sqrt(hidden_size)` as PyTorch does, biases 0 but those of the forget gates 1
+    /// (Jozefowicz et al., 2015).
+    ///
+    /// # Errors
+    /// If the device has no memory left.
+    pub fn new(shape: Shape, random: &mut Random, device: &Device) -> Result<Self> {
+        let bound = 1.0 / (shape.hidden_size as f32).sqrt();
+        let mut values = Vec::with_capacity(shape.parameter_count());
+        for parameter in shape.parameters() {
+            let count: usize = parameter.dims.iter().product();
+            if parameter.is_embedding() {
+                values.extend((0..count).map(|_| random.normal()));
+            } else if parameter.is_matrix() {
+                values.extend((0..count).map(|_| (2.0 * random.uniform() - 1.0) * bound));
+            } else {
+                let is_head = parameter.name == "head.bias";
+                let forget = shape.hidden_size..2 * shape.hidden_size;
+                let value = |row| {
+                    if !is_head && forget.contains(&row) {
+                        1.0
+                    } else {
+                        0.0
+                    }
+                };
+                values.extend((0..count).map(value));
+            }
+        }
+        Self::from_flat(
+            shape,
+            Tensor::from_vec(values, shape.parameter_count(), device)?,
+        )
+    }
+
+    /// A network with these weights, named as by [`Shape::parameters`].
+    ///
+    /// # Errors
+    /// If one is missing or has other dimensions.
+    pub fn from_tensors(shape: Shape, tensors: &HashMap<String, Tensor>) -> Result<Self> {
+        let mut flat = Vec::new();
+        for Parameter { name, dims } in shape.parameters() {
+            let tensor = tensors
+                .get(&name)
+                .with_context(|| format!("{name} is missing"))?;
+            ensure!(
+                tensor.dims() == dims,
+                "{name} is {:?} instead of {dims:?}",
+                tensor.dims()
+            );
+            flat.push(tensor.to_dtype(DType::F32)?.flatten_all()?);
+        }
+        Self::from_flat(shape, Tensor::cat(&flat, 0)?)
+    }
+
+    fn from_flat(shape: Shape, flat: Tensor) -> Result<Self> {
+        Ok(Self {
+            shape,
+            parameters: Var::from_tensor(&flat)?,
+            scratch: Arc::default(),
+        })
+    }
+
+    /// The network's sizes.
+    pub fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// All parameters in one vector, in the order of [`Shape::parameters`].
+    pub fn parameters(&self) -> &Var {
+        &self.parameters
+    }
+
+    /// The parameters by name.
+    ///
+    /// # Errors
+    /// If the device has no memory left.
+    pub fn tensors(&self) -> Result<Vec<(String, Tensor)>> {
+        self.shape.split(&self.parameters.as_detached_tensor())
+    }
+
+    /// The state before a sequence: zero.
+    ///
+    /// # Errors
+    /// If the device has no memory left.
+    pub fn zero_state(&self, batch_size: usize) -> Result<Tensor> {
+        let Shape {
+            num_layers,
+            hidden_size,
+            ..
+        } = self.shape;
+        let dims = (2, num_layers, batch_size, hidden_size);
+        Ok(Tensor::zeros(dims, DType::F32, self.parameters.device())?)
+    }
+
+    /// Runs a batch from a state: fused on the processor, composed elsewhere.
+    ///
+    /// # Errors
+    /// If the state has another batch size, or the device no memory left.
+    pub fn run(&self, batch: &Batch, state: &Tensor, dropout: Option<Dropout>) -> Result<Output> {
+        if !self.parameters.device().is_cpu() {
+            let trace = self.trace(batch, state, dropout)?;
+            return Ok(Output {
+                loss: trace.loss(batch)?,
+                state: trace.last_state()?,
+            });
+        }
+        let expected = [2, self.shape.num_layers, batch.size, self.shape.hidden_size];
+        ensure!(
+            state.dims() == expected,
+            "a state {:?} instead of {expected:?}",
+            state.dims()
+        );
+        let outputs = dropout.and_then(|dropout| dropout.outputs());
+        let scratch = Arc::clone(&self.scratch);
+        let operation = SequenceLoss::new(self.shape, batch, outputs, scratch);
+        let result = self
+            .masked(dropout)?
+            .apply_op2(&state.contiguous()?, operation)?;
+        Ok(Output {
+            loss: result.get(0)?,
+            state: result
+                .narrow(0, 1, state.elem_count())?
+                .reshape(state.shape())?,
+        })
+    }
+
+    /// Runs a batch with plain tensor operations and keeps every step.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn trace(&self, batch: &Batch, state: &Tensor, dropout: Option<Dropout>) -> Result<Trace> {
+        let outputs = dropout.and_then(|dropout| dropout.outputs());
+        lstm::run_composed(self.shape, &self.masked(dropout)?, batch, state, outputs)
+    }
+
+    /// The parameters without what is dropped of them.
+    fn masked(&self, dropout: Option<Dropout>) -> Result<Tensor> {
+        let parameters = self.parameters.as_tensor();
+        match dropout.and_then(|dropout| dropout.parameter_mask(self.shape)) {
+            Some(mask) => {
+                let mask = Tensor::from_vec(mask, parameters.shape(), parameters.device())?;
+                Ok((parameters * mask)?)
+            }
+            None => Ok(parameters.clone()),
+        }
+    }
+}

@@ -1,0 +1,319 @@
+//! What a run tells: a summary before it starts, progress, losses and samples while it runs.
+
+use std::fs::File;
+use std::io::{IsTerminal, Write};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use charlet::{Model, Sampler, Sizes, format};
+use indicatif::{HumanCount, HumanDuration, ProgressBar, ProgressStyle};
+use serde::Serialize;
+
+use crate::config::Config;
+use crate::corpus::{Corpus, Sequences, bigram_loss};
+use crate::export;
+use crate::network::Shape;
+use crate::rng::Random;
+use crate::speak::{LINE_LIMIT, Speaker, text_rng};
+
+/// The temperatures of the samples shown while training.
+pub const TEMPERATURES: [f32; 4] = [0.2, 0.5, 1.0, 1.2];
+/// Lines shown at each temperature, and the length of other texts.
+const SAMPLE_LINES: usize = 6;
+const SAMPLE_LENGTH: usize = 120;
+
+/// What an epoch brought: a line of `metrics.jsonl`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct EpochMetrics {
+    /// Epochs completed.
+    pub epoch: usize,
+    /// Updates made.
+    pub steps: usize,
+    /// Mean training loss, with dropout, in nats per character.
+    pub train_nats_per_char: f64,
+    /// Held-out loss in nats per character.
+    pub validation_nats_per_char: f64,
+    /// The last learning rate.
+    pub learning_rate: f64,
+    /// Mean norm of the gradients before clipping.
+    pub gradient_norm: f64,
+    /// Characters learnt per second.
+    pub chars_per_second: f64,
+    /// Seconds since the training started.
+    pub seconds: f64,
+}
+
+/// Writes to the terminal, or plain lines into a pipe, and to `metrics.jsonl`.
+#[derive(Debug)]
+pub struct Report {
+    bar: ProgressBar,
+    metrics: File,
+    started: Instant,
+}
+
+impl Report {
+    /// Opens the run's log. The bar counts characters.
+    ///
+    /// # Errors
+    /// If the log can't be written.
+    pub fn new(metrics: &Path, total_chars: usize) -> Result<Self> {
+        let bar = if std::io::stdout().is_terminal() {
+            let bar = ProgressBar::new(total_chars as u64);
+            let template = "{bar:30} {percent:>3} %  {msg}  {per_sec}  {eta} left";
+            bar.set_style(ProgressStyle::with_template(template)?.with_key(
+                "per_sec",
+                |state: &indicatif::ProgressState, out: &mut dyn std::fmt::Write| {
+                    // A failed write to the terminal is no reason to stop a training.
+                    let _ = write!(out, "{} chars/s", HumanCount(state.per_sec() as u64));
+                },
+            ));
+            bar.enable_steady_tick(Duration::from_millis(200));
+            bar
+        } else {
+            ProgressBar::hidden()
+        };
+        let metrics =
+            File::create(metrics).with_context(|| format!("can't write {}", metrics.display()))?;
+        Ok(Self {
+            bar,
+            metrics,
+            started: Instant::now(),
+        })
+    }
+
+    /// Seconds since the training started.
+    pub fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// Prints a line above the bar. A closed pipe doesn't stop a training.
+    pub fn line(&self, line: &str) {
+        self.bar.suspend(|| {
+            let _ = writeln!(std::io::stdout(), "{line}");
+        });
+    }
+
+    /// Moves the bar on.
+    pub fn advance(&self, chars: usize, epoch: usize, loss: f64) {
+        self.bar.inc(chars as u64);
+        self.bar
+            .set_message(format!("epoch {epoch}  loss {loss:.3}"));
+    }
+
+    /// Tells of a completed epoch.
+    ///
+    /// # Errors
+    /// If the log can't be written.
+    pub fn epoch(
+        &mut self,
+        metrics: &EpochMetrics,
+        corpus: &Corpus,
+        epochs: usize,
+        best: bool,
+    ) -> Result<()> {
+        let mut json = serde_json::to_string(metrics)?;
+        json.push('\n');
+        self.metrics
+            .write_all(json.as_bytes())
+            .context("can't write metrics.jsonl")?;
+        let validation = Loss {
+            nats: metrics.validation_nats_per_char,
+            sequences: &corpus.validation,
+        };
+        self.line(&format!(
+            "epoch {:>3}/{epochs}  train {:.3}  held out {validation}  {} chars/s{}",
+            metrics.epoch,
+            metrics.train_nats_per_char,
+            HumanCount(metrics.chars_per_second as u64),
+            if best { "  best" } else { "" },
+        ));
+        Ok(())
+    }
+
+    /// Shows what the model says at several temperatures.
+    ///
+    /// # Errors
+    /// If the model file is not valid, which would be our mistake.
+    pub fn samples(&self, model: &[u8], random: &mut Random) -> Result<()> {
+        let mut speaker = Speaker::new(Model::from_bytes(model)?);
+        let lines = Model::from_bytes(model)?.vocab().end().is_some();
+        let mut rng = text_rng(random.seed());
+        for temperature in TEMPERATURES {
+            let sampler = Sampler::with_temperature(temperature)?;
+            let text = if lines {
+                let lines = (0..SAMPLE_LINES).map(|_| speaker.line(sampler, &mut rng));
+                lines.collect::<Result<Vec<_>, _>>()?.join("  ")
+            } else {
+                let text = speaker.generate(sampler, &mut rng, "")?.take(SAMPLE_LENGTH);
+                text.collect::<String>().replace('\n', "\n         ")
+            };
+            self.line(&format!("    {temperature:.1}  {text}"));
+        }
+        Ok(())
+    }
+
+    /// Takes the bar away.
+    pub fn finish(&self) {
+        self.bar.finish_and_clear();
+        self.line(&format!("trained for {}", HumanDuration(self.elapsed())));
+    }
+}
+
+/// A loss with its units: per character, and per line for lists.
+#[derive(Clone, Copy, Debug)]
+pub struct Loss<'c> {
+    /// Nats per character.
+    pub nats: f64,
+    /// What it was measured on.
+    pub sequences: &'c Sequences,
+}
+
+impl std::fmt::Display for Loss<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let bits = self.nats / std::f64::consts::LN_2;
+        write!(f, "{:.3} nats/char = {bits:.3} bits/char", self.nats)?;
+        if let Sequences::Lines(lines) = self.sequences {
+            let per_line = self.sequences.predictions() as f64 / lines.len() as f64;
+            write!(f, " = {:.2} bits/line", bits * per_line)?;
+        }
+        Ok(())
+    }
+}
+
+/// What is about to be trained, on what, and what the model will need on the chip.
+///
+/// # Errors
+/// If the network exceeds what a model file can hold.
+pub fn summary(config: &Config, corpus: &Corpus, shape: Shape) -> Result<String> {
+    use std::fmt::Write;
+    let mut text = String::new();
+    let alphabet = &corpus.alphabet;
+    let count = |sequences: &Sequences| match sequences {
+        Sequences::Lines(lines) => format!("{} lines", HumanCount(lines.len() as u64)),
+        Sequences::Text(text) => format!("{} characters", HumanCount(text.len() as u64)),
+    };
+    let chars = alphabet.chars().chars().count();
+    let mark = if alphabet.end().is_some() {
+        " and a mark"
+    } else {
+        ""
+    };
+    writeln!(
+        text,
+        "data      {}: {} to learn, {} held out, {chars} different characters{mark}",
+        config.name(),
+        count(&corpus.train),
+        count(&corpus.validation),
+    )?;
+    for note in &corpus.notes {
+        writeln!(text, "          {note}")?;
+    }
+    let all = shape.parameters();
+    let parameters = |prefix: &str| {
+        let part = all
+            .iter()
+            .filter(|parameter| parameter.name.starts_with(prefix));
+        part.map(|parameter| parameter.dims.iter().product::<usize>())
+            .sum::<usize>()
+    };
+    let mut row = |label: &str, name: &str, inputs: usize, outputs: usize, count: usize| {
+        let count = HumanCount(count as u64).to_string();
+        writeln!(
+            text,
+            "{label:9} {name:10} {inputs:>5} -> {outputs:<5} {count:>12} parameters"
+        )
+    };
+    row(
+        "network",
+        "embedding",
+        shape.vocab_size,
+        shape.embedding_size,
+        parameters("embedding."),
+    )?;
+    for layer in 0..shape.num_layers {
+        let name = format!("lstm {layer}");
+        let inputs = shape.input_size(layer);
+        row(
+            "",
+            &name,
+            inputs,
+            shape.hidden_size,
+            parameters(&format!("lstm.{layer}.")),
+        )?;
+    }
+    row(
+        "",
+        "head",
+        shape.hidden_size,
+        shape.vocab_size,
+        parameters("head."),
+    )?;
+    row(
+        "",
+        "in all",
+        shape.vocab_size,
+        shape.vocab_size,
+        shape.parameter_count(),
+    )?;
+    let header = export::header(shape, alphabet)?;
+    let too_large = "the network is too large for a model file";
+    writeln!(
+        text,
+        "on chip   {} bytes of flash, {} bytes of RAM, {} multiply-accumulates per character ({})",
+        HumanCount(format::file_len(&header).context(too_large)? as u64),
+        HumanCount(Sizes::of(&header).context(too_large)?.ram_bytes() as u64),
+        HumanCount(shape.macs_per_char() as u64),
+        header.precision,
+    )?;
+    let baseline = Loss {
+        nats: bigram_loss(corpus),
+        sequences: &corpus.validation,
+    };
+    write!(
+        text,
+        "baseline  counts of character pairs: held out {baseline}"
+    )?;
+    Ok(text)
+}
+
+/// Fresh lines, sorted into those that are new and those of the training list.
+///
+/// # Errors
+/// If the model file is not valid, which would be our mistake.
+pub fn sorted_samples(model: &[u8], corpus: &Corpus, random: &mut Random) -> Result<String> {
+    const COUNT: usize = 30;
+    let mut speaker = Speaker::new(Model::from_bytes(model)?);
+    let mut rng = text_rng(random.seed());
+    let sampler = Sampler::with_temperature(0.8)?;
+    let mut lines = Vec::new();
+    for _ in 0..COUNT {
+        lines.push(speaker.line(sampler, &mut rng)?);
+    }
+    lines.sort();
+    lines.dedup();
+    let (known, new): (Vec<String>, Vec<String>) = lines
+        .into_iter()
+        .partition(|line| corpus.known.contains(line));
+    Ok(format!(
+        "at temperature 0.8, new:\n{}\nalready in the list:\n{}",
+        wrapped(&new),
+        wrapped(&known)
+    ))
+}
+
+/// Words in indented lines.
+fn wrapped(words: &[String]) -> String {
+    let mut text = String::from("   ");
+    let mut width = 0;
+    for word in words {
+        if width + word.len() > LINE_LIMIT {
+            text.push_str("\n   ");
+            width = 0;
+        }
+        text.push(' ');
+        text.push_str(word);
+        width += word.len() + 1;
+    }
+    text
+}

@@ -1,0 +1,171 @@
+//! The runtime on the desktop: text from a model, and how well a model predicts a text.
+
+use anyhow::{Context, Result};
+use charlet::{Generator, Model, Sampler, Scorer, State, Workspace};
+use rand_core::SeedableRng;
+use rand_xoshiro::Xoshiro128PlusPlus;
+use serde::Serialize;
+
+use crate::corpus::Source;
+
+/// The generator of random numbers for text: small and fast on 32-bit chips as well.
+pub type TextRng = Xoshiro128PlusPlus;
+
+/// A generator of random numbers for text, from a seed.
+pub fn text_rng(seed: u64) -> TextRng {
+    TextRng::seed_from_u64(seed)
+}
+
+/// Characters after which a model of lines that won't end a line is stopped.
+pub const LINE_LIMIT: usize = 64;
+
+/// A model with the memory that it needs.
+#[derive(Clone, Debug)]
+pub struct Speaker<'m> {
+    model: Model<'m>,
+    state: State<Vec<u32>>,
+    workspace: Workspace<Vec<u32>>,
+}
+
+impl<'m> Speaker<'m> {
+    /// Makes memory for a model.
+    pub fn new(model: Model<'m>) -> Self {
+        let sizes = model.sizes();
+        Self {
+            model,
+            state: State::from_words(vec![0; sizes.state]),
+            workspace: Workspace::from_words(vec![0; sizes.workspace]),
+        }
+    }
+
+    /// Starts a new text after `prime`.
+    ///
+    /// # Errors
+    /// If the model doesn't know a character of `prime`, or the sampler asks for more tokens than
+    /// there are.
+    pub fn generate<'s>(
+        &'s mut self,
+        sampler: Sampler,
+        rng: &'s mut TextRng,
+        prime: &str,
+    ) -> Result<Generator<'s, &'s mut TextRng>, charlet::Error> {
+        self.state.reset();
+        let mut generator = Generator::new(
+            &self.model,
+            &mut self.state,
+            &mut self.workspace,
+            sampler,
+            rng,
+        )?;
+        generator.prime(prime)?;
+        Ok(generator)
+    }
+
+    /// One line, at most [`LINE_LIMIT`] characters long.
+    ///
+    /// # Errors
+    /// As [`generate`](Self::generate).
+    pub fn line(&mut self, sampler: Sampler, rng: &mut TextRng) -> Result<String, charlet::Error> {
+        Ok(self.generate(sampler, rng, "")?.take(LINE_LIMIT).collect())
+    }
+
+    /// The negative log-probability of a text, in nats: of each line by itself for a model of
+    /// lines, else of the whole with h and c carried through.
+    ///
+    /// # Errors
+    /// If the model doesn't know a character; the message names it and its place.
+    pub fn evaluate(&mut self, source: &Source) -> Result<Evaluation> {
+        let mut evaluation = Evaluation::default();
+        if self.model.vocab().end().is_none() {
+            self.score(&source.text, 1, &mut evaluation)?;
+            return Ok(evaluation);
+        }
+        let mut lines = 0;
+        for (number, line) in (1..)
+            .zip(source.text.lines())
+            .filter(|(_, line)| !line.is_empty())
+        {
+            self.score(line, number, &mut evaluation)?;
+            lines += 1;
+        }
+        evaluation.lines = Some(lines);
+        Ok(evaluation)
+    }
+
+    /// Adds a text that starts in this line of its file.
+    fn score(&mut self, text: &str, line: usize, evaluation: &mut Evaluation) -> Result<()> {
+        self.state.reset();
+        let mut scorer = Scorer::new(&self.model, &mut self.state, &mut self.workspace)?;
+        for (at, char) in text.char_indices() {
+            let log_prob = scorer.char(char).with_context(|| {
+                let before = &text[..at];
+                let line = line + before.matches('\n').count();
+                let column = before
+                    .chars()
+                    .rev()
+                    .take_while(|&char| char != '\n')
+                    .count()
+                    + 1;
+                format!("can't score line {line}, character {column}")
+            })?;
+            evaluation.add(log_prob);
+        }
+        if let Some(log_prob) = scorer.end() {
+            evaluation.add(log_prob);
+        }
+        Ok(())
+    }
+}
+
+/// How well a model predicts a text.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Evaluation {
+    /// Sum of the negative log-probabilities.
+    pub nats: f64,
+    /// Characters predicted, the end of each line included.
+    pub chars: usize,
+    /// Lines, for a model of lines.
+    pub lines: Option<usize>,
+}
+
+impl Evaluation {
+    fn add(&mut self, log_prob: f32) {
+        self.nats -= f64::from(log_prob);
+        self.chars += 1;
+    }
+
+    /// The mean per character, in nats.
+    pub fn nats_per_char(&self) -> f64 {
+        self.nats / self.chars as f64
+    }
+
+    /// The summary for scripts.
+    pub fn summary(&self) -> EvaluationSummary {
+        let bits = |nats: f64| nats / std::f64::consts::LN_2;
+        EvaluationSummary {
+            nats: self.nats,
+            nats_per_char: self.nats_per_char(),
+            bits_per_char: bits(self.nats_per_char()),
+            bits_per_line: self.lines.map(|lines| bits(self.nats) / lines as f64),
+            chars: self.chars,
+            lines: self.lines,
+        }
+    }
+}
+
+/// An [`Evaluation`] in the usual units; what concerns lines is null for running text.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct EvaluationSummary {
+    /// Total loss in nats.
+    pub nats: f64,
+    /// Mean loss in nats.
+    pub nats_per_char: f64,
+    /// Mean loss in bits.
+    pub bits_per_char: f64,
+    /// Mean loss of a line in bits.
+    pub bits_per_line: Option<f64>,
+    /// Characters predicted, the end of each line included.
+    pub chars: usize,
+    /// Lines.
+    pub lines: Option<usize>,
+}
