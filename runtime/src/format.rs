@@ -67,12 +67,13 @@ pub struct Header<'a> {
 /// The words of memory that a model needs, known before it is loaded.
 ///
 /// ```
-/// # macro_rules! include_bytes { ($p:literal) => { &EXAMPLE } }
-/// # const EXAMPLE: [u8; 32] = *b"charlet\n\x01\0\0\0\0\0\0\0\0\0\0\0\x02\0\0\0\x03\0\0\0\0\0\0\0";
+/// use charlet::{Sizes, State, sizes_of};
+/// # macro_rules! include_bytes { ($p:literal) => { core::include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../models/names/", $p)) } }
+///
 /// static NAMES: &[u8] = include_bytes!("names.charlet");
-/// const SIZES: charlet::Sizes = charlet::sizes_of!(include_bytes!("names.charlet"));
-/// static STATE: charlet::State<[u32; SIZES.state]> = charlet::State::zero();
-/// # assert_eq!(SIZES.state, 2);
+/// const SIZES: Sizes = sizes_of!(NAMES);
+/// static STATE: State<[u32; SIZES.state]> = State::zero();
+/// # assert_eq!((SIZES.state, SIZES.ram_bytes()), (256, 1644));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sizes {

@@ -10,12 +10,13 @@ use crate::{Error, Model, Sampler, State, Token, Workspace};
 /// The state is the caller's: it starts where it was left and is nowhere reset. A model of running
 /// text never ends: limit it with [`Iterator::take`].
 ///
-/// ```no_run
-/// use charlet::{Generator, Model, Sampler, Sizes, State, Workspace, sizes_of};
+/// ```
+/// use charlet::{Generator, Model, Sampler, State, Workspace};
 /// use rand_core::SeedableRng;
 /// use rand_xoshiro::Xoshiro128PlusPlus;
-/// # let bytes: &[u8] = &[];
-/// let model = Model::from_bytes(bytes)?;
+/// # macro_rules! include_bytes { ($p:literal) => { core::include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../models/names/", $p)) } }
+///
+/// let model = Model::from_bytes(include_bytes!("names.charlet"))?;
 /// // On a chip: arrays, whose sizes come from `sizes_of!`.
 /// let mut state = State::from_words(vec![0; model.sizes().state]);
 /// let mut workspace = Workspace::from_words(vec![0; model.sizes().workspace]);
@@ -24,6 +25,7 @@ use crate::{Error, Model, Sampler, State, Token, Workspace};
 /// let mut generator = Generator::new(&model, &mut state, &mut workspace, sampler, rng)?;
 /// generator.prime("ma")?;
 /// let name: String = "ma".chars().chain(generator.take(20)).collect();
+/// # assert!(name.len() > 2);
 /// # Ok::<(), charlet::Error>(())
 /// ```
 #[derive(Debug)]

@@ -15,6 +15,23 @@
 //! [`Generator`] runs that loop and is an iterator of characters; [`Scorer`] tells how probable a
 //! text is; [`Model::step`] is one turn of it, for everything else.
 //!
+//! ```
+//! use charlet::{Model, State, Workspace, sizes_of, Sizes};
+//! # macro_rules! include_bytes { ($p:literal) => { core::include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../models/names/", $p)) } }
+//!
+//! static NAMES: &[u8] = include_bytes!("names.charlet");
+//! const SIZES: Sizes = sizes_of!(NAMES);
+//!
+//! let model = Model::from_bytes(NAMES)?;
+//! let mut state = State::<[u32; SIZES.state]>::zero();
+//! let mut workspace = Workspace::<[u32; SIZES.workspace]>::new();
+//! // A name starts; what is its first letter most likely?
+//! let logits = model.step(model.vocab().start(), &mut state, &mut workspace)?;
+//! let first = model.vocab().char(logits.greedy());
+//! # assert!(first.is_some_and(|letter| letter.is_ascii_lowercase()));
+//! # Ok::<(), charlet::Error>(())
+//! ```
+//!
 //! # Memory
 //! A model says how many words of memory it needs in its first 32 bytes, so that firmware can size
 //! its buffers when it is built ([`sizes_of!`]). Nothing is allocated, and nothing panics: what can

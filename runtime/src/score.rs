@@ -7,13 +7,18 @@ use crate::{Error, Model, State, Token, Workspace};
 ///
 /// The state is the caller's and is nowhere reset, so that a long text can be scored in pieces.
 ///
-/// ```no_run
+/// ```
 /// # use charlet::{Model, Scorer, State, Workspace};
-/// # fn name(model: &Model, state: &mut State<Vec<u32>>, workspace: &mut Workspace<Vec<u32>>) -> Result<(), charlet::Error> {
-/// let mut scorer = Scorer::new(model, state, workspace)?;
-/// let nats = -scorer.text("maria")?;
-/// # Ok(())
-/// # }
+/// # macro_rules! include_bytes { ($p:literal) => { core::include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../models/names/", $p)) } }
+/// let model = Model::from_bytes(include_bytes!("names.charlet"))?;
+/// let mut state = State::from_words(vec![0; model.sizes().state]);
+/// let mut workspace = Workspace::from_words(vec![0; model.sizes().workspace]);
+/// let mut score = |text| {
+///     state.reset();
+///     Scorer::new(&model, &mut state, &mut workspace)?.text(text)
+/// };
+/// assert!(score("maria")? > score("mrqxz")?);
+/// # Ok::<(), charlet::Error>(())
 /// ```
 #[derive(Debug)]
 pub struct Scorer<'r> {

@@ -180,7 +180,7 @@ impl Config {
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("can't read the settings in {}", path.display()))?;
         let parse = || -> Result<Self> {
-            let set: toml::Table = text.parse()?;
+            let set: toml::Table = text.parse().map_err(|error| in_one_line(&text, &error))?;
             let file_mode = set.get("data").and_then(|data| data.get("mode"));
             let mode = match (mode, file_mode) {
                 (Some(mode), _) => mode,
@@ -189,7 +189,9 @@ impl Config {
             };
             let mut merged = toml::Table::try_from(Self::defaults(mode))?;
             merge(&mut merged, set);
-            let mut config: Self = merged.try_into()?;
+            let mut config: Self = merged
+                .try_into()
+                .map_err(|error| in_one_line(&text, &error))?;
             config.data.mode = mode;
             Ok(config)
         };
@@ -304,6 +306,18 @@ fn in_range(name: &str, value: usize, max: usize) -> Result<()> {
         "the {name} must be from 1 to {max}: {value}"
     );
     Ok(())
+}
+
+/// A TOML error without the excerpt, which would take several lines.
+fn in_one_line(text: &str, error: &toml::de::Error) -> anyhow::Error {
+    let message = error.message();
+    match error.span() {
+        Some(span) => {
+            let line = text[..span.start.min(text.len())].matches('\n').count() + 1;
+            anyhow::anyhow!("line {line}: {message}")
+        }
+        None => anyhow::anyhow!("{message}"),
+    }
 }
 
 /// Overrides the settings of `base` with those that `set` has.

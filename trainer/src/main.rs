@@ -8,7 +8,7 @@ use clap::{Parser, Subcommand};
 
 /// Trains character-level LSTM models, and runs them as a microcontroller would
 #[derive(Debug, Parser)]
-#[command(version, about, max_term_width = 100)]
+#[command(version, about, max_term_width = 100, args_override_self = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -16,7 +16,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Train(cmd::train::Args),
+    Train(Box<cmd::train::Args>),
     Generate(cmd::generate::Args),
     Eval(cmd::eval::Args),
     Info(cmd::info::Args),
@@ -24,7 +24,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
-        Command::Train(args) => cmd::train::run(args),
+        Command::Train(args) => cmd::train::run(&args),
         Command::Generate(args) => cmd::generate::run(args),
         Command::Eval(args) => cmd::eval::run(args),
         Command::Info(args) => cmd::info::run(args),

@@ -44,20 +44,21 @@ pub struct EpochMetrics {
     pub seconds: f64,
 }
 
-/// Writes to the terminal, or plain lines into a pipe, and to `metrics.jsonl`.
+/// Writes lines for people, with a progress bar below them in a terminal, and `metrics.jsonl`.
 #[derive(Debug)]
-pub struct Report {
+pub struct Report<W> {
+    out: W,
     bar: ProgressBar,
     metrics: File,
     started: Instant,
 }
 
-impl Report {
+impl<W: Write> Report<W> {
     /// Opens the run's log. The bar counts characters.
     ///
     /// # Errors
     /// If the log can't be written.
-    pub fn new(metrics: &Path, total_chars: usize) -> Result<Self> {
+    pub fn new(metrics: &Path, total_chars: usize, out: W) -> Result<Self> {
         let bar = if std::io::stdout().is_terminal() {
             let bar = ProgressBar::new(total_chars as u64);
             let template = "{bar:30} {percent:>3} %  {msg}  {per_sec}  {eta} left";
@@ -76,6 +77,7 @@ impl Report {
         let metrics =
             File::create(metrics).with_context(|| format!("can't write {}", metrics.display()))?;
         Ok(Self {
+            out,
             bar,
             metrics,
             started: Instant::now(),
@@ -88,9 +90,9 @@ impl Report {
     }
 
     /// Prints a line above the bar. A closed pipe doesn't stop a training.
-    pub fn line(&self, line: &str) {
+    pub fn line(&mut self, line: &str) {
         self.bar.suspend(|| {
-            let _ = writeln!(std::io::stdout(), "{line}");
+            let _ = writeln!(self.out, "{line}");
         });
     }
 
@@ -135,7 +137,7 @@ impl Report {
     ///
     /// # Errors
     /// If the model file is not valid, which would be our mistake.
-    pub fn samples(&self, model: &[u8], random: &mut Random) -> Result<()> {
+    pub fn samples(&mut self, model: &[u8], random: &mut Random) -> Result<()> {
         let mut speaker = Speaker::new(Model::from_bytes(model)?);
         let lines = Model::from_bytes(model)?.vocab().end().is_some();
         let mut rng = text_rng(random.seed());
@@ -154,7 +156,7 @@ impl Report {
     }
 
     /// Takes the bar away.
-    pub fn finish(&self) {
+    pub fn finish(&mut self) {
         self.bar.finish_and_clear();
         self.line(&format!("trained for {}", HumanDuration(self.elapsed())));
     }

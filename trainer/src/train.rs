@@ -1,6 +1,7 @@
 //! The training loop.
 
 use std::collections::HashMap;
+use std::io::Write;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -30,21 +31,32 @@ pub enum Outcome {
     Interrupted,
 }
 
-/// Trains a model as configured and leaves it in the folder. Setting `stop` saves and ends it.
+/// Trains a model as configured and leaves it in the folder, telling `out` how it goes. Setting
+/// `stop` saves and ends it.
 ///
 /// # Errors
 /// If the data can't be used, a file can't be written, or the loss is no longer a number.
-pub fn train(config: &Config, folder: &RunFolder, stop: &AtomicBool) -> Result<Outcome> {
+pub fn train(
+    config: &Config,
+    folder: &RunFolder,
+    stop: &AtomicBool,
+    out: impl Write + Send,
+) -> Result<Outcome> {
     // On one of the pool's own threads: from outside, every parallel piece of a batch would be
     // handed over and waited for.
-    rayon::scope(|_| train_in_pool(config, folder, stop))
+    rayon::scope(|_| train_in_pool(config, folder, stop, out))
 }
 
-fn train_in_pool(config: &Config, folder: &RunFolder, stop: &AtomicBool) -> Result<Outcome> {
+fn train_in_pool(
+    config: &Config,
+    folder: &RunFolder,
+    stop: &AtomicBool,
+    out: impl Write + Send,
+) -> Result<Outcome> {
     let mut streams = Streams::new(config.training.seed);
     let corpus = Corpus::load(&config.data, config.training.window, &mut streams.split)?;
     write_whole(&folder.config(), config.to_toml()?.as_bytes())?;
-    let mut run = Run::start(config, folder, &corpus, streams)?;
+    let mut run = Run::start(config, folder, &corpus, streams, out)?;
     run.report
         .line(&summary(config, &corpus, run.network.shape())?);
 
@@ -69,7 +81,7 @@ struct Totals {
 }
 
 /// A training under way.
-struct Run<'r> {
+struct Run<'r, W> {
     config: &'r Config,
     folder: &'r RunFolder,
     corpus: &'r Corpus,
@@ -77,7 +89,7 @@ struct Run<'r> {
     network: Network,
     optimizer: Optimizer,
     batches: Batches<'r>,
-    report: Report,
+    report: Report<W>,
     epoch: usize,
     steps: usize,
     totals: Totals,
@@ -86,12 +98,13 @@ struct Run<'r> {
     best: Option<(f64, Vec<u8>)>,
 }
 
-impl<'r> Run<'r> {
+impl<'r, W: Write> Run<'r, W> {
     fn start(
         config: &'r Config,
         folder: &'r RunFolder,
         corpus: &'r Corpus,
         mut streams: Streams,
+        out: W,
     ) -> Result<Self> {
         let shape = Shape::new(corpus.alphabet.size(), &config.network);
         let device = device(config.training.device)?;
@@ -107,7 +120,7 @@ impl<'r> Run<'r> {
             network,
             optimizer,
             batches: Batches::new(&corpus.train, &corpus.alphabet, size, window),
-            report: Report::new(&folder.metrics(), chars)?,
+            report: Report::new(&folder.metrics(), chars, out)?,
             epoch: 0,
             steps: 0,
             totals: Totals::default(),
@@ -293,8 +306,12 @@ impl<'r> Run<'r> {
         } else {
             "--length 400"
         };
+        // As this program was called, so that the line can be pasted.
+        let program = std::env::args()
+            .next()
+            .unwrap_or_else(|| "charlet".to_owned());
         self.report.line(&format!(
-            "next      charlet generate {} {advice} --temperature 0.8",
+            "next      {program} generate {} {advice} --temperature 0.8",
             path.display()
         ));
         Ok(Outcome::Finished(evaluation))

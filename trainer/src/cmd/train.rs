@@ -146,7 +146,7 @@ fn set<T>(setting: &mut T, option: Option<T>) {
     }
 }
 
-pub(crate) fn run(args: Args) -> Result<ExitCode> {
+pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let config = args.config()?;
     // Looked for before a folder is made.
     device(config.training.device)?;
@@ -166,7 +166,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
         }
     })
     .context("can't listen for Ctrl-C")?;
-    Ok(match train(&config, &folder, &stop)? {
+    Ok(match train(&config, &folder, &stop, std::io::stdout())? {
         Outcome::Finished(_) => ExitCode::SUCCESS,
         Outcome::Interrupted => ExitCode::from(INTERRUPTED),
     })

@@ -1,0 +1,25 @@
+//! One binary for all integration tests, so that the tensor library is linked once.
+#![allow(unreachable_pub, reason = "a binary has no outside")]
+
+/// exp, sigmoid and tanh against double precision.
+mod activation;
+/// What goes wrong for a user, and what the command says then.
+mod cli;
+/// The trainer's gradients against PyTorch, finite differences and each other.
+mod gradients;
+/// Model files that are damaged, cut or made up.
+mod model_file;
+/// Random choices against their definition.
+mod sampling;
+/// The models and data that are shipped.
+mod shipped;
+/// States: forked, saved, restored, shared.
+mod state;
+/// Test models and the vectors' files.
+mod support;
+/// Every bound, with its reason.
+mod tolerance;
+/// Whole runs: the same seed gives the same model.
+mod training;
+/// h, c and logits of trainer and runtime against PyTorch.
+mod vectors;

@@ -1,0 +1,285 @@
+//! Random choices against their definition.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+
+use candle_core::{Device, Tensor};
+use charlet::{Error, Generator, Model, Sampler, State, Token, Workspace};
+use charlet_trainer::export::model_file;
+use charlet_trainer::network::{Network, Shape};
+use charlet_trainer::rng::Streams;
+use charlet_trainer::speak::text_rng;
+
+use crate::support::{alphabet, memory, small_model};
+
+/// A model that predicts the same logits after every token.
+fn model_of(logits: &[f32]) -> Vec<u8> {
+    let shape = Shape {
+        vocab_size: logits.len(),
+        embedding_size: 1,
+        hidden_size: 1,
+        num_layers: 1,
+    };
+    let tensors: HashMap<String, Tensor> = shape
+        .parameters()
+        .into_iter()
+        .map(|parameter| {
+            let tensor = match parameter.name.as_str() {
+                "head.bias" => Tensor::new(logits, &Device::Cpu).unwrap(),
+                _ => Tensor::zeros(parameter.dims, candle_core::DType::F32, &Device::Cpu).unwrap(),
+            };
+            (parameter.name, tensor)
+        })
+        .collect();
+    model_file(
+        &Network::from_tensors(shape, &tensors).unwrap(),
+        &alphabet(logits.len()),
+    )
+    .unwrap()
+}
+
+/// A "generator" that counts through evenly spaced numbers: with it, frequencies are probabilities.
+struct Even {
+    next: u32,
+    step: u32,
+}
+
+impl Even {
+    const COUNT: u32 = 1 << 14;
+
+    fn new() -> Self {
+        let step = u32::MAX / Self::COUNT;
+        Self {
+            next: step / 2,
+            step,
+        }
+    }
+}
+
+impl rand_core::TryRng for Even {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        let next = self.next;
+        self.next = next.wrapping_add(self.step);
+        Ok(next)
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        unreachable!("the sampler draws 32 bits")
+    }
+
+    fn try_fill_bytes(&mut self, _: &mut [u8]) -> Result<(), Infallible> {
+        unreachable!("the sampler draws 32 bits")
+    }
+}
+
+/// The share of each token among evenly spaced draws.
+fn frequencies(logits: &[f32], sampler: Sampler) -> Vec<f64> {
+    let bytes = model_of(logits);
+    let model = Model::from_bytes(&bytes).unwrap();
+    let (mut state, mut workspace) = memory(&model);
+    let mut rng = Even::new();
+    let mut counts = vec![0u32; logits.len()];
+    for _ in 0..Even::COUNT {
+        let logits = model.step(Token(0), &mut state, &mut workspace).unwrap();
+        counts[sampler.sample(logits, &mut rng).index()] += 1;
+    }
+    counts
+        .into_iter()
+        .map(|count| f64::from(count) / f64::from(Even::COUNT))
+        .collect()
+}
+
+/// The probabilities by their definition, with sorting and in double precision.
+fn probabilities(logits: &[f32], temperature: f64, top_k: usize, top_p: f64) -> Vec<f64> {
+    let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let weight = |logit: f32| (f64::from(logit - max) / temperature).exp();
+    let mut ranked: Vec<(usize, f64)> = logits.iter().map(|&l| weight(l)).enumerate().collect();
+    ranked.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+    ranked.truncate(top_k);
+    let total: f64 = ranked.iter().map(|(_, weight)| weight).sum();
+    let mut mass = 0.0;
+    let kept = ranked.iter().take_while(|(_, weight)| {
+        let is_needed = mass < top_p * total;
+        mass += weight;
+        is_needed
+    });
+    let kept: Vec<(usize, f64)> = kept.copied().collect();
+    let total: f64 = kept.iter().map(|(_, weight)| weight).sum();
+    let mut probabilities = vec![0.0; logits.len()];
+    for (token, weight) in kept {
+        probabilities[token] = weight / total;
+    }
+    probabilities
+}
+
+#[test]
+fn frequencies_are_the_defined_probabilities() {
+    let mut random = Streams::new(8).weights;
+    for case in 0..40 {
+        let count = [2, 3, 5, 28][case % 4];
+        let logits: Vec<f32> = (0..count).map(|_| 2.0 * random.normal()).collect();
+        let temperature = [0.2, 0.5, 1.0, 1.2][case / 4 % 4];
+        let top_k = [count, 1 + count / 2, 1][case % 3];
+        let top_p = [1.0, 0.9, 0.3][case / 3 % 3];
+        let sampler = Sampler::with_temperature(temperature).unwrap();
+        let sampler = sampler.top_k(top_k).unwrap().top_p(top_p).unwrap();
+        let expected = probabilities(&logits, temperature.into(), top_k, top_p.into());
+        let actual = frequencies(&logits, sampler);
+        for (token, (actual, expected)) in actual.iter().zip(&expected).enumerate() {
+            // One draw more or less at each end of a token's range.
+            let allowed = 2.5 / f64::from(Even::COUNT);
+            let what = format!("case {case}, token {token}: {actual} instead of {expected}");
+            assert!((actual - expected).abs() <= allowed, "{what}");
+            assert!(*expected > 0.0 || *actual == 0.0, "{what}");
+        }
+    }
+}
+
+#[test]
+fn of_equal_tokens_the_first_rank_higher() {
+    let logits = [1.0, 3.0, 3.0, 3.0, 0.0];
+    let sampler = Sampler::with_temperature(1.0).unwrap();
+    let top_2 = frequencies(&logits, sampler.top_k(2).unwrap());
+    assert_eq!(
+        top_2.iter().map(|&share| share > 0.0).collect::<Vec<_>>(),
+        [false, true, true, false, false]
+    );
+    assert_eq!(frequencies(&logits, Sampler::greedy())[1], 1.0);
+    assert_eq!(frequencies(&logits, sampler.top_p(0.01).unwrap())[1], 1.0);
+}
+
+#[test]
+fn a_low_temperature_is_greedy_and_a_high_one_even() {
+    let logits = [1.0, 1.5, -2.0, 1.4];
+    assert_eq!(
+        frequencies(&logits, Sampler::with_temperature(1e-3).unwrap())[1],
+        1.0
+    );
+    for share in frequencies(&logits, Sampler::with_temperature(1e6).unwrap()) {
+        assert!((share - 0.25).abs() < 1e-3);
+    }
+}
+
+#[test]
+fn impossible_settings_are_refused() {
+    for temperature in [0.0, -1.0, f32::NAN, f32::INFINITY, f32::MIN_POSITIVE / 8.0] {
+        assert_eq!(
+            Sampler::with_temperature(temperature),
+            Err(Error::Temperature)
+        );
+    }
+    assert_eq!(Sampler::greedy().top_k(0), Err(Error::TopK));
+    for top_p in [0.0, -0.1, 1.1, f32::NAN] {
+        assert_eq!(Sampler::greedy().top_p(top_p), Err(Error::TopP));
+    }
+    let bytes = small_model();
+    let model = Model::from_bytes(&bytes).unwrap();
+    let (mut state, mut workspace) = memory(&model);
+    let mut refuse = |top_k| {
+        let sampler = Sampler::greedy().top_k(top_k).unwrap();
+        Generator::new(&model, &mut state, &mut workspace, sampler, text_rng(1)).err()
+    };
+    assert_eq!((refuse(5), refuse(6)), (None, Some(Error::TopK)));
+}
+
+#[test]
+fn logits_that_overflow_still_choose_a_token() {
+    for logits in [[f32::MAX, f32::MIN, 0.0], [f32::MIN; 3], [f32::MAX; 3]] {
+        for sampler in [
+            Sampler::greedy(),
+            Sampler::with_temperature(0.01).unwrap().top_p(0.5).unwrap(),
+        ] {
+            let total: f64 = frequencies(&logits, sampler).iter().sum();
+            assert_eq!(total, 1.0);
+        }
+    }
+}
+
+/// Weights near the largest float make sums overflow and logits that are not numbers.
+#[test]
+fn logits_that_are_not_numbers_still_choose_a_token() {
+    let shape = Shape {
+        vocab_size: 3,
+        embedding_size: 1,
+        hidden_size: 2,
+        num_layers: 1,
+    };
+    let tensors: HashMap<String, Tensor> = shape
+        .parameters()
+        .into_iter()
+        .map(|parameter| {
+            let count = parameter.dims.iter().product::<usize>();
+            let sign = |at: usize| {
+                if at.is_multiple_of(2) {
+                    f32::MAX
+                } else {
+                    -f32::MAX
+                }
+            };
+            let values: Vec<f32> = (0..count).map(sign).collect();
+            (
+                parameter.name,
+                Tensor::from_vec(values, parameter.dims, &Device::Cpu).unwrap(),
+            )
+        })
+        .collect();
+    let network = Network::from_tensors(shape, &tensors).unwrap();
+    // The folded table would be infinite, which a model file can't hold.
+    let bytes = model_file(&network, &alphabet(3)).unwrap();
+    assert_eq!(
+        Model::from_bytes(&bytes).err(),
+        Some(Error::NonFiniteWeight)
+    );
+
+    let bytes = model_of(&[0.5, 1.5, -0.5]);
+    let model = Model::from_bytes(&bytes).unwrap();
+    let (mut state, mut workspace) = memory(&model);
+    model
+        .set_layer(&mut state, 0, &[f32::NAN], &[f32::INFINITY])
+        .unwrap();
+    let sampler = Sampler::with_temperature(1.0)
+        .unwrap()
+        .top_k(2)
+        .unwrap()
+        .top_p(0.9)
+        .unwrap();
+    for sampler in [Sampler::greedy(), sampler] {
+        let logits = model.step(Token(0), &mut state, &mut workspace).unwrap();
+        assert!(logits.as_slice().iter().all(|logit| logit.is_nan()));
+        assert!(
+            model
+                .vocab()
+                .contains(sampler.sample(logits, &mut text_rng(1)))
+        );
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_text_and_a_mark_ends_it() {
+    let bytes = small_model();
+    let model = Model::from_bytes(&bytes).unwrap();
+    let text = |seed, state: &mut State<Vec<u32>>, workspace: &mut Workspace<Vec<u32>>| -> String {
+        let sampler = Sampler::with_temperature(1.0).unwrap();
+        let mut generator =
+            Generator::new(&model, state, workspace, sampler, text_rng(seed)).unwrap();
+        let text = generator.by_ref().take(1000).collect();
+        assert_eq!(
+            (generator.next(), generator.pending()),
+            (None, None),
+            "it has ended"
+        );
+        text
+    };
+    let (mut state, mut workspace) = memory(&model);
+    let mut texts = Vec::new();
+    for seed in 0..20 {
+        state.reset();
+        let first = text(seed, &mut state, &mut workspace);
+        state.reset();
+        assert_eq!(first, text(seed, &mut state, &mut workspace));
+        texts.push(first);
+    }
+    assert!(texts.iter().any(|text| text.len() > 3) && texts.iter().any(|text| *text != texts[0]));
+}

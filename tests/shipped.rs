@@ -1,0 +1,62 @@
+//! The models and data that are shipped.
+
+use std::fs;
+
+use charlet::Model;
+use charlet_trainer::config::Config;
+use charlet_trainer::corpus::{BUNDLED_NAMES, Corpus, Source, bigram_loss};
+use charlet_trainer::rng::Streams;
+use charlet_trainer::speak::Speaker;
+use sha2::{Digest, Sha256};
+
+use crate::support::{hex, repository};
+use crate::tolerance::CARD;
+
+/// The value of a row of a card's table.
+fn card_value(card: &str, key: &str) -> String {
+    let row = card
+        .lines()
+        .find_map(|line| line.strip_prefix(&format!("| {key} | ")));
+    let value = row.and_then(|row| row.strip_suffix(" |"));
+    value
+        .unwrap_or_else(|| panic!("the card has no row {key:?}"))
+        .replace(['`', ','], "")
+}
+
+#[test]
+fn the_names_are_a_sorted_list_of_plain_names() {
+    let names: Vec<&str> = BUNDLED_NAMES.lines().collect();
+    assert!(names.len() >= 3000, "{} names", names.len());
+    assert!(
+        names.is_sorted_by(|a, b| a < b),
+        "sorted, without duplicates"
+    );
+    let is_plain =
+        |name: &&str| name.len() > 1 && name.bytes().all(|byte| byte.is_ascii_lowercase());
+    assert_eq!(names.iter().find(|name| !is_plain(name)), None);
+    assert!(BUNDLED_NAMES.ends_with('\n'));
+}
+
+/// Hash, size and held-out loss of the shipped model are those of its card, and it beats the
+/// baseline.
+#[test]
+fn the_names_model_is_what_its_card_says() {
+    let bytes = fs::read(repository("models/names/names.charlet")).unwrap();
+    let card = fs::read_to_string(repository("models/names/README.md")).unwrap();
+    assert_eq!(hex(&Sha256::digest(&bytes)), card_value(&card, "sha256"));
+    assert_eq!(format!("{} bytes", bytes.len()), card_value(&card, "size"));
+
+    let config = Config::from_file(&repository("models/names/train.toml"), None).unwrap();
+    let mut split = Streams::new(config.training.seed).split;
+    let corpus = Corpus::load(&config.data, config.training.window, &mut split).unwrap();
+    let held_out = Source {
+        text: corpus.validation_text.clone(),
+        notes: Vec::new(),
+    };
+    let mut speaker = Speaker::new(Model::from_bytes(&bytes).unwrap());
+    let evaluation = speaker.evaluate(&held_out).unwrap();
+    let stated = card_value(&card, "held-out loss");
+    let stated = stated.strip_suffix(" nats/char").unwrap().parse().unwrap();
+    CARD.check("held-out loss", evaluation.nats_per_char(), stated);
+    assert!(evaluation.nats_per_char() < bigram_loss(&corpus));
+}

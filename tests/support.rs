@@ -1,0 +1,134 @@
+//! Test models and the vectors' files.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use candle_core::{DType, Device, Tensor};
+use charlet::{Model, State, Workspace};
+use charlet_trainer::config::Mode;
+use charlet_trainer::corpus::Alphabet;
+use charlet_trainer::export::model_file;
+use charlet_trainer::network::{Network, Shape};
+use charlet_trainer::rng::Streams;
+
+/// A file or folder of the repository.
+pub fn repository(path: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("..")
+        .join(path)
+}
+
+/// An alphabet of this many tokens, the last of them the mark.
+pub fn alphabet(size: usize) -> Alphabet {
+    let chars: String = ('a'..).take(size - 1).collect();
+    Alphabet::of([chars.as_str()], Mode::Lines).unwrap()
+}
+
+/// A network with random weights.
+pub fn network(shape: Shape) -> Network {
+    Network::new(shape, &mut Streams::new(9).weights, &Device::Cpu).unwrap()
+}
+
+/// A small model's bytes: 5 tokens, odd sizes, 2 layers.
+pub fn small_model() -> Vec<u8> {
+    let shape = Shape {
+        vocab_size: 5,
+        embedding_size: 2,
+        hidden_size: 3,
+        num_layers: 2,
+    };
+    model_file(&network(shape), &alphabet(5)).unwrap()
+}
+
+/// The memory that a model needs.
+pub fn memory(model: &Model<'_>) -> (State<Vec<u32>>, Workspace<Vec<u32>>) {
+    let sizes = model.sizes();
+    (
+        State::from_words(vec![0; sizes.state]),
+        Workspace::from_words(vec![0; sizes.workspace]),
+    )
+}
+
+/// Bytes as people compare them.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A file of `tests/vectors`.
+pub struct Case {
+    pub name: &'static str,
+    tensors: HashMap<String, Tensor>,
+}
+
+impl Case {
+    pub fn load(name: &'static str) -> Self {
+        let path = repository(&format!("tests/vectors/{name}.safetensors"));
+        let tensors = candle_core::safetensors::load(path, &Device::Cpu).unwrap();
+        Self { name, tensors }
+    }
+
+    pub fn tensor(&self, name: &str) -> Tensor {
+        let tensor = self.tensors.get(name);
+        tensor
+            .unwrap_or_else(|| panic!("{} has no tensor {name}", self.name))
+            .clone()
+    }
+
+    pub fn floats(&self, name: &str) -> Vec<f32> {
+        self.tensor(name)
+            .to_dtype(DType::F32)
+            .unwrap()
+            .flatten_all()
+            .unwrap()
+            .to_vec1()
+            .unwrap()
+    }
+
+    /// Whole numbers, in the order `[steps, lanes]` if they are stored as `[lanes, steps]`.
+    pub fn tokens(&self, name: &str) -> Vec<u32> {
+        let tensor = self.tensor(name);
+        let tensor = if tensor.rank() == 2 {
+            tensor.t().unwrap()
+        } else {
+            tensor
+        };
+        tensor
+            .to_dtype(DType::U32)
+            .unwrap()
+            .flatten_all()
+            .unwrap()
+            .to_vec1()
+            .unwrap()
+    }
+
+    pub fn shape(&self) -> Shape {
+        let (vocab_size, embedding_size) = self.tensor("embedding.weight").dims2().unwrap();
+        let (_, hidden_size) = self.tensor("head.weight").dims2().unwrap();
+        let num_layers = self.tensor("h0").dim(0).unwrap();
+        Shape {
+            vocab_size,
+            embedding_size,
+            hidden_size,
+            num_layers,
+        }
+    }
+
+    pub fn network(&self) -> Network {
+        Network::from_tensors(self.shape(), &self.tensors).unwrap()
+    }
+
+    /// The state that the case starts from, `[2, layers, lanes, hidden_size]`.
+    pub fn start(&self) -> Tensor {
+        let both = Tensor::stack(&[self.tensor("h0"), self.tensor("c0")], 0).unwrap();
+        if both.rank() == 3 {
+            both.unsqueeze(2).unwrap()
+        } else {
+            both
+        }
+    }
+
+    /// The model file of the case's network.
+    pub fn model(&self) -> Vec<u8> {
+        model_file(&self.network(), &alphabet(self.shape().vocab_size)).unwrap()
+    }
+}
