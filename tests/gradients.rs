@@ -123,7 +123,7 @@ fn losses_and_gradients_agree_with_pytorch() {
     }
 }
 
-/// Shapes and line lengths on both sides of every boundary: of 4 and 32 units, of 32 lanes a share.
+/// Shapes and line lengths on both sides of every boundary: of 4 and 16 units, of 16 lanes a share.
 fn shapes() -> Vec<(Shape, Vec<usize>)> {
     let shape = |vocab_size, embedding_size, hidden_size, num_layers| Shape {
         vocab_size,

@@ -11,7 +11,7 @@
 //!   gates are kept for the gradient.
 //! - A weight's gradient is one multiplication over all rows.
 //! - Lines are sorted by length and have no padding: a step computes only those still going on.
-//! - A batch is dealt out in shares of at most 32 lanes, which threads take through the whole
+//! - A batch is dealt out in shares of at most 16 lanes, which threads take through the whole
 //!   sequence, so that no step waits for another thread. How it is dealt doesn't depend on their
 //!   number, and so neither does the result.
 

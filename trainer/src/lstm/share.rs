@@ -6,7 +6,7 @@ use crate::batch::Batch;
 
 /// Lanes in a share, at most. It is fixed, so that sums over a batch are taken in the same order
 /// whatever the number of threads.
-const LANES: usize = 32;
+const LANES: usize = 16;
 
 /// Some lanes of a batch, without padding.
 ///
@@ -101,7 +101,7 @@ mod tests {
         };
         let batch = Batch::new(&(0..40).map(lane).collect::<Vec<_>>(), false);
         let shares = Share::deal(&batch);
-        assert_eq!(shares.len(), 2);
+        assert_eq!(shares.len(), 3);
         let mut seen: Vec<u32> = shares
             .iter()
             .flat_map(|share| share.inputs.clone())
@@ -114,7 +114,7 @@ mod tests {
         let second = &shares[1];
         assert_eq!(
             (second.lanes[0], second.steps(), second.active(0)),
-            (1, 39, 20)
+            (1, 39, 13)
         );
         assert_eq!(
             second.inputs[second.first_row[38]], 138,
