@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 
 use candle_core::{Device, Tensor};
+use charlet::format::Precision;
 use charlet::{Error, Generator, Model, Sampler, State, Token, Workspace};
 use charlet_trainer::export::model_file;
 use charlet_trainer::network::{Network, Shape};
@@ -11,9 +12,10 @@ use charlet_trainer::rng::Streams;
 use charlet_trainer::speak::text_rng;
 
 use crate::support::{alphabet, memory, small_model};
+use crate::tolerance::FREQUENCY;
 
 /// A model that predicts the same logits after every token.
-fn model_of(logits: &[f32]) -> Vec<u8> {
+fn model_of(logits: &[f32], precision: Precision) -> Vec<u8> {
     let shape = Shape {
         vocab_size: logits.len(),
         embedding_size: 1,
@@ -34,6 +36,7 @@ fn model_of(logits: &[f32]) -> Vec<u8> {
     model_file(
         &Network::from_tensors(shape, &tensors).unwrap(),
         &alphabet(logits.len()),
+        precision,
     )
     .unwrap()
 }
@@ -75,8 +78,8 @@ impl rand_core::TryRng for Even {
 }
 
 /// The share of each token among evenly spaced draws.
-fn frequencies(logits: &[f32], sampler: Sampler) -> Vec<f64> {
-    let bytes = model_of(logits);
+fn frequencies(logits: &[f32], sampler: Sampler, precision: Precision) -> Vec<f64> {
+    let bytes = model_of(logits, precision);
     let model = Model::from_bytes(&bytes).unwrap();
     let (mut state, mut workspace) = memory(&model);
     let mut rng = Even::new();
@@ -114,25 +117,33 @@ fn probabilities(logits: &[f32], temperature: f64, top_k: usize, top_p: f64) -> 
     probabilities
 }
 
+/// Both arithmetics.
+const PRECISIONS: [Precision; 2] = [Precision::F32, Precision::I8];
+
 #[test]
 fn frequencies_are_the_defined_probabilities() {
     let mut random = Streams::new(8).weights;
     for case in 0..40 {
         let count = [2, 3, 5, 28][case % 4];
-        let logits: Vec<f32> = (0..count).map(|_| 2.0 * random.normal()).collect();
+        // Exact in the format of integer logits too.
+        let mut logit = || (2.0 * random.normal() * 2048.0).round() / 2048.0;
+        let logits: Vec<f32> = (0..count).map(|_| logit()).collect();
         let temperature = [0.2, 0.5, 1.0, 1.2][case / 4 % 4];
         let top_k = [count, 1 + count / 2, 1][case % 3];
         let top_p = [1.0, 0.9, 0.3][case / 3 % 3];
         let sampler = Sampler::with_temperature(temperature).unwrap();
         let sampler = sampler.top_k(top_k).unwrap().top_p(top_p).unwrap();
         let expected = probabilities(&logits, temperature.into(), top_k, top_p.into());
-        let actual = frequencies(&logits, sampler);
-        for (token, (actual, expected)) in actual.iter().zip(&expected).enumerate() {
-            // One draw more or less at each end of a token's range.
-            let allowed = 2.5 / f64::from(Even::COUNT);
-            let what = format!("case {case}, token {token}: {actual} instead of {expected}");
-            assert!((actual - expected).abs() <= allowed, "{what}");
-            assert!(*expected > 0.0 || *actual == 0.0, "{what}");
+        for precision in PRECISIONS {
+            let actual = frequencies(&logits, sampler, precision);
+            for (token, (&actual, &expected)) in actual.iter().zip(&expected).enumerate() {
+                let what = format!("{precision} case {case}, token {token}");
+                FREQUENCY.check(&what, actual, expected);
+                assert!(
+                    expected > 0.0 || actual == 0.0,
+                    "{what}: {actual} instead of 0"
+                );
+            }
         }
     }
 }
@@ -141,24 +152,35 @@ fn frequencies_are_the_defined_probabilities() {
 fn of_equal_tokens_the_first_rank_higher() {
     let logits = [1.0, 3.0, 3.0, 3.0, 0.0];
     let sampler = Sampler::with_temperature(1.0).unwrap();
-    let top_2 = frequencies(&logits, sampler.top_k(2).unwrap());
-    assert_eq!(
-        top_2.iter().map(|&share| share > 0.0).collect::<Vec<_>>(),
-        [false, true, true, false, false]
-    );
-    assert_eq!(frequencies(&logits, Sampler::greedy())[1], 1.0);
-    assert_eq!(frequencies(&logits, sampler.top_p(0.01).unwrap())[1], 1.0);
+    for precision in PRECISIONS {
+        let top_2 = frequencies(&logits, sampler.top_k(2).unwrap(), precision);
+        let kept: Vec<bool> = top_2.iter().map(|&share| share > 0.0).collect();
+        assert_eq!(kept, [false, true, true, false, false]);
+        assert_eq!(frequencies(&logits, Sampler::greedy(), precision)[1], 1.0);
+        assert_eq!(
+            frequencies(&logits, sampler.top_p(0.01).unwrap(), precision)[1],
+            1.0
+        );
+    }
 }
 
 #[test]
 fn a_low_temperature_is_greedy_and_a_high_one_even() {
     let logits = [1.0, 1.5, -2.0, 1.4];
-    assert_eq!(
-        frequencies(&logits, Sampler::with_temperature(1e-3).unwrap())[1],
-        1.0
-    );
-    for share in frequencies(&logits, Sampler::with_temperature(1e6).unwrap()) {
-        assert!((share - 0.25).abs() < 1e-3);
+    for precision in PRECISIONS {
+        for low in [1e-3, 1e-9] {
+            let sampler = Sampler::with_temperature(low).unwrap();
+            assert_eq!(frequencies(&logits, sampler, precision)[1], 1.0);
+        }
+        for high in [1e4, 1e9] {
+            let sampler = Sampler::with_temperature(high).unwrap();
+            for share in frequencies(&logits, sampler, precision) {
+                assert!(
+                    (share - 0.25).abs() < 1e-3,
+                    "{precision} at {high}: {share}"
+                );
+            }
+        }
     }
 }
 
@@ -191,8 +213,10 @@ fn logits_that_overflow_still_choose_a_token() {
             Sampler::greedy(),
             Sampler::with_temperature(0.01).unwrap().top_p(0.5).unwrap(),
         ] {
-            let total: f64 = frequencies(&logits, sampler).iter().sum();
-            assert_eq!(total, 1.0);
+            for precision in PRECISIONS {
+                let total: f64 = frequencies(&logits, sampler, precision).iter().sum();
+                assert_eq!(total, 1.0);
+            }
         }
     }
 }
@@ -227,13 +251,13 @@ fn logits_that_are_not_numbers_still_choose_a_token() {
         .collect();
     let network = Network::from_tensors(shape, &tensors).unwrap();
     // The folded table would be infinite, which a model file can't hold.
-    let bytes = model_file(&network, &alphabet(3)).unwrap();
+    let bytes = model_file(&network, &alphabet(3), Precision::F32).unwrap();
     assert_eq!(
         Model::from_bytes(&bytes).err(),
         Some(Error::NonFiniteWeight)
     );
 
-    let bytes = model_of(&[0.5, 1.5, -0.5]);
+    let bytes = model_of(&[0.5, 1.5, -0.5], Precision::F32);
     let model = Model::from_bytes(&bytes).unwrap();
     let (mut state, mut workspace) = memory(&model);
     model
@@ -247,7 +271,7 @@ fn logits_that_are_not_numbers_still_choose_a_token() {
         .unwrap();
     for sampler in [Sampler::greedy(), sampler] {
         let logits = model.step(Token(0), &mut state, &mut workspace).unwrap();
-        assert!(logits.as_slice().iter().all(|logit| logit.is_nan()));
+        assert!(logits.iter().all(f32::is_nan));
         assert!(
             model
                 .vocab()

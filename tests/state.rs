@@ -15,7 +15,7 @@ fn feed(
     let mut bits = Vec::new();
     for &token in tokens {
         let logits = model.step(Token(token), state, workspace).unwrap();
-        bits.extend(logits.as_slice().iter().map(|logit| logit.to_bits()));
+        bits.extend(logits.iter().map(f32::to_bits));
     }
     bits
 }
@@ -134,11 +134,7 @@ fn memory_of_another_size_is_refused_and_left_alone() {
     );
     let mut large = Workspace::from_words(vec![0; 99]);
     assert_eq!(
-        model
-            .step(Token(0), &mut state, &mut large)
-            .unwrap()
-            .as_slice()
-            .len(),
+        model.step(Token(0), &mut state, &mut large).unwrap().len(),
         5
     );
 }
@@ -223,11 +219,7 @@ fn scores_are_sums_of_log_probabilities() {
     let mut expected = 0.0;
     for (fed, next) in [(4u16, 1usize), (1, 0), (0, 3), (3, 4)] {
         let logits = model.step(Token(fed), &mut state, &mut workspace).unwrap();
-        let wide: Vec<f64> = logits
-            .as_slice()
-            .iter()
-            .map(|&logit| logit.into())
-            .collect();
+        let wide: Vec<f64> = logits.iter().map(f64::from).collect();
         let total: f64 = wide.iter().map(|logit| logit.exp()).sum();
         expected += wide[next] - total.ln();
         assert_eq!(logits.log_prob(Token(5)), None);

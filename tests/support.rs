@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use candle_core::{DType, Device, Tensor};
+use charlet::format::Precision;
 use charlet::{Model, State, Workspace};
 use charlet_trainer::config::Mode;
 use charlet_trainer::corpus::Alphabet;
@@ -37,7 +38,7 @@ pub fn small_model() -> Vec<u8> {
         hidden_size: 3,
         num_layers: 2,
     };
-    model_file(&network(shape), &alphabet(5)).unwrap()
+    model_file(&network(shape), &alphabet(5), Precision::F32).unwrap()
 }
 
 /// The memory that a model needs.
@@ -129,6 +130,7 @@ impl Case {
 
     /// The model file of the case's network.
     pub fn model(&self) -> Vec<u8> {
-        model_file(&self.network(), &alphabet(self.shape().vocab_size)).unwrap()
+        let alphabet = alphabet(self.shape().vocab_size);
+        model_file(&self.network(), &alphabet, Precision::F32).unwrap()
     }
 }

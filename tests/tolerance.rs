@@ -77,6 +77,12 @@ pub const TANH_ULPS: f64 = 3.0;
 /// A unit in the last place of 1, twice: no value of sigmoid or tanh is further off than this.
 pub const SQUASHED: f64 = 2.4e-7;
 
+/// Shares of 16,384 evenly spaced draws against probabilities in double precision: a draw more or
+/// less at both ends of a token's range is 1.2e-4; the integer arithmetic's powers of two are off by
+/// up to 7e-5, the temperature's 16 bits by 2e-4 for a weight that almost vanishes, and weights are
+/// whole 65536ths.
+pub const FREQUENCY: Tolerance = Tolerance::new(2e-4, 1e-3);
+
 /// The mean loss of a text by the runtime against that of the trainer, per character: rounding
 /// errors of single characters cancel out.
 pub const EVALUATION: Tolerance = Tolerance::new(1e-5, 0.0);

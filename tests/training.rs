@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use candle_core::Device;
 use charlet::Model;
+use charlet::format::Precision;
 use charlet_trainer::checkpoint::Checkpoint;
 use charlet_trainer::config::{Config, Mode};
 use charlet_trainer::export::model_file;
@@ -93,7 +94,12 @@ fn a_run_leaves_settings_checkpoints_metrics_and_a_model() {
 
     let best = Checkpoint::load(&run_folder.best(), &Device::Cpu).unwrap();
     let model = fs::read(run_folder.model()).unwrap();
-    let again = model_file(&best.network().unwrap(), &best.description.alphabet).unwrap();
+    let again = model_file(
+        &best.network().unwrap(),
+        &best.description.alphabet,
+        Precision::F32,
+    )
+    .unwrap();
     assert_eq!(model, again, "the model is the best checkpoint, exported");
     let lowest = losses.iter().copied().fold(f64::INFINITY, f64::min);
     assert_eq!(best.description.validation_loss, Some(lowest));

@@ -63,7 +63,7 @@ impl<'m> Text<'m> {
             .model
             .step(token, &mut self.state, &mut self.workspace)
             .unwrap();
-        steps.logits.extend(logits.as_slice());
+        steps.logits.extend(logits.iter());
         for layer in 0..usize::from(self.model.header().num_layers) {
             steps.h.extend(self.model.h(&self.state, layer).unwrap());
             steps.c.extend(self.model.c(&self.state, layer).unwrap());

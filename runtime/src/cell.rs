@@ -1,46 +1,55 @@
-//! One step of one LSTM layer: the only place that knows what the four gates do.
+//! The LSTM cell, in both arithmetics: the only place that knows what the four gates do.
+//!
+//! `c' = sigmoid(f) c + sigmoid(i) tanh(g)` and `h' = sigmoid(o) tanh(c')`: the equations and the gate
+//! order of PyTorch's `nn.LSTM`.
 
-use crate::activation::{sigmoid, tanh};
-use crate::kernel::{Column, accumulate, load};
-use crate::layout::UNITS;
+#[cfg(feature = "f32")]
+use crate::activation;
+use crate::fixed::{C_BITS, GATE_BITS, H_BITS, SUM_BITS, sigmoid, tanh};
 
-/// The weights of one layer, in the file's own bytes.
-pub(crate) struct Layer<'a> {
-    /// What every gate's sum starts with: the bias, or a row of the input table. One column a block.
-    pub(crate) start: &'a [Column],
-    /// One column per input, block after block; the inputs are x, then h.
-    pub(crate) weights: &'a [Column],
+/// c and h of a unit after a step, from the sums of its gates i, f, g, o, in single precision.
+#[cfg(feature = "f32")]
+#[inline(always)]
+pub(crate) fn float([i, f, g, o]: [f32; 4], c: f32) -> (f32, f32) {
+    use activation::{sigmoid, tanh};
+    let c = sigmoid(f) * c + sigmoid(i) * tanh(g);
+    (c, sigmoid(o) * tanh(c))
 }
 
-impl Layer<'_> {
-    /// Computes c and h after the next input.
-    ///
-    /// With `[i, f, g, o] = start + W [x, h]`, every sum taken from left to right,
-    /// `c' = sigmoid(f) c + sigmoid(i) tanh(g)` and `h' = sigmoid(o) tanh(c')`: the equations and
-    /// the gate order of PyTorch's `nn.LSTM`. `c`, `h` and `h_next` have one value per hidden unit.
-    /// `x` is empty in the first layer, whose input is in `start`.
-    pub(crate) fn step(&self, x: &[f32], h: &[f32], c: &mut [f32], h_next: &mut [f32]) {
-        let mut weights = self.weights;
-        let units = c.chunks_mut(UNITS).zip(h_next.chunks_mut(UNITS));
-        for (start, (c, h_next)) in self.start.iter().zip(units) {
-            let mut sums = load(start);
-            for inputs in [x, h] {
-                let (block, rest) = weights.split_at_checked(inputs.len()).unwrap_or_default();
-                accumulate(&mut sums, block, inputs);
-                weights = rest;
-            }
-            let (i, sums) = split_gate(&sums);
-            let (f, sums) = split_gate(sums);
-            let (g, o) = split_gate(sums);
-            for (((((c, h), i), f), g), o) in c.iter_mut().zip(h_next).zip(i).zip(f).zip(g).zip(o) {
-                *c = sigmoid(*f) * *c + sigmoid(*i) * tanh(*g);
-                *h = sigmoid(*o) * tanh(*c);
+/// The same in integers: sums have [`SUM_BITS`] fraction bits, c [`C_BITS`] and h [`H_BITS`].
+///
+/// c can't overflow, whatever it was: the forget gate is below 1 by 2^-15, which takes more from the
+/// largest c than the input gate can add.
+pub(crate) fn fixed([i, f, g, o]: [i32; 4], c: i32) -> (i32, i16) {
+    let kept = ((i64::from(c) * i64::from(sigmoid(f))) >> 16) as i32;
+    let added = (sigmoid(i) * tanh(g)) >> (2 * GATE_BITS - C_BITS);
+    let c = kept.wrapping_mul(2).wrapping_add(added);
+    let product = sigmoid(o) * tanh(c >> (C_BITS - SUM_BITS));
+    let shift = 2 * GATE_BITS - H_BITS;
+    (c, ((product + (1 << (shift - 1))) >> shift) as i16)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn c_never_overflows_and_h_never_exceeds_one() {
+        let extremes = [i32::MIN, -32_768, -1, 0, 1, 32_767, i32::MAX];
+        let largest_c = [i32::MIN, i32::MIN + 1, -1, 0, 1, i32::MAX - 1, i32::MAX];
+        for c in largest_c {
+            for [i, f, g, o] in four(extremes) {
+                let (next, h) = fixed([i, f, g, o], c);
+                let exact = 2 * ((i128::from(c) * i128::from(sigmoid(f))) >> 16)
+                    + ((i128::from(sigmoid(i)) * i128::from(tanh(g))) >> 14);
+                assert_eq!(i128::from(next), exact, "{i} {f} {g} {o} {c}");
+                assert!(h.abs() <= 1 << H_BITS);
             }
         }
     }
-}
 
-/// The sums of the next gate, and the rest.
-fn split_gate(sums: &[f32]) -> (&[f32], &[f32]) {
-    sums.split_at_checked(UNITS).unwrap_or_default()
+    fn four(values: [i32; 7]) -> impl Iterator<Item = [i32; 4]> {
+        let pairs = move || values.into_iter().flat_map(move |a| values.map(|b| [a, b]));
+        pairs().flat_map(move |[a, b]| pairs().map(move |[c, d]| [a, b, c, d]))
+    }
 }

@@ -52,6 +52,12 @@ pub enum Error {
     /// A weight is infinite or not a number.
     #[error("the model has a weight that is infinite or not a number")]
     NonFiniteWeight,
+    /// Scales of an integer model could make a sum overflow.
+    #[error("the model's scales are invalid: a sum could overflow")]
+    Multiplier,
+    /// The runtime was built without the model's precision.
+    #[error("this runtime was built without the model's precision: enable its feature")]
+    Precision,
     /// The state has another size than the model's.
     #[error("the state has {actual} words, the model needs exactly {expected}")]
     StateSize {

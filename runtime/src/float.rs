@@ -1,11 +1,11 @@
 //! The network in `f32`: which bytes are which weights, and one step through all layers.
 
-use bytemuck::{must_cast_slice, must_cast_slice_mut};
+use bytemuck::must_cast_slice_mut;
 
-use crate::cell::Layer;
+use crate::cell;
 use crate::format::Header;
-use crate::kernel::{Column, accumulate, load};
-use crate::layout::{ROWS, Sections};
+use crate::kernel::float::{Column, accumulate, load};
+use crate::layout::{ROWS, Sections, UNITS};
 use crate::{Error, Token};
 
 /// The weights of a model in single precision, borrowed from the file.
@@ -85,7 +85,7 @@ impl<'a> FloatNetwork<'a> {
             }
             let len = self.layer_blocks * (x.len() + h.len());
             let (weights, rest) = columns.split_at_checked(len).unwrap_or_default();
-            Layer { start, weights }.step(x, h, c, h_next);
+            step_layer(start, weights, [x, h], c, h_next);
             for (h, next) in h.iter_mut().zip(&*h_next) {
                 *h = *next;
             }
@@ -118,34 +118,58 @@ impl<'a> FloatNetwork<'a> {
         }
     }
 
-    /// c and h of a layer.
-    pub(crate) fn layer_state<'s>(&self, state: &'s [u32], layer: usize) -> LayerState<'s> {
-        let from = layer * 2 * self.hidden_size;
-        let state = must_cast_slice::<u32, f32>(state)
-            .get(from..)
-            .unwrap_or_default();
-        let (c, rest) = state.split_at_checked(self.hidden_size).unwrap_or_default();
-        LayerState {
-            c,
-            h: rest.get(..self.hidden_size).unwrap_or_default(),
-        }
+    /// c of a unit; h of the layer follows c of it.
+    pub(crate) fn c(&self, state: &[u32], layer: usize, unit: usize) -> f32 {
+        let at = layer * 2 * self.hidden_size + unit;
+        state.get(at).map_or(0.0, |&word| f32::from_bits(word))
     }
 
-    /// Replaces c and h of a layer.
-    pub(crate) fn set_layer_state(&self, state: &mut [u32], layer: usize, new: LayerState<'_>) {
-        let from = layer * 2 * self.hidden_size;
-        let state = must_cast_slice_mut::<u32, f32>(state)
-            .get_mut(from..)
-            .unwrap_or_default();
-        for (value, new) in state.iter_mut().zip(new.c.iter().chain(new.h)) {
-            *value = *new;
+    /// h of a unit.
+    pub(crate) fn h(&self, state: &[u32], layer: usize, unit: usize) -> f32 {
+        self.c(state, layer, self.hidden_size + unit)
+    }
+
+    /// Replaces h and c of a unit.
+    pub(crate) fn set(&self, state: &mut [u32], layer: usize, unit: usize, h: f32, c: f32) {
+        let at = layer * 2 * self.hidden_size + unit;
+        for (at, value) in [(at, c), (at + self.hidden_size, h)] {
+            if let Some(word) = state.get_mut(at) {
+                *word = value.to_bits();
+            }
         }
     }
 }
 
-/// c and h of one layer, one value per hidden unit.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct LayerState<'a> {
-    pub(crate) c: &'a [f32],
-    pub(crate) h: &'a [f32],
+/// One step of a layer: `[i, f, g, o] = start + W [x, h]`, every sum taken from left to right.
+///
+/// `start` has one column a block, the bias or a row of the input table; `weights` one column per
+/// input, block after block. `c`, `h` and `h_next` have one value per hidden unit. `x` is empty in the
+/// first layer, whose input is in `start`.
+fn step_layer(
+    start: &[Column],
+    mut weights: &[Column],
+    [x, h]: [&[f32]; 2],
+    c: &mut [f32],
+    h_next: &mut [f32],
+) {
+    let units = c.chunks_mut(UNITS).zip(h_next.chunks_mut(UNITS));
+    for (start, (c, h_next)) in start.iter().zip(units) {
+        let mut sums = load(start);
+        for inputs in [x, h] {
+            let (block, rest) = weights.split_at_checked(inputs.len()).unwrap_or_default();
+            accumulate(&mut sums, block, inputs);
+            weights = rest;
+        }
+        let (i, sums) = split_gate(&sums);
+        let (f, sums) = split_gate(sums);
+        let (g, o) = split_gate(sums);
+        for (((((c, h), i), f), g), o) in c.iter_mut().zip(h_next).zip(i).zip(f).zip(g).zip(o) {
+            (*c, *h) = cell::float([*i, *f, *g, *o], *c);
+        }
+    }
+}
+
+/// The sums of the next gate, and the rest.
+fn split_gate(sums: &[f32]) -> (&[f32], &[f32]) {
+    sums.split_at_checked(UNITS).unwrap_or_default()
 }

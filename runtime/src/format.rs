@@ -4,6 +4,7 @@ use crc::{CRC_32_ISO_HDLC, Crc, NoTable};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
+use crate::layout::{COLUMNS, IntegerSections, Sections};
 
 /// The first bytes of every model. The line feed at the end shows a file that was sent as text.
 pub const MAGIC: [u8; 8] = *b"charlet\n";
@@ -31,12 +32,15 @@ pub enum Cell {
 pub enum Precision {
     /// 32-bit floating point.
     F32,
+    /// Integers only, with weights of 8 bits.
+    I8,
 }
 
 impl core::fmt::Display for Precision {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
             Self::F32 => f.pad("f32"),
+            Self::I8 => f.pad("i8"),
         }
     }
 }
@@ -98,11 +102,14 @@ impl Sizes {
     /// What a model with this header needs; `None` if that overflows.
     pub fn of(header: &Header<'_>) -> Option<Self> {
         let hidden = usize::from(header.hidden_size);
+        // h of integer models has half a word a unit, padded to whole quads.
+        let h = match header.precision {
+            Precision::F32 => hidden,
+            Precision::I8 => hidden.next_multiple_of(COLUMNS) / 2,
+        };
         Some(Self {
-            state: hidden
-                .checked_mul(2)?
-                .checked_mul(usize::from(header.num_layers))?,
-            workspace: hidden + usize::from(header.vocab_size),
+            state: (h + hidden).checked_mul(usize::from(header.num_layers))?,
+            workspace: h + usize::from(header.vocab_size),
         })
     }
 
@@ -239,7 +246,10 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Parts<'_>, Error> {
 /// Bytes of a whole file with this header; `None` if its sizes overflow.
 pub fn file_len(header: &Header<'_>) -> Option<usize> {
     let header_len = postcard::experimental::serialized_size(header).ok()?;
-    let weights = crate::layout::Sections::of(header)?.bytes()?;
+    let weights = match header.precision {
+        Precision::F32 => Sections::of(header)?.bytes()?,
+        Precision::I8 => IntegerSections::of(header)?.bytes()?,
+    };
     let len = PRELUDE_LEN
         .checked_add(header_len)?
         .checked_add(padding(header_len))?;

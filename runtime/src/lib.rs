@@ -53,13 +53,17 @@
 pub mod activation;
 mod cell;
 mod error;
+mod fixed;
+#[cfg(feature = "f32")]
 mod float;
 pub mod format;
 mod generate;
+mod integer;
 mod kernel;
 pub mod layout;
 mod logits;
 mod model;
+mod network;
 mod sample;
 mod score;
 mod state;

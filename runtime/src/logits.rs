@@ -1,7 +1,11 @@
 //! What a step predicts: one logit per token.
 
+use bytemuck::must_cast_slice_mut;
+
 use crate::Token;
 use crate::activation::exp;
+use crate::fixed::SUM_BITS;
+use crate::format::Precision;
 
 /// The logits after a step, one per token; `exp(logit)` is proportional to the probability that
 /// the token comes next.
@@ -9,42 +13,88 @@ use crate::activation::exp;
 /// They live in the step's workspace. [`Sampler::sample`](crate::Sampler::sample) uses them up.
 #[derive(Debug)]
 pub struct Logits<'w> {
-    pub(crate) values: &'w mut [f32],
+    pub(crate) values: Values<'w>,
 }
 
-impl Logits<'_> {
+/// The logits in the model's arithmetic.
+#[derive(Debug)]
+pub(crate) enum Values<'w> {
+    Float(&'w mut [f32]),
+    /// With [`SUM_BITS`] fraction bits.
+    Fixed(&'w mut [i32]),
+}
+
+impl<'w> Logits<'w> {
+    pub(crate) fn new(precision: Precision, words: &'w mut [u32]) -> Self {
+        let values = match precision {
+            Precision::F32 => Values::Float(must_cast_slice_mut(words)),
+            Precision::I8 => Values::Fixed(must_cast_slice_mut(words)),
+        };
+        Self { values }
+    }
+
+    /// Number of tokens.
+    pub fn len(&self) -> usize {
+        match &self.values {
+            Values::Float(values) => values.len(),
+            Values::Fixed(values) => values.len(),
+        }
+    }
+
+    /// Whether there is no token, which no model has.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The logit of a token; `None` if there is no such token.
+    pub fn get(&self, token: Token) -> Option<f32> {
+        match &self.values {
+            Values::Float(values) => values.get(token.index()).copied(),
+            Values::Fixed(values) => values
+                .get(token.index())
+                .map(|&value| value as f32 / (1 << SUM_BITS) as f32),
+        }
+    }
+
     /// The logits in the order of the tokens.
-    pub fn as_slice(&self) -> &[f32] {
-        self.values
+    pub fn iter(&self) -> impl Iterator<Item = f32> {
+        (0..).map_while(|token| self.get(Token(token)))
     }
 
     /// The most probable token, the first of equals.
     pub fn greedy(&self) -> Token {
-        let mut best = (f32::NEG_INFINITY, Token(0));
-        for (&logit, token) in self.values.iter().zip(0..) {
-            if logit > best.0 {
-                best = (logit, Token(token));
-            }
+        match &self.values {
+            Values::Float(values) => first_largest(values),
+            Values::Fixed(values) => first_largest(values),
         }
-        best.1
     }
 
     /// The logarithm of a token's probability, in nats: at most 0.
     ///
     /// `None` if there is no such token. The sum of the exponentials is taken in token order.
     pub fn log_prob(&self, token: Token) -> Option<f32> {
-        let logit = *self.values.get(token.index())?;
-        let max = self.max();
+        let logit = self.get(token)?;
+        let max = self.iter().fold(
+            f32::NEG_INFINITY,
+            |max, value| if value > max { value } else { max },
+        );
         let mut sum = 0.0;
-        for &value in &*self.values {
+        for value in self.iter() {
             sum += exp(value - max);
         }
         Some(logit - max - libm::logf(sum))
     }
+}
 
-    /// The largest logit.
-    pub(crate) fn max(&self) -> f32 {
-        let larger = |a, &b| if b > a { b } else { a };
-        self.values.iter().fold(f32::NEG_INFINITY, larger)
+/// The place of the largest value, the first of equals; what can't be compared is not larger.
+fn first_largest<T: PartialOrd>(values: &[T]) -> Token {
+    let mut best: Option<(&T, u16)> = None;
+    for (value, token) in values.iter().zip(0..) {
+        // Not a number stays the best only until a number comes.
+        if best.is_none_or(|(largest, _)| value > largest || largest.partial_cmp(largest).is_none())
+        {
+            best = Some((value, token));
+        }
     }
+    Token(best.map_or(0, |(_, token)| token))
 }

@@ -1,7 +1,7 @@
 //! A checked model: after `from_bytes` nothing about the file can go wrong.
 
-use crate::float::{FloatNetwork, LayerState};
-use crate::format::{self, Cell, Header, Precision};
+use crate::format::{self, Header};
+use crate::network::Network;
 use crate::{Error, Logits, Sizes, State, Token, Vocab, Workspace};
 
 /// A model that reads its weights in place from the bytes of its file, wherever they lie.
@@ -13,7 +13,7 @@ pub struct Model<'a> {
     header: Header<'a>,
     sizes: Sizes,
     vocab: Vocab<'a>,
-    network: FloatNetwork<'a>,
+    network: Network<'a>,
 }
 
 impl<'a> Model<'a> {
@@ -33,9 +33,7 @@ impl<'a> Model<'a> {
         if Sizes::of(&header) != Some(parts.sizes) {
             return Err(Error::Sizes);
         }
-        let network = match (header.cell, header.precision) {
-            (Cell::Lstm, Precision::F32) => FloatNetwork::new(&header, parts.weights)?,
-        };
+        let network = Network::new(&header, parts.weights)?;
         Ok(Self {
             header,
             sizes: parts.sizes,
@@ -85,45 +83,46 @@ impl<'a> Model<'a> {
     ///
     /// # Errors
     /// [`Error::StateSize`] or [`Error::UnknownLayer`].
-    pub fn h<'s, S>(
+    pub fn h<S>(
         &self,
-        state: &'s State<S>,
+        state: &State<S>,
         layer: usize,
-    ) -> Result<impl ExactSizeIterator<Item = f32> + use<'s, S>, Error>
+    ) -> Result<impl ExactSizeIterator<Item = f32>, Error>
     where
         S: AsRef<[u32]> + AsMut<[u32]>,
     {
-        self.check_layer(state.as_words(), layer)?;
+        let words = state.as_words();
+        self.check_layer(words, layer)?;
         Ok(self
-            .network
-            .layer_state(state.as_words(), layer)
-            .h
-            .iter()
-            .copied())
+            .units()
+            .map(move |unit| self.network.h(words, layer, unit)))
     }
 
     /// The cell state c of a layer, unit by unit.
     ///
     /// # Errors
     /// [`Error::StateSize`] or [`Error::UnknownLayer`].
-    pub fn c<'s, S>(
+    pub fn c<S>(
         &self,
-        state: &'s State<S>,
+        state: &State<S>,
         layer: usize,
-    ) -> Result<impl ExactSizeIterator<Item = f32> + use<'s, S>, Error>
+    ) -> Result<impl ExactSizeIterator<Item = f32>, Error>
     where
         S: AsRef<[u32]> + AsMut<[u32]>,
     {
-        self.check_layer(state.as_words(), layer)?;
+        let words = state.as_words();
+        self.check_layer(words, layer)?;
         Ok(self
-            .network
-            .layer_state(state.as_words(), layer)
-            .c
-            .iter()
-            .copied())
+            .units()
+            .map(move |unit| self.network.c(words, layer, unit)))
     }
 
-    /// Replaces h and c of a layer; each has one value per hidden unit.
+    fn units(&self) -> core::ops::Range<usize> {
+        0..usize::from(self.header.hidden_size)
+    }
+
+    /// Replaces h and c of a layer; each has one value per hidden unit. Integer models round them
+    /// and limit h to 1.
     ///
     /// # Errors
     /// [`Error::StateSize`], also if `h` or `c` has another length, or [`Error::UnknownLayer`].
@@ -144,8 +143,9 @@ impl<'a> Model<'a> {
                 return Err(Error::StateSize { expected, actual });
             }
         }
-        self.network
-            .set_layer_state(state.as_words_mut(), layer, LayerState { c, h });
+        for (unit, (&h, &c)) in h.iter().zip(c).enumerate() {
+            self.network.set(state.as_words_mut(), layer, unit, h, c);
+        }
         Ok(())
     }
 
@@ -212,11 +212,10 @@ impl<'r> Run<'r> {
 
 /// The logits that a step left at the end of the workspace.
 fn logits<'w>(model: &Model<'_>, workspace: &'w mut [u32]) -> Logits<'w> {
-    let from = usize::from(model.header.hidden_size);
-    let values = workspace
-        .get_mut(from..model.sizes.workspace)
-        .unwrap_or_default();
-    Logits {
-        values: bytemuck::must_cast_slice_mut(values),
-    }
+    let end = model.sizes.workspace;
+    let from = end.saturating_sub(model.vocab.size());
+    Logits::new(
+        model.header.precision,
+        workspace.get_mut(from..end).unwrap_or_default(),
+    )
 }

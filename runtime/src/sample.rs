@@ -1,8 +1,12 @@
 //! How the next token is chosen: greedy, or drawn with temperature, top-k and top-p.
 
+use core::ops::AddAssign;
+
 use rand_core::Rng;
 
 use crate::activation::exp;
+use crate::fixed::{EXPONENT_BITS, SUM_BITS, VANISHING_EXPONENT, power};
+use crate::logits::Values;
 use crate::{Error, Logits, Token};
 
 /// How a token is chosen from the logits.
@@ -20,22 +24,79 @@ use crate::{Error, Logits, Token};
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sampler {
     /// `None` for greedy.
-    inverse_temperature: Option<f32>,
+    temperature: Option<Temperature>,
     top_k: usize,
     top_p: f32,
+    /// The same in 65536ths.
+    top_p_fixed: u32,
+}
+
+/// A temperature in both arithmetics.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Temperature {
+    inverse: f32,
+    fixed: FixedTemperature,
+}
+
+/// `log2(e) / temperature` as `multiplier / 2^shift`, from the format of logits to that of exponents.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct FixedTemperature {
+    multiplier: u32,
+    shift: u32,
+    /// Logits this far below the largest have no weight; below it nothing overflows.
+    vanishing: u32,
+}
+
+impl FixedTemperature {
+    const fn new(temperature: f32) -> Self {
+        let scale = (1u32 << (SUM_BITS - EXPONENT_BITS)) as f64;
+        let mut multiplier = core::f64::consts::LOG2_E / (temperature as f64 * scale);
+        let mut shift = 0;
+        // As many digits as 16 bits hold, and no more than keep the limit below 2^32.
+        while multiplier < 32_768.0 && shift < 17 {
+            multiplier *= 2.0;
+            shift += 1;
+        }
+        let multiplier = (multiplier + 0.5) as u32;
+        let multiplier = if multiplier > 0xffff {
+            0xffff
+        } else {
+            multiplier
+        };
+        let vanishing = match (VANISHING_EXPONENT << shift).checked_div(multiplier) {
+            Some(limit) => limit + 1,
+            None => u32::MAX,
+        };
+        Self {
+            multiplier,
+            shift,
+            vanishing,
+        }
+    }
+
+    /// `2^16 exp(-difference / temperature)`.
+    fn weight(self, difference: u32) -> u32 {
+        if difference >= self.vanishing {
+            return 0;
+        }
+        power(difference.wrapping_mul(self.multiplier) >> self.shift)
+    }
 }
 
 impl Sampler {
     /// Always the most probable token.
     pub const fn greedy() -> Self {
         Self {
-            inverse_temperature: None,
+            temperature: None,
             top_k: usize::MAX,
             top_p: 1.0,
+            top_p_fixed: 1 << 16,
         }
     }
 
     /// Draws with a temperature: 1 is the model's own distribution, less is more careful.
+    ///
+    /// A sampler that is a constant brings no floating-point code into a firmware.
     ///
     /// # Errors
     /// [`Error::Temperature`] unless it and its inverse are positive and finite.
@@ -44,8 +105,9 @@ impl Sampler {
         if !(temperature > 0.0 && temperature.is_finite() && inverse.is_finite()) {
             return Err(Error::Temperature);
         }
+        let fixed = FixedTemperature::new(temperature);
         Ok(Self {
-            inverse_temperature: Some(inverse),
+            temperature: Some(Temperature { inverse, fixed }),
             ..Self::greedy()
         })
     }
@@ -70,7 +132,11 @@ impl Sampler {
         if !(top_p > 0.0 && top_p <= 1.0) {
             return Err(Error::TopP);
         }
-        Ok(Self { top_p, ..self })
+        Ok(Self {
+            top_p,
+            top_p_fixed: (top_p * 65_536.0) as u32,
+            ..self
+        })
     }
 
     /// Refuses a `top_k` that was set and exceeds the vocabulary.
@@ -85,29 +151,62 @@ impl Sampler {
 
     /// Chooses a token and uses the logits up. Drawing takes one `next_u32` of the generator.
     pub fn sample<R: Rng>(&self, logits: Logits<'_>, rng: &mut R) -> Token {
-        let Some(inverse_temperature) = self.inverse_temperature else {
+        let Some(temperature) = self.temperature else {
             return logits.greedy();
         };
-        let max = logits.max();
-        let weights = logits.values;
-        for weight in weights.iter_mut() {
-            *weight = exp((*weight - max) * inverse_temperature);
+        let random = rng.next_u32();
+        match logits.values {
+            Values::Float(logits) => {
+                let larger = |a, &b| if b > a { b } else { a };
+                let max = logits.iter().fold(f32::NEG_INFINITY, larger);
+                for logit in logits.iter_mut() {
+                    *logit = exp((*logit - max) * temperature.inverse);
+                }
+                let weights = logits;
+                self.restrict(weights, |sum| sum * self.top_p);
+                // 24 bits: as many as a float holds exactly, so that the product is below the sum.
+                let uniform = (random >> 8) as f32 * (1.0 / 16_777_216.0);
+                draw(weights, uniform * sum(weights))
+            }
+            Values::Fixed(logits) => {
+                let max = logits.iter().fold(i32::MIN, |a, &b| a.max(b));
+                for logit in logits.iter_mut() {
+                    let difference = max.wrapping_sub(*logit).cast_unsigned();
+                    *logit = temperature.fixed.weight(difference).cast_signed();
+                }
+                let weights: &mut [u32] = bytemuck::must_cast_slice_mut(logits);
+                self.restrict(weights, |sum| fraction(sum, self.top_p_fixed, 16));
+                draw(weights, fraction(sum(weights), random, 32))
+            }
         }
+    }
+
+    /// Zeroes the weights that top-k and top-p leave out; `share` takes top-p's share of a sum.
+    fn restrict<W: Weight>(&self, weights: &mut [W], share: impl FnOnce(W) -> W) {
         if self.top_k < weights.len() {
-            keep_largest(weights, self.top_k, f32::INFINITY);
+            keep_largest(weights, self.top_k, None);
         }
-        if self.top_p < 1.0 {
-            let mass = self.top_p * sum(weights);
-            keep_largest(weights, usize::MAX, mass);
+        if self.top_p_fixed < 1 << 16 {
+            let mass = share(sum(weights));
+            keep_largest(weights, usize::MAX, Some(mass));
         }
-        draw(weights, rng)
     }
 }
 
+/// `value * factor / 2^bits`. At most 65,535 weights of 2^16 are a sum below 2^32.
+fn fraction(value: u32, factor: u32, bits: u32) -> u32 {
+    ((u64::from(value) * u64::from(factor)) >> bits) as u32
+}
+
+/// A number proportional to a probability, in either arithmetic; the default is 0.
+trait Weight: Copy + Default + PartialOrd + AddAssign {}
+impl Weight for f32 {}
+impl Weight for u32 {}
+
 /// The sum in token order.
-fn sum(weights: &[f32]) -> f32 {
-    let mut sum = 0.0;
-    for weight in weights {
+fn sum<W: Weight>(weights: &[W]) -> W {
+    let mut sum = W::default();
+    for &weight in weights {
         sum += weight;
     }
     sum
@@ -117,19 +216,16 @@ fn sum(weights: &[f32]) -> f32 {
 ///
 /// It walks down the weights without sorting them, which would need memory: O(kept x all), and most
 /// steps keep few.
-fn keep_largest(weights: &mut [f32], count: usize, mass: f32) {
-    let mut last = Ranked {
-        weight: f32::INFINITY,
-        token: 0,
-    };
-    let mut kept = 0.0;
+fn keep_largest<W: Weight>(weights: &mut [W], count: usize, mass: Option<W>) {
+    let mut last = None;
+    let mut kept = W::default();
     for _ in 0..count {
         let Some(next) = largest_below(weights, last) else {
             return;
         };
-        last = next;
+        last = Some(next);
         kept += next.weight;
-        if kept >= mass {
+        if mass.is_some_and(|mass| kept >= mass) {
             break;
         }
     }
@@ -138,32 +234,32 @@ fn keep_largest(weights: &mut [f32], count: usize, mass: f32) {
             weight: *weight,
             token,
         };
-        if ranked.is_below(last) {
-            *weight = 0.0;
+        if last.is_some_and(|last| ranked.is_below(last)) {
+            *weight = W::default();
         }
     }
 }
 
 /// A token with its weight, ranked by weight and, among equals, by the token.
 #[derive(Clone, Copy)]
-struct Ranked {
-    weight: f32,
+struct Ranked<W> {
+    weight: W,
     token: usize,
 }
 
-impl Ranked {
+impl<W: Weight> Ranked<W> {
     fn is_below(self, other: Self) -> bool {
         self.weight < other.weight || (self.weight == other.weight && self.token > other.token)
     }
 }
 
-/// The highest ranked token below another.
-fn largest_below(weights: &[f32], limit: Ranked) -> Option<Ranked> {
+/// The highest ranked token below another, or of all.
+fn largest_below<W: Weight>(weights: &[W], limit: Option<Ranked<W>>) -> Option<Ranked<W>> {
     let ranked = weights
         .iter()
         .enumerate()
         .map(|(token, &weight)| Ranked { weight, token });
-    let below = ranked.filter(|candidate| candidate.is_below(limit));
+    let below = ranked.filter(|candidate| limit.is_none_or(|limit| candidate.is_below(limit)));
     below.reduce(|best, candidate| {
         if best.is_below(candidate) {
             candidate
@@ -173,15 +269,12 @@ fn largest_below(weights: &[f32], limit: Ranked) -> Option<Ranked> {
     })
 }
 
-/// Draws a token with a probability proportional to its weight.
-fn draw<R: Rng>(weights: &[f32], rng: &mut R) -> Token {
-    // 24 bits: as many as a float holds exactly, so that the product below stays under the sum.
-    let uniform = (rng.next_u32() >> 8) as f32 * (1.0 / 16_777_216.0);
-    let target = uniform * sum(weights);
-    let mut cumulative = 0.0;
+/// The token whose part of the weights, laid end to end, `target` falls into.
+fn draw<W: Weight>(weights: &[W], target: W) -> Token {
+    let mut cumulative = W::default();
     let mut chosen = Token(0);
     for (&weight, token) in weights.iter().zip(0..) {
-        if weight > 0.0 {
+        if weight > W::default() {
             chosen = Token(token);
             cumulative += weight;
             if target < cumulative {

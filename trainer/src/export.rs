@@ -1,21 +1,24 @@
 //! From a trained network to the bytes of a model file.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use charlet::format::{self, Cell, Header, Precision};
 use charlet::layout::{Place, ROWS, Sections, gate_row, head_row};
 
 use crate::corpus::Alphabet;
 use crate::network::{Network, Shape};
+use crate::quantize::quantize;
+
+const TOO_LARGE: &str = "the network is too large for a model file";
 
 /// The header of a network's model file.
 ///
 /// # Errors
 /// If a size doesn't fit the format.
-pub fn header(shape: Shape, alphabet: &Alphabet) -> Result<Header<'_>> {
+pub fn header(shape: Shape, alphabet: &Alphabet, precision: Precision) -> Result<Header<'_>> {
     let size = |value: usize| u16::try_from(value).context("a size exceeds the format's 65,535");
     Ok(Header {
         cell: Cell::Lstm,
-        precision: Precision::F32,
+        precision,
         chars: alphabet.chars(),
         vocab_size: size(alphabet.size())?,
         start: alphabet.start(),
@@ -30,25 +33,40 @@ pub fn header(shape: Shape, alphabet: &Alphabet) -> Result<Header<'_>> {
 ///
 /// # Errors
 /// If the network exceeds what the format can hold.
-pub fn model_file(network: &Network, alphabet: &Alphabet) -> Result<Vec<u8>> {
-    let header = header(network.shape(), alphabet)?;
-    let too_large = "the network is too large for a model file";
-    let sections = Sections::of(&header).context(too_large)?;
-    let mut file = vec![0; format::file_len(&header).context(too_large)?];
+pub fn model_file(network: &Network, alphabet: &Alphabet, precision: Precision) -> Result<Vec<u8>> {
+    let header = header(network.shape(), alphabet, precision)?;
+    let mut file = vec![0; format::file_len(&header).context(TOO_LARGE)?];
     let weights = Weights::of(network)?;
-    format::write(&header, &mut file, |bytes| place(&weights, sections, bytes))?;
+    match precision {
+        Precision::F32 => {
+            let sections = Sections::of(&header).context(TOO_LARGE)?;
+            format::write(&header, &mut file, |bytes| place(&weights, sections, bytes))?;
+        }
+        Precision::I8 => {
+            let quantized = quantize(&weights);
+            format::write(&header, &mut file, |bytes| {
+                bytes.copy_from_slice(&quantized)
+            })?;
+        }
+        _ => bail!("{precision} can't be exported"),
+    }
     Ok(file)
 }
 
 /// A matrix in row order.
-struct Matrix {
-    columns: usize,
+pub(crate) struct Matrix {
+    pub(crate) columns: usize,
     values: Vec<f32>,
 }
 
 impl Matrix {
-    fn at(&self, row: usize, column: usize) -> f32 {
+    pub(crate) fn at(&self, row: usize, column: usize) -> f32 {
         self.values[row * self.columns + column]
+    }
+
+    /// A row's values.
+    pub(crate) fn row(&self, row: usize) -> &[f32] {
+        &self.values[row * self.columns..][..self.columns]
     }
 
     fn rows(&self) -> usize {
@@ -57,13 +75,13 @@ impl Matrix {
 }
 
 /// A network's weights as plain numbers.
-struct Weights {
-    shape: Shape,
+pub(crate) struct Weights {
+    pub(crate) shape: Shape,
     embedding: Matrix,
     /// weight_ih, weight_hh and bias of each layer.
-    layers: Vec<[Matrix; 3]>,
-    head: Matrix,
-    head_bias: Matrix,
+    pub(crate) layers: Vec<[Matrix; 3]>,
+    pub(crate) head: Matrix,
+    pub(crate) head_bias: Matrix,
 }
 
 impl Weights {
@@ -96,7 +114,7 @@ impl Weights {
 
     /// What a token adds to a gate row of the first layer: `bias + weight_ih embedding`, rounded
     /// once.
-    fn input(&self, token: usize, row: usize) -> f32 {
+    pub(crate) fn input(&self, token: usize, row: usize) -> f32 {
         let [weight_ih, _, bias] = &self.layers[0];
         let products = (0..self.shape.embedding_size)
             .map(|at| f64::from(weight_ih.at(row, at)) * f64::from(self.embedding.at(token, at)));

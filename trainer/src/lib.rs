@@ -19,6 +19,7 @@ pub mod lstm;
 pub mod matmul;
 pub mod network;
 pub mod optimizer;
+mod quantize;
 pub mod report;
 pub mod rng;
 pub mod speak;

@@ -20,6 +20,7 @@ enum Command {
     Generate(cmd::generate::Args),
     Eval(cmd::eval::Args),
     Info(cmd::info::Args),
+    Quantize(cmd::quantize::Args),
 }
 
 fn main() -> ExitCode {
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
         Command::Generate(args) => cmd::generate::run(args),
         Command::Eval(args) => cmd::eval::run(args),
         Command::Info(args) => cmd::info::run(args),
+        Command::Quantize(args) => cmd::quantize::run(args),
     };
     match result {
         Ok(code) => code,

@@ -6,7 +6,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use charlet::{Model, Sampler, Sizes, format};
+use charlet::format::{self, Precision};
+use charlet::{Model, Sampler, Sizes};
 use indicatif::{HumanCount, HumanDuration, ProgressBar, ProgressStyle};
 use serde::Serialize;
 
@@ -138,19 +139,8 @@ impl<W: Write> Report<W> {
     /// # Errors
     /// If the model file is not valid, which would be our mistake.
     pub fn samples(&mut self, model: &[u8], random: &mut Random) -> Result<()> {
-        let mut speaker = Speaker::new(Model::from_bytes(model)?);
-        let lines = Model::from_bytes(model)?.vocab().end().is_some();
-        let mut rng = text_rng(random.seed());
-        for temperature in TEMPERATURES {
-            let sampler = Sampler::with_temperature(temperature)?;
-            let text = if lines {
-                let lines = (0..SAMPLE_LINES).map(|_| speaker.line(sampler, &mut rng));
-                lines.collect::<Result<Vec<_>, _>>()?.join("  ")
-            } else {
-                let text = speaker.generate(sampler, &mut rng, "")?.take(SAMPLE_LENGTH);
-                text.collect::<String>().replace('\n', "\n         ")
-            };
-            self.line(&format!("    {temperature:.1}  {text}"));
+        for line in sample_lines(model, random)? {
+            self.line(&line);
         }
         Ok(())
     }
@@ -160,6 +150,28 @@ impl<W: Write> Report<W> {
         self.bar.finish_and_clear();
         self.line(&format!("trained for {}", HumanDuration(self.elapsed())));
     }
+}
+
+/// What a model says at several temperatures.
+///
+/// # Errors
+/// If the model file is not valid, which would be our mistake.
+pub fn sample_lines(model: &[u8], random: &mut Random) -> Result<Vec<String>> {
+    let mut speaker = Speaker::new(Model::from_bytes(model)?);
+    let is_list = Model::from_bytes(model)?.vocab().end().is_some();
+    let mut rng = text_rng(random.seed());
+    let mut sample = |temperature: f32| -> Result<String> {
+        let sampler = Sampler::with_temperature(temperature)?;
+        let text = if is_list {
+            let lines = (0..SAMPLE_LINES).map(|_| speaker.line(sampler, &mut rng));
+            lines.collect::<Result<Vec<_>, _>>()?.join("  ")
+        } else {
+            let text = speaker.generate(sampler, &mut rng, "")?.take(SAMPLE_LENGTH);
+            text.collect::<String>().replace('\n', "\n         ")
+        };
+        Ok(format!("    {temperature:.1}  {text}"))
+    };
+    TEMPERATURES.into_iter().map(&mut sample).collect()
 }
 
 /// A loss with its units: per character, and per line for lists.
@@ -258,7 +270,7 @@ pub fn summary(config: &Config, corpus: &Corpus, shape: Shape) -> Result<String>
         shape.vocab_size,
         shape.parameter_count(),
     )?;
-    let header = export::header(shape, alphabet)?;
+    let header = export::header(shape, alphabet, Precision::F32)?;
     let too_large = "the network is too large for a model file";
     writeln!(
         text,

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::{Context, Result, bail};
 use candle_core::{Device, Tensor};
 use charlet::Model;
+use charlet::format::Precision;
 
 use crate::batch::{Batch, Batches};
 use crate::checkpoint::{Checkpoint, Description};
@@ -200,7 +201,7 @@ impl<'r, W: Write> Run<'r, W> {
             .best
             .as_ref()
             .is_none_or(|(best, _)| validation < *best);
-        let model = export::model_file(&self.network, &self.corpus.alphabet)?;
+        let model = export::model_file(&self.network, &self.corpus.alphabet, Precision::F32)?;
         let is_sample = epoch.is_multiple_of(self.config.training.sample_every);
         let totals = self.totals;
         let seconds = self.report.elapsed().as_secs_f64();
@@ -269,7 +270,7 @@ impl<'r, W: Write> Run<'r, W> {
     fn save_interrupted(&mut self) -> Result<()> {
         self.save(&self.folder.last(), true)?;
         if self.best.is_none() {
-            let model = export::model_file(&self.network, &self.corpus.alphabet)?;
+            let model = export::model_file(&self.network, &self.corpus.alphabet, Precision::F32)?;
             write_whole(&self.folder.model(), &model)?;
         }
         self.report.finish();

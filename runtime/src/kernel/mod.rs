@@ -1,24 +1,17 @@
-//! The inner loop: weights times inputs, sixteen rows at a time. The backend is picked here.
+//! The inner loops: weights times inputs, several rows at a time. The backend is picked here.
 //!
-//! Every backend computes each row's sum in the same order, from the first column to the last, with
-//! a rounded multiplication and a rounded addition per column. How many rows it takes at once
-//! doesn't change a bit of the result.
+//! In integers sums are exact modulo 2^32, so that backends may take them in any order. In single
+//! precision every backend computes each row's sum from the first column to the last, with a rounded
+//! multiplication and a rounded addition per column; how many rows it takes at once doesn't change a
+//! bit of the result.
 
+#[cfg(feature = "f32")]
+pub(crate) mod float;
 mod portable;
 
-pub(crate) use portable::accumulate;
+pub(crate) use portable::dot;
 
-use crate::layout::ROWS;
+use crate::layout::{COLUMNS, ROWS_PER_QUAD};
 
-/// One column of a block of rows as it stands in the file: little-endian `f32`, at any alignment.
-pub(crate) type Column = [u8; 4 * ROWS];
-
-/// The values of a column.
-#[inline(always)]
-pub(crate) fn load(column: &Column) -> [f32; ROWS] {
-    let mut values = [0.0; ROWS];
-    for (value, bytes) in values.iter_mut().zip(column.as_chunks().0) {
-        *value = f32::from_le_bytes(*bytes);
-    }
-    values
-}
+/// Four weights, plus 128, of each of four rows, in the order of the file.
+pub(crate) type Quad = [u8; COLUMNS * ROWS_PER_QUAD];

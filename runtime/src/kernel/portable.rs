@@ -1,14 +1,23 @@
-//! The safe reference that every other backend must equal, and good code for most compilers.
+//! The safe reference that every other backend must equal.
 
-use super::{Column, load};
-use crate::layout::ROWS;
+use super::Quad;
+use crate::layout::{COLUMNS, ROWS_PER_QUAD};
 
-/// `sums[row] += weights[column][row] * inputs[column]`, column by column.
-#[inline(always)]
-pub(crate) fn accumulate(sums: &mut [f32; ROWS], weights: &[Column], inputs: &[f32]) {
-    for (column, input) in weights.iter().zip(inputs) {
-        for (sum, weight) in sums.iter_mut().zip(load(column)) {
-            *sum += weight * input;
+/// For each block of four rows, `sums[row] += weights[row][column] * inputs[column]`, modulo 2^32.
+///
+/// `weights` has as many quads for each block as there are quads of inputs.
+pub(crate) fn dot(weights: &[Quad], inputs: &[[i16; COLUMNS]], sums: &mut [[i32; ROWS_PER_QUAD]]) {
+    let blocks = weights.chunks(inputs.len().max(1));
+    for (sums, block) in sums.iter_mut().zip(blocks) {
+        for (quad, &[x0, x1, x2, x3]) in block.iter().zip(inputs) {
+            for (sum, row) in sums.iter_mut().zip(quad.as_chunks().0) {
+                // The order of `COLUMN_ORDER`.
+                let &[w0, w2, w1, w3] = row;
+                let pairs = [(w0, x0), (w1, x1), (w2, x2), (w3, x3)];
+                for (weight, input) in pairs {
+                    *sum = sum.wrapping_add(i32::from(weight) * i32::from(input));
+                }
+            }
         }
     }
 }

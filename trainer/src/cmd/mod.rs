@@ -3,6 +3,7 @@
 pub(crate) mod eval;
 pub(crate) mod generate;
 pub(crate) mod info;
+pub(crate) mod quantize;
 pub(crate) mod train;
 
 use std::path::Path;

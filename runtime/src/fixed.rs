@@ -1,0 +1,147 @@
+//! sigmoid, tanh and powers of two in integers. `ARITHMETIC.md` defines them to the bit.
+
+/// Fraction bits of gate sums and logits.
+pub(crate) const SUM_BITS: u32 = 11;
+/// Fraction bits of activated gates.
+pub(crate) const GATE_BITS: u32 = 15;
+/// Fraction bits of c.
+pub(crate) const C_BITS: u32 = 16;
+/// Fraction bits of h.
+pub(crate) const H_BITS: u32 = 12;
+
+/// One in the format of activated gates.
+const ONE: i32 = 1 << GATE_BITS;
+/// Fraction bits between two entries of the sigmoid's table, which are 1/16 apart.
+const STEP_BITS: u32 = 7;
+/// sigmoid(n / 16) in 32768ths for n from 0 to 256.
+static SIGMOID: [u16; 257] = sigmoid_table();
+
+/// Fraction bits of an exponent.
+pub(crate) const EXPONENT_BITS: u32 = 10;
+/// Fraction bits between two entries of the table of powers, which are 1/32 apart.
+const POWER_STEP_BITS: u32 = 5;
+/// 2^(-n / 32) in 65536ths for n from 0 to 32.
+static POWERS: [u32; 33] = power_table();
+/// From this exponent on a power is 0.
+pub(crate) const VANISHING_EXPONENT: u32 = 17 << EXPONENT_BITS;
+
+/// `value` limited to what 16 bits hold, symmetrically.
+pub(crate) fn saturate(value: i32) -> i32 {
+    value.clamp(-0x7fff, 0x7fff)
+}
+
+/// The logistic function of a sum, in 32768ths from 1 to 32767; off by at most 8e-5.
+pub(crate) fn sigmoid(sum: i32) -> i32 {
+    let magnitude = saturate(sum).unsigned_abs();
+    let at = (magnitude >> STEP_BITS) as usize;
+    let fraction = (magnitude & ((1 << STEP_BITS) - 1)) as i32;
+    // Never `None`: a magnitude of 15 bits gives an index of 8 bits.
+    let entry = |at: usize| i32::from(SIGMOID.get(at).copied().unwrap_or(0));
+    let (low, high) = (entry(at), entry(at + 1));
+    let half = 1 << (STEP_BITS - 1);
+    let value = low + (((high - low) * fraction + half) >> STEP_BITS);
+    if sum < 0 { ONE - value } else { value }
+}
+
+/// The hyperbolic tangent of a sum, in 32768ths: `2 sigmoid(2x) - 1`; off by at most 1.6e-4.
+pub(crate) fn tanh(sum: i32) -> i32 {
+    2 * sigmoid(saturate(sum) * 2) - ONE
+}
+
+/// `2^-exponent` in 65536ths.
+pub(crate) fn power(exponent: u32) -> u32 {
+    let whole = exponent >> EXPONENT_BITS;
+    let fraction = exponent & ((1 << EXPONENT_BITS) - 1);
+    let at = (fraction >> POWER_STEP_BITS) as usize;
+    let fraction = fraction & ((1 << POWER_STEP_BITS) - 1);
+    // Never `None`: ten bits less five are an index below 32.
+    let entry = |at: usize| POWERS.get(at).copied().unwrap_or(0);
+    let (high, low) = (entry(at), entry(at + 1));
+    let value = high - (((high - low) * fraction) >> POWER_STEP_BITS);
+    value.checked_shr(whole).unwrap_or(0)
+}
+
+/// e to the power of `-x`, for tables that are made while compiling.
+const fn exp_minus(x: f64) -> f64 {
+    // (e^(-x / 2^12))^(2^12), with enough of the series for the small argument.
+    let small = -x / 4096.0;
+    let series = 1.0 + small * (1.0 + small / 2.0 * (1.0 + small / 3.0 * (1.0 + small / 4.0)));
+    let mut power = series;
+    let mut doublings = 0;
+    while doublings < 12 {
+        power *= power;
+        doublings += 1;
+    }
+    power
+}
+
+#[allow(clippy::indexing_slicing, reason = "it runs while compiling")]
+const fn sigmoid_table() -> [u16; 257] {
+    let mut table = [0; 257];
+    let mut at = 0;
+    while at < table.len() {
+        let value = 32_768.0 / (1.0 + exp_minus(at as f64 / 16.0)) + 0.5;
+        // 1 itself would not leave the last bit to c's decay.
+        table[at] = if value < 32_767.0 {
+            value as u16
+        } else {
+            32_767
+        };
+        at += 1;
+    }
+    table
+}
+
+#[allow(clippy::indexing_slicing, reason = "it runs while compiling")]
+const fn power_table() -> [u32; 33] {
+    let mut table = [0; 33];
+    let mut at = 0;
+    while at < table.len() {
+        table[at] = (65_536.0 * exp_minus(at as f64 / 32.0 * core::f64::consts::LN_2) + 0.5) as u32;
+        at += 1;
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+
+    #[test]
+    fn sigmoid_and_tanh_stay_within_their_bounds_for_all_sums() {
+        let (mut sigmoid_error, mut tanh_error) = (0.0f64, 0.0f64);
+        for sum in -40_000..=40_000 {
+            let x = f64::from(sum) / 2048.0;
+            let value = f64::from(sigmoid(sum)) / 32_768.0;
+            sigmoid_error = sigmoid_error.max((value - 1.0 / (1.0 + (-x).exp())).abs());
+            let value = f64::from(tanh(sum)) / 32_768.0;
+            tanh_error = tanh_error.max((value - x.tanh()).abs());
+            assert_eq!(
+                sigmoid(sum) + sigmoid(-sum),
+                if sum == 0 { 2 * 16_384 } else { ONE }
+            );
+            assert!((1..ONE).contains(&sigmoid(sum)));
+        }
+        assert!(
+            sigmoid_error <= 8e-5 && tanh_error <= 1.6e-4,
+            "{sigmoid_error} {tanh_error}"
+        );
+    }
+
+    #[test]
+    fn powers_stay_within_their_bound_until_they_vanish() {
+        for exponent in 0..VANISHING_EXPONENT + 3000 {
+            let exact = (-f64::from(exponent) / 1024.0).exp2();
+            let error = f64::from(power(exponent)) / 65_536.0 - exact;
+            assert!(
+                error.abs() <= 7e-5 * exact + 1.0 / 65_536.0,
+                "{exponent}: {error}"
+            );
+        }
+        assert_eq!(
+            (power(0), power(VANISHING_EXPONENT), power(u32::MAX)),
+            (65_536, 0, 0)
+        );
+    }
+}

@@ -1,0 +1,321 @@
+//! The network in integers only: which bytes are which weights, and one step through all layers.
+//!
+//! `ARITHMETIC.md` defines every format and rounding.
+
+use bytemuck::{must_cast_slice, must_cast_slice_mut};
+
+use crate::cell;
+use crate::fixed::{C_BITS, H_BITS};
+use crate::format::Header;
+use crate::kernel::{Quad, dot};
+use crate::layout::{COLUMNS, IntegerSections, ROWS_PER_QUAD};
+use crate::{Error, Token};
+
+/// Units whose sums are taken at once, so that a kernel can use an input for several rows.
+const UNITS_AT_ONCE: usize = 4;
+
+/// How sums of products become gate sums or logits: `(sum >> first) * multiplier >> second`.
+#[derive(Clone, Copy, Debug)]
+struct Shifts {
+    first: u32,
+    second: u32,
+}
+
+impl Shifts {
+    /// What a sum starts with so that the first shift rounds.
+    fn half(self) -> i32 {
+        (1 << self.first) >> 1
+    }
+
+    /// Scales a sum; multipliers have 15 bits, and the shifted sum 16, so that nothing overflows.
+    fn scale(self, sum: i32, multiplier: u16) -> i32 {
+        (sum >> self.first).wrapping_mul(multiplier.into()) >> self.second
+    }
+}
+
+/// The rows of a layer, or of the head, four to a block.
+#[derive(Clone, Copy, Debug)]
+struct Rows<'a> {
+    shifts: Shifts,
+    /// One for each row of each block.
+    multipliers: &'a [[u8; 8]],
+    /// What each row starts with, in the same order.
+    start: &'a [[u8; 8]],
+    /// Block after block, each with a quad for four inputs.
+    weights: &'a [Quad],
+}
+
+impl Rows<'_> {
+    /// Gives the scaled sums of each block to `take`, with the block's number.
+    fn each_block(&self, inputs: &[i16], mut take: impl FnMut(usize, [i32; ROWS_PER_QUAD])) {
+        let (inputs, _) = inputs.as_chunks::<COLUMNS>();
+        let total = inputs.as_flattened().iter().map(|&input| i32::from(input));
+        let total = total.fold(0i32, i32::wrapping_add);
+        // Weights are stored plus 128.
+        let initial = self.shifts.half().wrapping_sub(total.wrapping_mul(128));
+        let mut weights = self.weights;
+        let mut block = 0;
+        let multipliers = self.multipliers.chunks(UNITS_AT_ONCE);
+        for (multipliers, start) in multipliers.zip(self.start.chunks(UNITS_AT_ONCE)) {
+            let mut sums = [[initial; ROWS_PER_QUAD]; UNITS_AT_ONCE];
+            let (sums, _) = sums
+                .split_at_mut_checked(multipliers.len())
+                .unwrap_or_default();
+            let len = sums.len() * inputs.len();
+            let (now, rest) = weights.split_at_checked(len).unwrap_or_default();
+            weights = rest;
+            dot(now, inputs, sums);
+            for ((sums, multipliers), start) in sums.iter().zip(multipliers).zip(start) {
+                let mut scaled = [0; ROWS_PER_QUAD];
+                let rows = sums
+                    .iter()
+                    .zip(multipliers.as_chunks().0)
+                    .zip(start.as_chunks().0);
+                for (scaled, ((&sum, &multiplier), &start)) in scaled.iter_mut().zip(rows) {
+                    let sum = self.shifts.scale(sum, u16::from_le_bytes(multiplier));
+                    *scaled = sum.wrapping_add(i16::from_le_bytes(start).into());
+                }
+                take(block, scaled);
+                block += 1;
+            }
+        }
+    }
+
+    /// Checks that no state can make a sum overflow: every row's weights, times the largest h, must
+    /// fit 16 bits after the first shift.
+    fn check(&self, columns: usize) -> Result<(), Error> {
+        if self.shifts.first > 30 || self.shifts.second > 30 {
+            return Err(Error::Sizes);
+        }
+        let multipliers = self.multipliers.as_flattened().as_chunks().0;
+        if multipliers
+            .iter()
+            .any(|&bytes| u16::from_le_bytes(bytes) > 0x7fff)
+        {
+            return Err(Error::Multiplier);
+        }
+        for block in self.weights.chunks((columns / COLUMNS).max(1)) {
+            let mut sums = [0u32; ROWS_PER_QUAD];
+            for quad in block {
+                for (sum, row) in sums.iter_mut().zip(quad.as_chunks::<COLUMNS>().0) {
+                    *sum += row
+                        .iter()
+                        .map(|&weight| u32::from(weight.abs_diff(128)))
+                        .sum::<u32>();
+                }
+            }
+            for sum in sums {
+                // At most 128 * 65535 * 2^12 in 64 bits.
+                let largest = (u64::from(sum) << H_BITS) + self.shifts.half() as u64;
+                if largest >> self.shifts.first > 0x7fff {
+                    return Err(Error::Multiplier);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The weights of an integer model, borrowed from the file.
+///
+/// The lengths of the sections are checked by [`new`](Self::new); the loops below rely on nothing
+/// else and end early rather than panic.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct IntegerNetwork<'a> {
+    sections: IntegerSections,
+    /// The shifts of each layer and of the head.
+    shifts: &'a [[u8; 2]],
+    /// What each token starts the first layer's rows with.
+    table: &'a [[u8; 8]],
+    layers: &'a [u8],
+    head: &'a [u8],
+}
+
+impl<'a> IntegerNetwork<'a> {
+    /// Takes the weights' bytes apart.
+    ///
+    /// # Errors
+    /// [`Error::Sizes`] if they don't have the length that the header's sizes need, and
+    /// [`Error::Multiplier`] if a sum could overflow.
+    pub(crate) fn new(header: &Header<'_>, weights: &'a [u8]) -> Result<Self, Error> {
+        let sections = IntegerSections::of(header).ok_or(Error::Sizes)?;
+        if sections.bytes() != Some(weights.len()) {
+            return Err(Error::Sizes);
+        }
+        let (shifts, weights) = weights
+            .split_at_checked(sections.shifts)
+            .ok_or(Error::Sizes)?;
+        let (table, weights) = weights
+            .split_at_checked(sections.table)
+            .ok_or(Error::Sizes)?;
+        let (layers, head) = weights
+            .split_at_checked(sections.layers)
+            .ok_or(Error::Sizes)?;
+        let (shifts, table) = (shifts.as_chunks().0, table.as_chunks().0);
+        let network = Self {
+            sections,
+            shifts,
+            table,
+            layers,
+            head,
+        };
+        let mut rest = layers;
+        for layer in 0..sections.num_layers {
+            let (rows, left) = network.layer(layer, Token(0), rest);
+            rows.check(sections.columns(layer))?;
+            rest = left;
+        }
+        network.head().check(sections.padded_hidden)?;
+        Ok(network)
+    }
+
+    fn shifts(&self, at: usize) -> Shifts {
+        let [first, second] = self.shifts.get(at).copied().unwrap_or_default();
+        Shifts {
+            first: first.into(),
+            second: second.into(),
+        }
+    }
+
+    /// The rows of a layer, which start with the token's row in the first, and what follows them.
+    fn layer(&self, layer: usize, token: Token, bytes: &'a [u8]) -> (Rows<'a>, &'a [u8]) {
+        let units = self.sections.hidden_size;
+        let (multipliers, bytes) = split_blocks(bytes, units);
+        let (start, bytes) = if layer == 0 {
+            let row = self.table.get(token.index() * units..).unwrap_or_default();
+            (row.get(..units).unwrap_or_default(), bytes)
+        } else {
+            split_blocks(bytes, units)
+        };
+        let (bytes, rest) = bytes
+            .split_at_checked(units * self.sections.columns(layer) * ROWS_PER_QUAD)
+            .unwrap_or_default();
+        let weights = bytes.as_chunks().0;
+        (
+            Rows {
+                shifts: self.shifts(layer),
+                multipliers,
+                start,
+                weights,
+            },
+            rest,
+        )
+    }
+
+    fn head(&self) -> Rows<'a> {
+        let (multipliers, bytes) = split_blocks(self.head, self.sections.head_blocks);
+        let (start, bytes) = split_blocks(bytes, self.sections.head_blocks);
+        let shifts = self.shifts(self.sections.num_layers);
+        Rows {
+            shifts,
+            multipliers,
+            start,
+            weights: bytes.as_chunks().0,
+        }
+    }
+
+    /// Feeds one token: changes the state, and leaves the logits at the workspace's end.
+    ///
+    /// The state is h of all layers, padded to four, then c of all layers; the workspace the next
+    /// h, then the logits.
+    pub(crate) fn step(&self, token: Token, state: &mut [u32], workspace: &mut [u32]) {
+        let IntegerSections {
+            hidden_size,
+            padded_hidden,
+            num_layers,
+            ..
+        } = self.sections;
+        let (h, c) = self.split_state(state);
+        let (h_next, logits) = workspace
+            .split_at_mut_checked(padded_hidden / 2)
+            .unwrap_or_default();
+        let h_next = must_cast_slice_mut::<u32, i16>(h_next);
+        let c = must_cast_slice_mut::<u32, i32>(c);
+        let mut rest = self.layers;
+        for (layer, c) in c
+            .chunks_mut(hidden_size.max(1))
+            .enumerate()
+            .take(num_layers)
+        {
+            let (rows, left) = self.layer(layer, token, rest);
+            rest = left;
+            // x, the h of the layer below, stands just before this layer's own.
+            let from = layer.saturating_sub(1) * padded_hidden;
+            let inputs = h
+                .get_mut(from..(layer + 1) * padded_hidden)
+                .unwrap_or_default();
+            let mut units = c.iter_mut().zip(h_next.iter_mut());
+            rows.each_block(inputs, |_, sums| {
+                if let Some((c, h)) = units.next() {
+                    (*c, *h) = cell::fixed(sums, *c);
+                }
+            });
+            let own = inputs.iter_mut().rev().take(padded_hidden).rev();
+            for (h, next) in own.zip(h_next.iter().take(hidden_size)) {
+                *h = *next;
+            }
+        }
+        let last = num_layers.saturating_sub(1) * padded_hidden;
+        let logits = must_cast_slice_mut::<u32, i32>(logits);
+        self.head()
+            .each_block(h.get(last..).unwrap_or_default(), |block, sums| {
+                let logits = logits.iter_mut().skip(block * ROWS_PER_QUAD);
+                for (logit, sum) in logits.zip(sums) {
+                    *logit = sum;
+                }
+            });
+    }
+
+    /// h, as 16-bit numbers, and the words of c.
+    fn split_state<'s>(&self, state: &'s mut [u32]) -> (&'s mut [i16], &'s mut [u32]) {
+        let h_words = self.sections.num_layers * self.sections.padded_hidden / 2;
+        let (h, c) = state.split_at_mut_checked(h_words).unwrap_or_default();
+        (must_cast_slice_mut(h), c)
+    }
+
+    /// h of a unit.
+    pub(crate) fn h(&self, state: &[u32], layer: usize, unit: usize) -> f32 {
+        let h = must_cast_slice::<u32, i16>(state);
+        let h = h
+            .get(layer * self.sections.padded_hidden + unit)
+            .copied()
+            .unwrap_or(0);
+        f32::from(h) / (1 << H_BITS) as f32
+    }
+
+    /// c of a unit.
+    pub(crate) fn c(&self, state: &[u32], layer: usize, unit: usize) -> f32 {
+        let IntegerSections {
+            hidden_size,
+            padded_hidden,
+            num_layers,
+            ..
+        } = self.sections;
+        let at = num_layers * padded_hidden / 2 + layer * hidden_size + unit;
+        let c = state.get(at).map_or(0, |&word| word.cast_signed());
+        c as f32 / (1 << C_BITS) as f32
+    }
+
+    /// Replaces h and c of a unit, rounded and limited to what the formats hold.
+    pub(crate) fn set(&self, state: &mut [u32], layer: usize, unit: usize, h: f32, c: f32) {
+        let IntegerSections {
+            hidden_size,
+            padded_hidden,
+            ..
+        } = self.sections;
+        let (hs, cs) = self.split_state(state);
+        if let Some(place) = hs.get_mut(layer * padded_hidden + unit) {
+            let limit = (1 << H_BITS) as f32;
+            *place = libm::rintf(h * limit).clamp(-limit, limit) as i16;
+        }
+        if let Some(place) = cs.get_mut(layer * hidden_size + unit) {
+            *place = (libm::rintf(c * (1 << C_BITS) as f32) as i32).cast_unsigned();
+        }
+    }
+}
+
+/// Four 16-bit values for each of some blocks, and what follows them.
+fn split_blocks(bytes: &[u8], blocks: usize) -> (&[[u8; 8]], &[u8]) {
+    let (values, rest) = bytes.split_at_checked(8 * blocks).unwrap_or_default();
+    (values.as_chunks().0, rest)
+}

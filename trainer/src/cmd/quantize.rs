@@ -1,0 +1,89 @@
+//! `charlet quantize`
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use candle_core::Device;
+use charlet::Model;
+use charlet::format::Precision;
+use charlet_trainer::checkpoint::Checkpoint;
+use charlet_trainer::corpus::{Corpus, Source};
+use charlet_trainer::export::model_file;
+use charlet_trainer::files::write_whole;
+use charlet_trainer::report::{Loss, sample_lines};
+use charlet_trainer::rng::Streams;
+use charlet_trainer::speak::Speaker;
+use clap::Parser;
+
+/// Turn a checkpoint into a model in integers, which a chip runs without floating point
+///
+/// It reports what the rounding costs: the held-out loss of the model in floating point and in
+/// integers, both run as on the chip.
+#[derive(Debug, Parser)]
+#[command(after_help = "Examples:
+  charlet quantize charlet-out/names/best.safetensors --to i8 -o names-i8.charlet
+  charlet generate names-i8.charlet -n 20")]
+pub(crate) struct Args {
+    /// A checkpoint that a training wrote
+    checkpoint: PathBuf,
+    /// The precision of the weights
+    #[arg(long, value_enum)]
+    to: Target,
+    /// The model file to write
+    #[arg(short, long, value_name = "MODEL")]
+    output: PathBuf,
+}
+
+/// An integer precision.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Target {
+    /// Weights of 8 bits, with a scale for every row
+    I8,
+}
+
+impl From<Target> for Precision {
+    fn from(target: Target) -> Self {
+        match target {
+            Target::I8 => Self::I8,
+        }
+    }
+}
+
+pub(crate) fn run(args: Args) -> Result<ExitCode> {
+    let checkpoint = Checkpoint::load(&args.checkpoint, &Device::Cpu)?;
+    let (config, alphabet) = (
+        &checkpoint.description.config,
+        &checkpoint.description.alphabet,
+    );
+    let network = checkpoint.network()?;
+    let float = model_file(&network, alphabet, Precision::F32)?;
+    let integer = model_file(&network, alphabet, args.to.into())?;
+    write_whole(&args.output, &integer)?;
+    println!(
+        "{}: {} bytes instead of {}",
+        args.output.display(),
+        integer.len(),
+        float.len()
+    );
+
+    let mut streams = Streams::new(config.training.seed);
+    let corpus = Corpus::load(&config.data, config.training.window, &mut streams.split)
+        .context("the model is written, but what it costs can't be measured without its data")?;
+    let held_out = Source {
+        text: corpus.validation_text.clone(),
+        notes: Vec::new(),
+    };
+    for (name, bytes) in [("f32", &float), ("integers", &integer)] {
+        let evaluation = Speaker::new(Model::from_bytes(bytes)?).evaluate(&held_out)?;
+        let loss = Loss {
+            nats: evaluation.nats_per_char(),
+            sequences: &corpus.validation,
+        };
+        println!("{name:10} held out {loss}");
+    }
+    for line in sample_lines(&integer, &mut streams.samples)? {
+        println!("{line}");
+    }
+    Ok(ExitCode::SUCCESS)
+}
