@@ -7,6 +7,8 @@ mod activation;
 mod cli;
 /// The trainer's gradients against PyTorch, finite differences and each other.
 mod gradients;
+/// Integer models against a plain reference in wide integers.
+mod integer;
 /// Model files that are damaged, cut or made up.
 mod model_file;
 /// Random choices against their definition.

@@ -59,7 +59,7 @@ fn seal(prelude: Vec<u8>, body: &[u8]) -> Vec<u8> {
 }
 
 /// Makes the checksum right again after a change.
-fn reseal(file: &[u8]) -> Vec<u8> {
+pub fn reseal(file: &[u8]) -> Vec<u8> {
     seal(file[..28].to_vec(), &file[32..])
 }
 

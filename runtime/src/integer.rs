@@ -85,7 +85,7 @@ impl Rows<'_> {
     /// fit 16 bits after the first shift.
     fn check(&self, columns: usize) -> Result<(), Error> {
         if self.shifts.first > 30 || self.shifts.second > 30 {
-            return Err(Error::Sizes);
+            return Err(Error::Multiplier);
         }
         let multipliers = self.multipliers.as_flattened().as_chunks().0;
         if multipliers

@@ -1,0 +1,525 @@
+//! Integer models against a plain reference, written after `runtime/ARITHMETIC.md` and
+//! `runtime/FORMAT.md` with 64-bit integers, whose overflow would panic, and no thought of speed: h, c, logits and text, exactly, at
+//! each of 10,000 steps.
+
+use std::collections::HashMap;
+
+use candle_core::{Device, Tensor};
+use charlet::format::Precision;
+use charlet::{Error, Model, Sampler, Token};
+use charlet_trainer::export::model_file;
+use charlet_trainer::network::{Network, Parameter, Shape};
+use charlet_trainer::speak::text_rng;
+use rand_core::Rng;
+use sha2::{Digest, Sha256};
+
+use crate::model_file::reseal;
+use crate::support::{alphabet, hex, memory};
+
+/// A model file taken apart, as wide integers.
+struct Reference {
+    hidden: usize,
+    /// `[token][unit][gate]`
+    table: Vec<Vec<[i64; 4]>>,
+    layers: Vec<Rows>,
+    head: Rows,
+    h: Vec<Vec<i64>>,
+    c: Vec<Vec<i64>>,
+}
+
+/// The rows of a layer or of the head, four to a block.
+struct Rows {
+    shifts: [u32; 2],
+    multipliers: Vec<[i64; 4]>,
+    start: Vec<[i64; 4]>,
+    /// `[block][row][column]`
+    weights: Vec<[Vec<i64>; 4]>,
+}
+
+/// Reads a file from front to back.
+struct Bytes<'f>(&'f [u8]);
+
+impl Bytes<'_> {
+    fn take(&mut self, count: usize) -> &[u8] {
+        let (now, rest) = self.0.split_at(count);
+        self.0 = rest;
+        now
+    }
+
+    fn multipliers(&mut self, blocks: usize) -> Vec<[i64; 4]> {
+        let value = |b: &[u8]| i64::from(u16::from_le_bytes([b[0], b[1]]));
+        self.take(8 * blocks)
+            .chunks(8)
+            .map(|b| [0, 2, 4, 6].map(|at| value(&b[at..])))
+            .collect()
+    }
+
+    fn start(&mut self, blocks: usize) -> Vec<[i64; 4]> {
+        let value = |b: &[u8]| i64::from(i16::from_le_bytes([b[0], b[1]]));
+        self.take(8 * blocks)
+            .chunks(8)
+            .map(|b| [0, 2, 4, 6].map(|at| value(&b[at..])))
+            .collect()
+    }
+
+    fn weights(&mut self, blocks: usize, columns: usize) -> Vec<[Vec<i64>; 4]> {
+        let block = |bytes: &[u8]| {
+            [0, 1, 2, 3].map(|row| {
+                let column = |column: usize| {
+                    let place = [0, 2, 1, 3].iter().position(|&c| c == column % 4).unwrap();
+                    i64::from(bytes[column / 4 * 16 + row * 4 + place]) - 128
+                };
+                (0..columns).map(column).collect()
+            })
+        };
+        self.take(4 * blocks * columns)
+            .chunks(4 * columns)
+            .map(block)
+            .collect()
+    }
+}
+
+impl Reference {
+    fn new(file: &[u8]) -> Self {
+        let model = Model::from_bytes(file).unwrap();
+        let header = *model.header();
+        let [hidden, vocab, layers] =
+            [header.hidden_size, header.vocab_size, header.num_layers].map(usize::from);
+        let padded = hidden.div_ceil(4) * 4;
+        let header_len = u32::from_le_bytes(file[12..16].try_into().unwrap()) as usize;
+        let mut bytes = Bytes(&file[(32 + header_len).div_ceil(16) * 16..]);
+        let shifts = bytes.take((2 * (layers + 1)).div_ceil(16) * 16).to_vec();
+        let shifts = |at: usize| [shifts[2 * at].into(), shifts[2 * at + 1].into()];
+        let table = (0..vocab).map(|_| bytes.start(hidden)).collect();
+        let layer = |index: usize, bytes: &mut Bytes<'_>| Rows {
+            shifts: shifts(index),
+            multipliers: bytes.multipliers(hidden),
+            start: if index == 0 {
+                Vec::new()
+            } else {
+                bytes.start(hidden)
+            },
+            weights: bytes.weights(hidden, if index == 0 { padded } else { 2 * padded }),
+        };
+        let layers: Vec<Rows> = (0..layers).map(|index| layer(index, &mut bytes)).collect();
+        let blocks = vocab.div_ceil(4);
+        let head = Rows {
+            shifts: shifts(layers.len()),
+            multipliers: bytes.multipliers(blocks),
+            start: bytes.start(blocks),
+            weights: bytes.weights(blocks, padded),
+        };
+        assert!(bytes.0.is_empty(), "the sections fill the file");
+        let (h, c) = (
+            vec![vec![0; padded]; layers.len()],
+            vec![vec![0; hidden]; layers.len()],
+        );
+        Self {
+            hidden,
+            table,
+            layers,
+            head,
+            h,
+            c,
+        }
+    }
+
+    /// Feeds a token and gives the logits.
+    fn step(&mut self, token: usize) -> Vec<i64> {
+        for layer in 0..self.layers.len() {
+            let below = if layer == 0 {
+                Vec::new()
+            } else {
+                self.h[layer - 1].clone()
+            };
+            let inputs = [below, self.h[layer].clone()].concat();
+            let rows = &self.layers[layer];
+            let start = if layer == 0 {
+                &self.table[token]
+            } else {
+                &rows.start
+            };
+            for unit in 0..self.hidden {
+                let [i, f, g, o] = rows.values(unit, start[unit], &inputs);
+                let c = self.c[layer][unit];
+                let c = 2 * ((c * sigmoid(f)) >> 16) + ((sigmoid(i) * tanh(g)) >> 14);
+                assert!(i32::try_from(c).is_ok(), "c has left its format: {c}");
+                self.c[layer][unit] = c;
+                self.h[layer][unit] = (sigmoid(o) * tanh(c >> 5) + (1 << 17)) >> 18;
+            }
+        }
+        let h = &self.h[self.h.len() - 1];
+        let block = |block: usize| self.head.values(block, self.head.start[block], h);
+        let logits = (0..self.head.start.len()).flat_map(block);
+        logits.take(self.table.len()).collect()
+    }
+
+    /// The words of a state, as the format orders them.
+    fn words(&self) -> Vec<u32> {
+        let pair = |h: &[i64]| (h[0] as u16 as u32) | (h[1] as u16 as u32) << 16;
+        let h = self.h.iter().flat_map(|h| h.chunks(2).map(pair));
+        h.chain(self.c.iter().flatten().map(|&c| c as i32 as u32))
+            .collect()
+    }
+}
+
+impl Rows {
+    fn values(&self, block: usize, start: [i64; 4], inputs: &[i64]) -> [i64; 4] {
+        let [first, second] = self.shifts;
+        [0, 1, 2, 3].map(|row| {
+            let products = self.weights[block][row]
+                .iter()
+                .zip(inputs)
+                .map(|(w, x)| w * x);
+            let sum = ((1 << first) >> 1) + products.sum::<i64>();
+            let shifted = sum >> first;
+            assert!(
+                i16::try_from(shifted).is_ok(),
+                "a shifted sum has left 16 bits: {shifted}"
+            );
+            start[row] + ((shifted * self.multipliers[block][row]) >> second)
+        })
+    }
+}
+
+fn sigmoid(sum: i64) -> i64 {
+    let entry = |n: i64| -> i64 {
+        let exact = 32_768.0 / (1.0 + (-(n as f64) / 16.0).exp());
+        (exact.round() as i64).min(32_767)
+    };
+    let a = sum.abs().min(32_767);
+    let (n, r) = (a >> 7, a & 127);
+    let y = entry(n) + (((entry(n + 1) - entry(n)) * r + 64) >> 7);
+    if sum >= 0 { y } else { 32_768 - y }
+}
+
+fn tanh(sum: i64) -> i64 {
+    2 * sigmoid(2 * sum.clamp(-32_767, 32_767)) - 32_768
+}
+
+/// How a token is drawn, with sorting.
+struct Draw {
+    temperature: f64,
+    top_k: usize,
+    top_p: f64,
+}
+
+impl Draw {
+    fn token(&self, logits: &[i64], random: u32) -> usize {
+        let (mut m, mut k) = (std::f64::consts::LOG2_E / (2.0 * self.temperature), 0u32);
+        while m < 32_768.0 && k < 17 {
+            (m, k) = (2.0 * m, k + 1);
+        }
+        let m = m.round() as i64;
+        let limit = (17_408i64 << k) / m + 1;
+        let max = *logits.iter().max().unwrap();
+        let weight = |logit: &i64| {
+            let d = max - logit;
+            if d >= limit { 0 } else { power((d * m) >> k) }
+        };
+        let mut weights: Vec<i64> = logits.iter().map(weight).collect();
+        let mut ranked: Vec<usize> = (0..weights.len()).collect();
+        ranked.sort_by_key(|&token| (-weights[token], token));
+        for &token in &ranked[self.top_k..] {
+            weights[token] = 0;
+        }
+        let mass = (weights.iter().sum::<i64>() * (self.top_p * 65_536.0) as i64) >> 16;
+        let mut kept = 0;
+        for &token in &ranked {
+            if kept >= mass && kept > 0 {
+                weights[token] = 0;
+            }
+            kept += weights[token];
+        }
+        let target = (i64::from(random) * weights.iter().sum::<i64>()) >> 32;
+        let mut sum = 0;
+        let passes = |weight: &i64| {
+            sum += weight;
+            sum > target
+        };
+        weights.iter().position(passes).unwrap()
+    }
+}
+
+fn power(e: i64) -> i64 {
+    let entry = |n: i64| -> i64 { (65_536.0 * (-(n as f64) / 32.0).exp2()).round() as i64 };
+    let (n, r) = ((e & 1023) >> 5, e & 31);
+    (entry(n) - (((entry(n) - entry(n + 1)) * r) >> 5)) >> (e >> 10)
+}
+
+/// A network with exact weights that no library's rounding can change: a share of 65,536ths from a
+/// linear congruential generator, scaled by a power of two, changed by `edit`.
+fn network(shape: Shape, edit: impl Fn(&Parameter, usize, f32) -> f32) -> Network {
+    let mut seed = 12_345u32;
+    let mut next = || {
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (seed >> 16) as f32 / 32_768.0 - 1.0
+    };
+    let width = (shape.hidden_size as f32).log2().ceil() as i32 / 2;
+    let tensors: HashMap<String, Tensor> = shape
+        .parameters()
+        .into_iter()
+        .map(|parameter| {
+            let count = parameter.dims.iter().product::<usize>();
+            let scale = if parameter.is_embedding() {
+                2.0
+            } else {
+                4.0 * 0.5f32.powi(width)
+            };
+            let values: Vec<f32> = (0..count)
+                .map(|at| edit(&parameter, at, next() * scale))
+                .collect();
+            let tensor = Tensor::from_vec(values, parameter.dims, &Device::Cpu).unwrap();
+            (parameter.name, tensor)
+        })
+        .collect();
+    Network::from_tensors(shape, &tensors).unwrap()
+}
+
+fn file(network: &Network) -> Vec<u8> {
+    model_file(
+        network,
+        &alphabet(network.shape().vocab_size),
+        Precision::I8,
+    )
+    .unwrap()
+}
+
+fn shape(vocab_size: usize, hidden_size: usize, num_layers: usize) -> Shape {
+    Shape {
+        vocab_size,
+        embedding_size: 3,
+        hidden_size,
+        num_layers,
+    }
+}
+
+/// Runs a model and the reference side by side on tokens that are drawn from their logits, and
+/// gives the digest of all states, logits and tokens.
+fn compare(name: &str, file: &[u8], start: Option<(i16, i32)>, steps: usize) -> String {
+    let model = Model::from_bytes(file).unwrap();
+    let mut reference = Reference::new(file);
+    let (mut state, mut workspace) = memory(&model);
+    if let Some((h, c)) = start {
+        for layer in 0..reference.layers.len() {
+            let hidden = reference.hidden;
+            reference.h[layer][..hidden].fill(h.into());
+            reference.c[layer].fill(c.into());
+        }
+        state.as_words_mut().copy_from_slice(&reference.words());
+    }
+    let vocab_size = reference.table.len();
+    let draw = Draw {
+        temperature: 0.8,
+        top_k: vocab_size.div_ceil(2),
+        top_p: 0.9,
+    };
+    let sampler = Sampler::with_temperature(0.8).unwrap();
+    let sampler = sampler.top_k(draw.top_k).unwrap().top_p(0.9).unwrap();
+    let (mut rng, mut same_rng) = (text_rng(1), text_rng(1));
+    let mut digest = Sha256::new();
+    let mut token = model.vocab().start();
+    for step in 0..steps {
+        let expected = reference.step(token.index());
+        let logits = model.step(token, &mut state, &mut workspace).unwrap();
+        let actual: Vec<i64> = logits.iter().map(|logit| (logit * 2048.0) as i64).collect();
+        assert_eq!(actual, expected, "{name}: logits of step {step}");
+        token = sampler.sample(logits, &mut rng);
+        let drawn = draw.token(&expected, same_rng.next_u32());
+        assert_eq!(token, Token(drawn as u16), "{name}: token of step {step}");
+        assert_eq!(
+            state.as_words(),
+            reference.words(),
+            "{name}: state of step {step}"
+        );
+        for word in state.as_words() {
+            digest.update(word.to_le_bytes());
+        }
+        for logit in actual {
+            digest.update((logit as i32).to_le_bytes());
+        }
+        digest.update(token.0.to_le_bytes());
+    }
+    hex(&digest.finalize())
+}
+
+/// SHA-256 of states, logits and tokens of all 10,000 steps: the same on every machine.
+const DIGESTS: [(usize, usize, &str); 8] = [
+    (
+        1,
+        1,
+        "b4009c8378e60dd730aa8786194b0a684db1b83b11d85743ab0bab26dcf0bfce",
+    ),
+    (
+        7,
+        2,
+        "667c218b423da793b03f22995355cac1e5b1f9443c72344e0f2101e5f10bc312",
+    ),
+    (
+        13,
+        3,
+        "f44cf4f69a8e98c7bd0aaec8352b264adad17d9cfaf0bb6b49abeb99dd3bdf88",
+    ),
+    (
+        32,
+        2,
+        "444c6f0e0f8444beae64bb28ba5ad132da9046e0069a0b367f882b35ba75e45e",
+    ),
+    (
+        100,
+        1,
+        "8d3252e4bfa3ea71f71e5490b60a125c285a3e6a9d664e7b3f377697d3f760c9",
+    ),
+    (
+        128,
+        1,
+        "ba44a065ae05e488527fe5795a33ea64f3fd0c2fa8ba587bf42e058bd7b56390",
+    ),
+    (
+        128,
+        2,
+        "2bc4f3eec17a2e839e0304109bb394a95e7d9b24f8b197844968b37ec1bc167a",
+    ),
+    (
+        256,
+        1,
+        "57342aedefa05f7de5a375f5f722f3a3ff2738256b44dfc2f933c4ffdd767f86",
+    ),
+];
+
+#[test]
+fn ten_thousand_steps_are_exact() {
+    let digest = |hidden: usize, layers: usize| {
+        let network = network(shape(28 - hidden % 3, hidden, layers), |_, _, value| value);
+        let name = format!("{layers} x {hidden}");
+        compare(&name, &file(&network), Some((1234, -56_789)), 10_000)
+    };
+    let digests = DIGESTS.map(|(hidden, layers, _)| (hidden, layers, digest(hidden, layers)));
+    let expected = DIGESTS.map(|(hidden, layers, digest)| (hidden, layers, digest.to_owned()));
+    assert_eq!(digests, expected);
+}
+
+/// Weights that are all the same, rows that are all zero, scales far apart, gates that stay open.
+#[test]
+fn adversarial_weights_are_exact() {
+    type Edit = fn(&Parameter, usize, f32) -> f32;
+    let open = |parameter: &Parameter, _: usize, _: f32| {
+        if parameter.name.ends_with(".bias") {
+            30.0
+        } else {
+            0.001
+        }
+    };
+    let edits: [(&str, Edit); 6] = [
+        ("all negative", |_, _, _| -1.0),
+        ("all zero", |_, _, _| 0.0),
+        ("zero rows", |parameter, at, value| {
+            let columns = parameter.dims.get(1).copied().unwrap_or(1);
+            if (at / columns).is_multiple_of(3) {
+                0.0
+            } else {
+                value
+            }
+        }),
+        ("tiny", |_, _, value| value * 1e-20),
+        ("scales far apart", |parameter, at, value| {
+            let columns = parameter.dims.get(1).copied().unwrap_or(1);
+            value * 4.0f32.powi((at / columns % 16) as i32 - 8)
+        }),
+        ("open gates", open),
+    ];
+    for (name, edit) in edits {
+        for (hidden, layers) in [(5, 2), (16, 1)] {
+            let file = file(&network(shape(9, hidden, layers), edit));
+            for start in [(0, 0), (4096, i32::MAX), (-4096, i32::MIN)] {
+                compare(name, &file, Some(start), 500);
+            }
+        }
+    }
+}
+
+/// With gates that stay open c grows by 1 with each step, far beyond what 16 bits hold.
+#[test]
+fn c_grows_without_breaking() {
+    let open = |parameter: &Parameter, _: usize, _: f32| {
+        if parameter.name.ends_with(".bias") {
+            30.0
+        } else {
+            0.0
+        }
+    };
+    let file = file(&network(shape(5, 3, 1), open));
+    compare("growing", &file, None, 10_000);
+    let model = Model::from_bytes(&file).unwrap();
+    let (mut state, mut workspace) = memory(&model);
+    for _ in 0..10_000 {
+        model.step(Token(0), &mut state, &mut workspace).unwrap();
+    }
+    let c: Vec<f32> = model.c(&state, 0).unwrap().collect();
+    assert!(c.iter().all(|&c| c > 8000.0), "{c:?}");
+}
+
+/// Bytes that the exporter doesn't write but a file may have: weights of -128.
+#[test]
+fn the_lowest_weight_is_exact() {
+    let mut file = file(&network(shape(9, 8, 2), |_, _, value| value * 0.25));
+    let header_len = u32::from_le_bytes(file[12..16].try_into().unwrap()) as usize;
+    let weights = (32 + header_len).div_ceil(16) * 16 + 16 + 9 * 8 * 8 + 8 * 8;
+    // Room for larger sums: one bit more goes with the first shift.
+    let shifts = (32 + header_len).div_ceil(16) * 16;
+    file[shifts] += 2;
+    file[weights..weights + 4 * 8 * 8].fill(0);
+    compare("lowest weight", &reseal(&file), Some((-4096, 0)), 500);
+}
+
+#[test]
+fn scales_that_could_overflow_are_refused() {
+    let file = file(&network(shape(9, 8, 2), |_, _, value| value));
+    let at = {
+        let header_len = u32::from_le_bytes(file[12..16].try_into().unwrap()) as usize;
+        (32 + header_len).div_ceil(16) * 16
+    };
+    let multiplier = at + 16 + 9 * 8 * 8;
+    let refused = |change: &dyn Fn(&mut Vec<u8>)| {
+        let mut changed = file.clone();
+        change(&mut changed);
+        Model::from_bytes(&reseal(&changed)).err()
+    };
+    assert_eq!(refused(&|_| ()), None);
+    assert_eq!(
+        refused(&|file| file[at] -= 1),
+        Some(Error::Multiplier),
+        "a smaller first shift"
+    );
+    assert_eq!(
+        refused(&|file| file[at] = 31),
+        Some(Error::Multiplier),
+        "a shift beyond the word"
+    );
+    assert_eq!(refused(&|file| file[at + 1] = 31), Some(Error::Multiplier));
+    assert_eq!(
+        refused(&|file| file[multiplier + 1] = 0x80),
+        Some(Error::Multiplier)
+    );
+}
+
+#[test]
+fn states_of_integer_models_are_read_and_set_in_real_numbers() {
+    let file = file(&network(shape(9, 7, 2), |_, _, value| value));
+    let model = Model::from_bytes(&file).unwrap();
+    let (mut state, _) = memory(&model);
+    let h = [0.5, -0.25, 1.0, -1.0, 7.0, f32::NAN, 0.1];
+    let c = [0.5, -300.0, 32_767.5, -32_768.0, 1e9, f32::NAN, 0.0];
+    model.set_layer(&mut state, 1, &h, &c).unwrap();
+    let h: Vec<f32> = model.h(&state, 1).unwrap().collect();
+    let c: Vec<f32> = model.c(&state, 1).unwrap().collect();
+    assert_eq!(h, [0.5, -0.25, 1.0, -1.0, 1.0, 0.0, 410.0 / 4096.0]);
+    assert_eq!(c, [0.5, -300.0, 32_767.5, -32_768.0, 32_768.0, 0.0, 0.0]);
+    assert!(
+        model
+            .h(&state, 0)
+            .unwrap()
+            .chain(model.c(&state, 0).unwrap())
+            .all(|v| v == 0.0)
+    );
+}
