@@ -11,6 +11,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::support::{repository, small_model};
+use crate::tolerance::QUANTIZATION;
 
 /// A folder for a test, and the command run in it.
 struct Place {
@@ -462,9 +463,50 @@ fn a_reader_that_leaves_early_is_no_error() {
 }
 
 #[test]
+fn a_checkpoint_becomes_an_integer_model_of_the_same_loss() {
+    let place = Place::new();
+    let file = place.write("data.txt", lines().repeat(20));
+    place.succeed(&[
+        "train", &file, "--hidden", "24", "--epochs", "5", "--out", "run",
+    ]);
+    let quantize = [
+        "quantize",
+        "run/best.safetensors",
+        "--to",
+        "i8",
+        "-o",
+        "small.charlet",
+    ];
+    let printed = place.succeed(&quantize);
+    assert!(
+        printed.contains("f32") && printed.contains("integers") && printed.contains("    0.5  ")
+    );
+    let loss = |model: &str| {
+        let printed = place.succeed(&["eval", model, &file, "--json"]);
+        let value: Value = serde_json::from_str(&printed).unwrap();
+        value["nats_per_char"].as_f64().unwrap()
+    };
+    QUANTIZATION.check(
+        "loss in i8",
+        loss("small.charlet"),
+        loss("run/data.charlet"),
+    );
+    let info: Value =
+        serde_json::from_str(&place.succeed(&["info", "small.charlet", "--json"])).unwrap();
+    assert_eq!(info["precision"], "i8");
+
+    place.fail_with(
+        &["quantize", "data.txt", "--to", "i8", "-o", "no"],
+        &["data.txt"],
+    );
+    fs::remove_file(place.path("data.txt")).unwrap();
+    place.fail_with(&quantize, &["the model is written", "data.txt"]);
+}
+
+#[test]
 fn every_help_has_an_example() {
     let place = Place::new();
-    for command in ["train", "generate", "eval", "info"] {
+    for command in ["train", "generate", "eval", "info", "quantize"] {
         let help = place.succeed(&[command, "--help"]);
         assert!(
             help.contains("Examples:") && help.contains(&format!("charlet {command}")),

@@ -139,8 +139,8 @@ impl Reference {
             } else {
                 &rows.start
             };
-            for unit in 0..self.hidden {
-                let [i, f, g, o] = rows.values(unit, start[unit], &inputs);
+            for (unit, &start) in start.iter().enumerate() {
+                let [i, f, g, o] = rows.values(unit, start, &inputs);
                 let c = self.c[layer][unit];
                 let c = 2 * ((c * sigmoid(f)) >> 16) + ((sigmoid(i) * tanh(g)) >> 14);
                 assert!(i32::try_from(c).is_ok(), "c has left its format: {c}");

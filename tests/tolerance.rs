@@ -87,5 +87,12 @@ pub const FREQUENCY: Tolerance = Tolerance::new(2e-4, 1e-3);
 /// errors of single characters cancel out.
 pub const EVALUATION: Tolerance = Tolerance::new(1e-5, 0.0);
 
+/// The loss of an integer model against the same network in single precision with its weights
+/// rounded: h has 12 bits, sums have 11, and sigmoid and tanh are off by up to 1.6e-4.
+pub const INTEGER_LOSS: Tolerance = Tolerance::new(1e-3, 0.0);
+
+/// What 8 bits a weight may cost in nats per character: the project's goal.
+pub const QUANTIZATION: Tolerance = Tolerance::new(2e-3, 0.0);
+
 /// The shipped model's loss against its card, which has five digits after the point.
 pub const CARD: Tolerance = Tolerance::new(6e-6, 0.0);

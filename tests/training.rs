@@ -8,13 +8,13 @@ use candle_core::Device;
 use charlet::Model;
 use charlet::format::Precision;
 use charlet_trainer::checkpoint::Checkpoint;
-use charlet_trainer::config::{Config, Mode};
+use charlet_trainer::config::{Config, IntegerPrecision, Mode};
 use charlet_trainer::export::model_file;
 use charlet_trainer::files::RunFolder;
 use charlet_trainer::speak::Evaluation;
 use charlet_trainer::train::{Outcome, train};
 
-use crate::tolerance::EVALUATION;
+use crate::tolerance::{EVALUATION, INTEGER_LOSS};
 
 /// A short run on these data.
 fn config(mode: Mode, data: &Path) -> Config {
@@ -142,6 +142,30 @@ fn trainer_and_runtime_measure_the_same_loss() {
             (is_list, evaluation.lines.is_some()),
             (mode == Mode::Lines, mode == Mode::Lines)
         );
+    }
+}
+
+/// The network that is trained for integers rounds its weights as the exporter does: the loss that
+/// it reports is that of the exported model, but for the rounding of h and sums.
+#[test]
+fn training_for_integers_reports_the_loss_of_the_integer_model() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("lines.txt");
+    fs::write(&data, lines()).unwrap();
+    for layers in [1, 2] {
+        let mut config = config(Mode::Lines, &data);
+        config.network.num_layers = layers;
+        config.training.quantize = Some(IntegerPrecision::I8);
+        config.training.epochs = 10;
+        let (run_folder, evaluation) = run(&config, &folder.path().join(format!("{layers}")));
+        let bytes = fs::read(run_folder.model()).unwrap();
+        assert_eq!(
+            Model::from_bytes(&bytes).unwrap().header().precision,
+            Precision::I8
+        );
+        let best = Checkpoint::load(&run_folder.best(), &Device::Cpu).unwrap();
+        let expected = best.description.validation_loss.unwrap();
+        INTEGER_LOSS.check("held-out loss", evaluation.nats_per_char(), expected);
     }
 }
 

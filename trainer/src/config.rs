@@ -111,6 +111,24 @@ pub struct TrainingConfig {
     pub device: DeviceKind,
     /// Epochs from one set of samples to the next.
     pub sample_every: usize,
+    /// Train for this integer precision, with weights rounded as on the chip, and export it.
+    pub quantize: Option<IntegerPrecision>,
+}
+
+/// A precision in integers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum IntegerPrecision {
+    /// Weights of 8 bits, with a scale for every row
+    I8,
+}
+
+impl From<IntegerPrecision> for charlet::format::Precision {
+    fn from(precision: IntegerPrecision) -> Self {
+        match precision {
+            IntegerPrecision::I8 => Self::I8,
+        }
+    }
 }
 
 /// Where a network is trained.
@@ -168,6 +186,7 @@ impl Config {
                 seed: 1,
                 device: DeviceKind::Cpu,
                 sample_every: if lines { 10 } else { 5 },
+                quantize: None,
             },
         }
     }

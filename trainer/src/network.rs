@@ -9,6 +9,7 @@ use candle_core::{DType, Device, Tensor, Var};
 use crate::batch::Batch;
 use crate::config::NetworkConfig;
 use crate::lstm::{self, Dropout, Scratch, SequenceLoss, Trace};
+use crate::quantize;
 use crate::rng::Random;
 
 /// The sizes of a network.
@@ -154,6 +155,8 @@ pub struct Network {
     /// All parameters in one vector.
     parameters: Var,
     scratch: Arc<Mutex<Scratch>>,
+    /// Whether weights are rounded, as in integer models, before they are used.
+    is_rounded: bool,
 }
 
 impl Network {
@@ -216,7 +219,15 @@ impl Network {
             shape,
             parameters: Var::from_tensor(&flat)?,
             scratch: Arc::default(),
+            is_rounded: false,
         })
+    }
+
+    /// Rounds the weights as integer models do whenever they are used. Gradients pass through the
+    /// rounding as if it weren't there (Bengio et al., 2013).
+    #[must_use]
+    pub fn with_rounding(self, is_rounded: bool) -> Self {
+        Self { is_rounded, ..self }
     }
 
     /// The network's sizes.
@@ -273,7 +284,7 @@ impl Network {
         let scratch = Arc::clone(&self.scratch);
         let operation = SequenceLoss::new(self.shape, batch, outputs, scratch);
         let result = self
-            .masked(dropout)?
+            .effective(dropout)?
             .apply_op2(&state.contiguous()?, operation)?;
         Ok(Output {
             loss: result.get(0)?,
@@ -289,18 +300,29 @@ impl Network {
     /// As [`run`](Self::run).
     pub fn trace(&self, batch: &Batch, state: &Tensor, dropout: Option<Dropout>) -> Result<Trace> {
         let outputs = dropout.and_then(|dropout| dropout.outputs());
-        lstm::run_composed(self.shape, &self.masked(dropout)?, batch, state, outputs)
+        lstm::run_composed(self.shape, &self.effective(dropout)?, batch, state, outputs)
     }
 
-    /// The parameters without what is dropped of them.
-    fn masked(&self, dropout: Option<Dropout>) -> Result<Tensor> {
-        let parameters = self.parameters.as_tensor();
-        match dropout.and_then(|dropout| dropout.parameter_mask(self.shape)) {
-            Some(mask) => {
-                let mask = Tensor::from_vec(mask, parameters.shape(), parameters.device())?;
-                Ok((parameters * mask)?)
-            }
-            None => Ok(parameters.clone()),
+    /// The parameters as they are used: rounded, and without what is dropped of them.
+    fn effective(&self, dropout: Option<Dropout>) -> Result<Tensor> {
+        let mut parameters = self.parameters.as_tensor().clone();
+        let constant =
+            |values: Vec<f32>| Tensor::from_vec(values, parameters.shape(), parameters.device());
+        let mask = dropout.and_then(|dropout| dropout.parameter_mask(self.shape));
+        let mask = mask.map(&constant).transpose()?;
+        if self.is_rounded {
+            let exact: Vec<f32> = parameters.to_vec1()?;
+            let rounded = quantize::rounded(self.shape, &exact);
+            let error = rounded
+                .iter()
+                .zip(&exact)
+                .map(|(rounded, exact)| rounded - exact);
+            let error = constant(error.collect())?;
+            parameters = (parameters + error)?;
+        }
+        match mask {
+            Some(mask) => Ok((parameters * mask)?),
+            None => Ok(parameters),
         }
     }
 }

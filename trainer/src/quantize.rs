@@ -7,6 +7,7 @@
 use charlet::layout::{COLUMN_ORDER, COLUMNS, ROWS_PER_QUAD};
 
 use crate::export::Weights;
+use crate::lstm::WeightSlices;
 use crate::network::Shape;
 
 /// The largest magnitude of a weight.
@@ -67,6 +68,33 @@ pub(crate) fn quantize(weights: &Weights) -> Vec<u8> {
     bytes
 }
 
+/// All parameters with their weights rounded as [`quantize`] rounds them, still as real numbers.
+///
+/// What is added to the sums, table and biases, has 16 bits on the chip and is left as it is.
+pub(crate) fn rounded(shape: Shape, flat: &[f32]) -> Vec<f32> {
+    let mut rounded = flat.to_vec();
+    let weights = WeightSlices::split_mut(shape, &mut rounded);
+    for (index, layer) in weights.layers.into_iter().enumerate() {
+        let input_size = shape.input_size(index);
+        let inputs = layer.weight_ih.chunks_exact_mut(input_size);
+        for (x, h) in inputs.zip(layer.weight_hh.chunks_exact_mut(shape.hidden_size)) {
+            // The first layer's input weights are folded into its table.
+            let x = if index > 0 { x } else { &mut [] };
+            let scale = scale_of(x.iter().chain(&*h));
+            for value in x.iter_mut().chain(h) {
+                *value = quantized(*value, scale) * scale;
+            }
+        }
+    }
+    for row in weights.head_weight.chunks_exact_mut(shape.hidden_size) {
+        let scale = scale_of(row.iter());
+        for value in row {
+            *value = quantized(*value, scale) * scale;
+        }
+    }
+    rounded
+}
+
 /// The trained row of a row in the file, where the four gates of a unit stand together.
 fn source_row(row: usize, hidden_size: usize) -> usize {
     row % ROWS_PER_QUAD * hidden_size + row / ROWS_PER_QUAD
@@ -82,21 +110,29 @@ struct Row {
     multiplier: u16,
 }
 
+/// The scale of a row: its largest weight becomes [`MAX_WEIGHT`].
+fn scale_of<'v>(values: impl Iterator<Item = &'v f32>) -> f32 {
+    values.fold(0.0f32, |largest, value| largest.max(value.abs())) / MAX_WEIGHT
+}
+
+/// A weight in units of its row's scale.
+fn quantized(value: f32, scale: f32) -> f32 {
+    if scale > 0.0 {
+        (value / scale).round().clamp(-MAX_WEIGHT, MAX_WEIGHT)
+    } else {
+        0.0
+    }
+}
+
 impl Row {
-    fn new(values: Vec<f32>) -> Self {
-        let largest = values
+    fn new(values: &[f32]) -> Self {
+        let scale = scale_of(values.iter());
+        let weights = values
             .iter()
-            .fold(0.0f32, |largest, value| largest.max(value.abs()));
-        let scale = largest / MAX_WEIGHT;
-        let quantize = |value: &f32| {
-            if largest > 0.0 {
-                (value / scale).round() as i8
-            } else {
-                0
-            }
-        };
+            .map(|&value| quantized(value, scale) as i8)
+            .collect();
         Self {
-            weights: values.iter().map(quantize).collect(),
+            weights,
             scale: scale.into(),
             multiplier: 0,
         }
@@ -141,7 +177,7 @@ impl Matrix {
             }
             values.extend(weight_hh.row(source));
             values.resize(values.len().next_multiple_of(COLUMNS), 0.0);
-            Row::new(values)
+            Row::new(&values)
         });
         Self::new(rows.collect())
     }
@@ -156,7 +192,7 @@ impl Matrix {
                 Vec::new()
             };
             values.resize(padded, 0.0);
-            Row::new(values)
+            Row::new(&values)
         });
         Self::new(rows.collect())
     }

@@ -109,7 +109,8 @@ impl<'r, W: Write> Run<'r, W> {
     ) -> Result<Self> {
         let shape = Shape::new(corpus.alphabet.size(), &config.network);
         let device = device(config.training.device)?;
-        let network = Network::new(shape, &mut streams.weights, &device)?;
+        let network = Network::new(shape, &mut streams.weights, &device)?
+            .with_rounding(config.training.quantize.is_some());
         let optimizer = Optimizer::new(config.optimizer.clone(), &network)?;
         let (size, window) = (config.training.batch_size, config.training.window);
         let chars = corpus.train.predictions() * config.training.epochs;
@@ -201,7 +202,7 @@ impl<'r, W: Write> Run<'r, W> {
             .best
             .as_ref()
             .is_none_or(|(best, _)| validation < *best);
-        let model = export::model_file(&self.network, &self.corpus.alphabet, Precision::F32)?;
+        let model = self.exported()?;
         let is_sample = epoch.is_multiple_of(self.config.training.sample_every);
         let totals = self.totals;
         let seconds = self.report.elapsed().as_secs_f64();
@@ -247,6 +248,16 @@ impl<'r, W: Write> Run<'r, W> {
         Ok(nats / chars as f64)
     }
 
+    /// The model file of the network as it is.
+    fn exported(&self) -> Result<Vec<u8>> {
+        let precision = self
+            .config
+            .training
+            .quantize
+            .map_or(Precision::F32, Into::into);
+        export::model_file(&self.network, &self.corpus.alphabet, precision)
+    }
+
     fn save(&self, path: &Path, with_optimizer: bool) -> Result<()> {
         let mut tensors: HashMap<_, _> = self.network.tensors()?.into_iter().collect();
         if with_optimizer {
@@ -270,7 +281,7 @@ impl<'r, W: Write> Run<'r, W> {
     fn save_interrupted(&mut self) -> Result<()> {
         self.save(&self.folder.last(), true)?;
         if self.best.is_none() {
-            let model = export::model_file(&self.network, &self.corpus.alphabet, Precision::F32)?;
+            let model = self.exported()?;
             write_whole(&self.folder.model(), &model)?;
         }
         self.report.finish();
@@ -285,7 +296,51 @@ impl<'r, W: Write> Run<'r, W> {
 
     /// Tells what the exported model does, by the runtime's own arithmetic.
     fn conclude(mut self) -> Result<Outcome> {
-        let (_, model) = self.best.as_ref().context("no epoch was completed")?;
+        let (_, model) = self.best.take().context("no epoch was completed")?;
+        let path = self.folder.model();
+        let evaluation = self.evaluate(&format!("{}:", path.display()), &model)?;
+        let best = Checkpoint::load(&self.folder.best(), &Device::Cpu)?.network()?;
+        // What the same weights do in the other arithmetic.
+        let other = match self.config.training.quantize {
+            Some(_) => Precision::F32,
+            None => Precision::I8,
+        };
+        let other_model = export::model_file(&best, &self.corpus.alphabet, other)?;
+        self.evaluate(
+            &format!("as {other}, {} bytes:", other_model.len()),
+            &other_model,
+        )?;
+        // As this program was called, so that the line can be pasted.
+        let program = std::env::args()
+            .next()
+            .unwrap_or_else(|| "charlet".to_owned());
+        let advice = if self.config.data.mode == Mode::Lines {
+            let samples = sorted_samples(&model, self.corpus, &mut self.streams.samples)?;
+            self.report.line(&samples);
+            "-n 20"
+        } else {
+            "--length 400"
+        };
+        let path = path.display();
+        self.report.line(&format!(
+            "next      {program} generate {path} {advice} --temperature 0.8"
+        ));
+        if self.config.training.quantize.is_none() {
+            let (best, to) = (
+                self.folder.best(),
+                self.folder.model().with_extension("i8.charlet"),
+            );
+            self.report.line(&format!(
+                "integers  {program} quantize {} --to i8 -o {}",
+                best.display(),
+                to.display()
+            ));
+        }
+        Ok(Outcome::Finished(evaluation))
+    }
+
+    /// Tells the held-out loss of a model file, run by the runtime.
+    fn evaluate(&mut self, what: &str, model: &[u8]) -> Result<Evaluation> {
         let held_out = Source {
             text: self.corpus.validation_text.clone(),
             notes: Vec::new(),
@@ -295,27 +350,9 @@ impl<'r, W: Write> Run<'r, W> {
             nats: evaluation.nats_per_char(),
             sequences: &self.corpus.validation,
         };
-        let path = self.folder.model();
-        self.report.line(&format!(
-            "exported  {}: held out {loss}, run by the runtime",
-            path.display()
-        ));
-        let advice = if self.config.data.mode == Mode::Lines {
-            let samples = sorted_samples(model, self.corpus, &mut self.streams.samples)?;
-            self.report.line(&samples);
-            "-n 20"
-        } else {
-            "--length 400"
-        };
-        // As this program was called, so that the line can be pasted.
-        let program = std::env::args()
-            .next()
-            .unwrap_or_else(|| "charlet".to_owned());
-        self.report.line(&format!(
-            "next      {program} generate {} {advice} --temperature 0.8",
-            path.display()
-        ));
-        Ok(Outcome::Finished(evaluation))
+        self.report
+            .line(&format!("runtime   {what} held out {loss}"));
+        Ok(evaluation)
     }
 }
 

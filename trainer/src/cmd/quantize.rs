@@ -8,6 +8,7 @@ use candle_core::Device;
 use charlet::Model;
 use charlet::format::Precision;
 use charlet_trainer::checkpoint::Checkpoint;
+use charlet_trainer::config::IntegerPrecision;
 use charlet_trainer::corpus::{Corpus, Source};
 use charlet_trainer::export::model_file;
 use charlet_trainer::files::write_whole;
@@ -29,25 +30,10 @@ pub(crate) struct Args {
     checkpoint: PathBuf,
     /// The precision of the weights
     #[arg(long, value_enum)]
-    to: Target,
+    to: IntegerPrecision,
     /// The model file to write
     #[arg(short, long, value_name = "MODEL")]
     output: PathBuf,
-}
-
-/// An integer precision.
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Target {
-    /// Weights of 8 bits, with a scale for every row
-    I8,
-}
-
-impl From<Target> for Precision {
-    fn from(target: Target) -> Self {
-        match target {
-            Target::I8 => Self::I8,
-        }
-    }
 }
 
 pub(crate) fn run(args: Args) -> Result<ExitCode> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result};
-use charlet_trainer::config::{Config, DeviceKind, Mode, OptimizerKind};
+use charlet_trainer::config::{Config, DeviceKind, IntegerPrecision, Mode, OptimizerKind};
 use charlet_trainer::files::RunFolder;
 use charlet_trainer::train::{Outcome, device, train};
 use clap::Parser;
@@ -88,6 +88,9 @@ pub(crate) struct Args {
     /// Epochs from one set of samples to the next
     #[arg(long, value_name = "N")]
     sample_every: Option<usize>,
+    /// Train for integers, with weights rounded as on the chip, and export such a model
+    #[arg(long)]
+    quantize: Option<IntegerPrecision>,
     /// Settings in TOML, as a run writes them; the options above override them
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -135,6 +138,7 @@ impl Args {
         set(&mut training.seed, self.seed);
         set(&mut training.device, self.device);
         set(&mut training.sample_every, self.sample_every);
+        set(&mut training.quantize, self.quantize.map(Some));
         config.check()?;
         Ok(config)
     }

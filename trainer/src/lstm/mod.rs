@@ -40,6 +40,7 @@ pub use composed::Trace;
 pub(crate) use composed::run as run_composed;
 pub use dropout::Dropout;
 pub(crate) use dropout::OutputDropout;
+pub(crate) use weights::Weights as WeightSlices;
 
 /// Buffers of the fused operator, used by batch after batch.
 #[derive(Debug, Default)]

@@ -3,24 +3,24 @@
 use crate::network::Shape;
 
 /// The parameters of a layer, their rows in the order of the gates i, f, g, o.
-pub(super) struct Layer<T> {
+pub(crate) struct Layer<T> {
     /// `[4 hidden_size, input_size]`
-    pub(super) weight_ih: T,
+    pub(crate) weight_ih: T,
     /// `[4 hidden_size, hidden_size]`
-    pub(super) weight_hh: T,
+    pub(crate) weight_hh: T,
     /// `[4 hidden_size]`
-    pub(super) bias: T,
+    pub(crate) bias: T,
 }
 
 /// All parameters of a network, or their gradients, in the order of [`Shape::parameters`].
-pub(super) struct Weights<T> {
+pub(crate) struct Weights<T> {
     /// `[vocab_size, embedding_size]`
-    pub(super) embedding: T,
-    pub(super) layers: Vec<Layer<T>>,
+    pub(crate) embedding: T,
+    pub(crate) layers: Vec<Layer<T>>,
     /// `[vocab_size, hidden_size]`
-    pub(super) head_weight: T,
+    pub(crate) head_weight: T,
     /// `[vocab_size]`
-    pub(super) head_bias: T,
+    pub(crate) head_bias: T,
 }
 
 impl<T> Weights<T> {
@@ -44,7 +44,7 @@ impl<T> Weights<T> {
 }
 
 impl<'a> Weights<&'a [f32]> {
-    pub(super) fn split(shape: Shape, mut flat: &'a [f32]) -> Self {
+    pub(crate) fn split(shape: Shape, mut flat: &'a [f32]) -> Self {
         let mut lengths = lengths(shape);
         Self::collect(shape.num_layers, || {
             let (slice, rest) = flat.split_at(lengths.next().unwrap_or(0));
@@ -55,7 +55,7 @@ impl<'a> Weights<&'a [f32]> {
 }
 
 impl<'a> Weights<&'a mut [f32]> {
-    pub(super) fn split_mut(shape: Shape, mut flat: &'a mut [f32]) -> Self {
+    pub(crate) fn split_mut(shape: Shape, mut flat: &'a mut [f32]) -> Self {
         let mut lengths = lengths(shape);
         Self::collect(shape.num_layers, || {
             let (slice, rest) = std::mem::take(&mut flat).split_at_mut(lengths.next().unwrap_or(0));
