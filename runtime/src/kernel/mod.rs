@@ -4,14 +4,28 @@
 //! precision every backend computes each row's sum from the first column to the last, with a rounded
 //! multiplication and a rounded addition per column; how many rows it takes at once doesn't change a
 //! bit of the result.
+#![allow(unsafe_code, reason = "backends for instructions that not every chip has")]
 
 #[cfg(feature = "f32")]
 pub(crate) mod float;
 mod portable;
-
-pub(crate) use portable::dot;
+#[cfg(target_arch = "x86_64")]
+mod x86;
 
 use crate::layout::{COLUMNS, ROWS_PER_QUAD};
 
 /// Four weights, plus 128, of each of four rows, in the order of the file.
 pub(crate) type Quad = [u8; COLUMNS * ROWS_PER_QUAD];
+
+/// For each block of four rows, `sums[row] += weights[row][column] * inputs[column]`, modulo 2^32.
+///
+/// `weights` has as many quads for each block as there are quads of inputs.
+#[inline]
+pub(crate) fn dot(weights: &[Quad], inputs: &[[i16; COLUMNS]], sums: &mut [[i32; ROWS_PER_QUAD]]) {
+    #[cfg(target_arch = "x86_64")]
+    if x86::available() {
+        // SAFETY: the processor has AVX2.
+        return unsafe { x86::dot(weights, inputs, sums) };
+    }
+    portable::dot(weights, inputs, sums);
+}
