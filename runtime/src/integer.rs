@@ -47,6 +47,7 @@ struct Rows<'a> {
 
 impl Rows<'_> {
     /// Gives the scaled sums of each block to `take`, with the block's number.
+    #[inline(always)]
     fn each_block(&self, inputs: &[i16], mut take: impl FnMut(usize, [i32; ROWS_PER_QUAD])) {
         let (inputs, _) = inputs.as_chunks::<COLUMNS>();
         let total = inputs.as_flattened().iter().map(|&input| i32::from(input));
@@ -218,6 +219,7 @@ impl<'a> IntegerNetwork<'a> {
     ///
     /// The state is h of all layers, padded to four, then c of all layers; the workspace the next
     /// h, then the logits.
+    #[inline(always)]
     pub(crate) fn step(&self, token: Token, state: &mut [u32], workspace: &mut [u32]) {
         let IntegerSections {
             hidden_size,

@@ -12,7 +12,9 @@ mod portable;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
+use crate::Token;
 use crate::layout::{COLUMNS, ROWS_PER_QUAD};
+use crate::network::Network;
 
 /// Four weights, plus 128, of each of four rows, in the order of the file.
 pub(crate) type Quad = [u8; COLUMNS * ROWS_PER_QUAD];
@@ -28,4 +30,19 @@ pub(crate) fn dot(weights: &[Quad], inputs: &[[i16; COLUMNS]], sums: &mut [[i32;
         return unsafe { x86::dot(weights, inputs, sums) };
     }
     portable::dot(weights, inputs, sums);
+}
+
+/// Feeds a network one token, in code compiled for the best instructions that the chip has.
+pub(crate) fn step(
+    network: &Network<'_>,
+    token: Token,
+    state: &mut [u32],
+    workspace: &mut [u32],
+) {
+    #[cfg(target_arch = "x86_64")]
+    if x86::available() {
+        // SAFETY: the processor has AVX2.
+        return unsafe { x86::step(network, token, state, workspace) };
+    }
+    network.step_inline(token, state, workspace);
 }

@@ -12,7 +12,9 @@ use core::sync::atomic::{AtomicU8, Ordering};
 use bytemuck::must_cast;
 
 use super::Quad;
+use crate::Token;
 use crate::layout::{COLUMNS, ROWS_PER_QUAD};
+use crate::network::Network;
 
 /// Whether this processor has AVX2 and the system keeps its registers.
 #[inline]
@@ -51,6 +53,17 @@ fn detect() -> bool {
 fn kept_state() -> u64 {
     // SAFETY: register 0 is there wherever the instruction is.
     unsafe { _xgetbv(0) }
+}
+
+/// As [`Network::step_inline`], whose loops the compiler vectorises with AVX2.
+#[target_feature(enable = "avx2")]
+pub(crate) fn step(
+    network: &Network<'_>,
+    token: Token,
+    state: &mut [u32],
+    workspace: &mut [u32],
+) {
+    network.step_inline(token, state, workspace);
 }
 
 /// As [`portable::dot`](super::portable::dot), 32 weights with each instruction.
