@@ -17,11 +17,7 @@ pub(crate) fn load(column: &Column) -> [f32; ROWS] {
 
 /// `sums[row] + weights[column][row] * inputs[column]`, column by column.
 #[inline(always)]
-pub(crate) fn accumulate(
-    mut sums: [f32; ROWS],
-    weights: &[Column],
-    inputs: &[f32],
-) -> [f32; ROWS] {
+pub(crate) fn accumulate(mut sums: [f32; ROWS], weights: &[Column], inputs: &[f32]) -> [f32; ROWS] {
     for (column, input) in weights.iter().zip(inputs) {
         for (sum, weight) in sums.iter_mut().zip(load(column)) {
             *sum += weight * input;

@@ -4,7 +4,10 @@
 //! precision every backend computes each row's sum from the first column to the last, with a rounded
 //! multiplication and a rounded addition per column; how many rows it takes at once doesn't change a
 //! bit of the result.
-#![allow(unsafe_code, reason = "backends for instructions that not every chip has")]
+#![allow(
+    unsafe_code,
+    reason = "backends for instructions that not every chip has"
+)]
 
 #[cfg(feature = "f32")]
 pub(crate) mod float;
@@ -33,16 +36,22 @@ pub(crate) fn dot(weights: &[Quad], inputs: &[[i16; COLUMNS]], sums: &mut [[i32;
 }
 
 /// Feeds a network one token, in code compiled for the best instructions that the chip has.
-pub(crate) fn step(
-    network: &Network<'_>,
-    token: Token,
-    state: &mut [u32],
-    workspace: &mut [u32],
-) {
+pub(crate) fn step(network: &Network<'_>, token: Token, state: &mut [u32], workspace: &mut [u32]) {
     #[cfg(target_arch = "x86_64")]
     if x86::available() {
         // SAFETY: the processor has AVX2.
         return unsafe { x86::step(network, token, state, workspace) };
     }
     network.step_inline(token, state, workspace);
+}
+
+/// c and h of units after a step, from the sums of their gates.
+#[inline]
+pub(crate) fn cells(sums: &[[i32; ROWS_PER_QUAD]], c: &mut [i32], h: &mut [i16]) {
+    #[cfg(target_arch = "x86_64")]
+    if x86::available() {
+        // SAFETY: the processor has AVX2.
+        return unsafe { x86::cells(sums, c, h) };
+    }
+    portable::cells(sums, c, h);
 }

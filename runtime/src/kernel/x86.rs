@@ -2,17 +2,23 @@
 
 use core::arch::x86_64::{
     __cpuid, __cpuid_count, __m128i, __m256i, _mm_add_epi32, _mm_and_si128, _mm_madd_epi16,
-    _mm_set1_epi16, _mm_shuffle_epi32, _mm_srli_epi16, _mm256_add_epi32, _mm256_and_si256,
-    _mm256_castsi128_si256, _mm256_castsi256_si128, _mm256_extracti128_si256, _mm256_madd_epi16,
-    _mm256_permute4x64_epi64, _mm256_set1_epi16, _mm256_setzero_si256, _mm256_shuffle_epi32,
-    _mm256_srli_epi16, _xgetbv,
+    _mm_max_epi32, _mm_min_epi32, _mm_mulhi_epu16, _mm_packs_epi32, _mm_set1_epi16, _mm_set1_epi32,
+    _mm_setzero_si128, _mm_shuffle_epi32, _mm_srai_epi32, _mm_srli_epi16, _mm_sub_epi32,
+    _mm_unpackhi_epi32, _mm_unpackhi_epi64, _mm_unpacklo_epi32, _mm_unpacklo_epi64,
+    _mm256_abs_epi32, _mm256_add_epi32, _mm256_and_si256, _mm256_blendv_epi8,
+    _mm256_castsi128_si256, _mm256_castsi256_si128, _mm256_extracti128_si256,
+    _mm256_i32gather_epi32, _mm256_madd_epi16, _mm256_min_epu32, _mm256_permute4x64_epi64,
+    _mm256_set_m128i, _mm256_set1_epi16, _mm256_set1_epi32, _mm256_setzero_si256,
+    _mm256_shuffle_epi32, _mm256_srai_epi32, _mm256_srli_epi16, _mm256_srli_epi32,
+    _mm256_sub_epi32, _xgetbv,
 };
 use core::sync::atomic::{AtomicU8, Ordering};
 
 use bytemuck::must_cast;
 
-use super::Quad;
+use super::{Quad, portable};
 use crate::Token;
+use crate::fixed::{C_BITS, GATE_BITS, H_BITS, ONE, SIGMOID, STEP_BITS, SUM_BITS};
 use crate::layout::{COLUMNS, ROWS_PER_QUAD};
 use crate::network::Network;
 
@@ -57,12 +63,7 @@ fn kept_state() -> u64 {
 
 /// As [`Network::step_inline`], whose loops the compiler vectorises with AVX2.
 #[target_feature(enable = "avx2")]
-pub(crate) fn step(
-    network: &Network<'_>,
-    token: Token,
-    state: &mut [u32],
-    workspace: &mut [u32],
-) {
+pub(crate) fn step(network: &Network<'_>, token: Token, state: &mut [u32], workspace: &mut [u32]) {
     network.step_inline(token, state, workspace);
 }
 
@@ -112,10 +113,8 @@ fn dot_blocks(
         }
     }
     let mut sums = totals.map(|total| {
-        _mm_add_epi32(
-            _mm256_castsi256_si128(total),
-            _mm256_extracti128_si256::<1>(total),
-        )
+        let [first, second] = halves(total);
+        _mm_add_epi32(first, second)
     });
     if let [[x0, x1, x2, x3]] = *last_input {
         let input: __m128i = must_cast([[x0, x1, x2, x3], [0; COLUMNS]]);
@@ -130,4 +129,105 @@ fn dot_blocks(
         }
     }
     sums
+}
+
+/// As [`portable::cells`](super::portable::cells), four units at a time.
+#[target_feature(enable = "avx2")]
+pub(crate) fn cells(sums: &[[i32; ROWS_PER_QUAD]], c: &mut [i32], h: &mut [i16]) {
+    let (sums, last_sums) = sums.as_chunks();
+    let (c, last_c) = c.as_chunks_mut();
+    let (h, last_h) = h.as_chunks_mut();
+    for ((sums, c), h) in sums.iter().zip(c).zip(h) {
+        (*c, *h) = four_cells(sums, *c);
+    }
+    portable::cells(last_sums, last_c, last_h);
+}
+
+/// As [`cell::fixed`](crate::cell::fixed).
+///
+/// Activated gates have 15 bits and a sign: of such numbers, and zeros between them, `madd` makes
+/// products of 32 bits.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn four_cells(sums: &[[i32; 4]; 4], c: [i32; 4]) -> ([i32; 4], [i16; 4]) {
+    const H_SHIFT: i32 = (2 * GATE_BITS - H_BITS) as i32;
+    let [i, f, g, o] = transpose(sums.map(|sums| must_cast(sums)));
+    let inner = sigmoid(_mm256_set_m128i(f, i));
+    let outer = sigmoid(_mm256_set_m128i(o, double(g)));
+    let [i, f] = halves(inner);
+    let [g, o] = halves(outer);
+    let tanh = |sigmoid| _mm_sub_epi32(_mm_add_epi32(sigmoid, sigmoid), _mm_set1_epi32(ONE));
+    // (c * f) >> 16, the upper and the lower half of c apart.
+    let c: __m128i = must_cast(c);
+    let kept = _mm_add_epi32(
+        _mm_madd_epi16(_mm_srai_epi32::<16>(c), f),
+        _mm_mulhi_epu16(c, f),
+    );
+    let added = _mm_madd_epi16(i, tanh(g));
+    let added = _mm_srai_epi32::<{ (2 * GATE_BITS - C_BITS) as i32 }>(added);
+    let c = _mm_add_epi32(_mm_add_epi32(kept, kept), added);
+    let sum = double(_mm_srai_epi32::<{ (C_BITS - SUM_BITS) as i32 }>(c));
+    let [squashed, _] = halves(sigmoid(_mm256_castsi128_si256(sum)));
+    let product = _mm_madd_epi16(o, tanh(squashed));
+    let half = _mm_set1_epi32(1 << (H_SHIFT - 1));
+    let h = _mm_srai_epi32::<H_SHIFT>(_mm_add_epi32(product, half));
+    let [h, _]: [[i16; 4]; 2] = must_cast(_mm_packs_epi32(h, h));
+    (must_cast(c), h)
+}
+
+/// As [`fixed::sigmoid`](crate::fixed::sigmoid).
+#[target_feature(enable = "avx2")]
+#[inline]
+fn sigmoid(sums: __m256i) -> __m256i {
+    const STEP: i32 = STEP_BITS as i32;
+    const { assert!(SIGMOID.len() == (0x7fff >> STEP) + 2) };
+    let limit = _mm256_set1_epi32(0x7fff);
+    let magnitude = _mm256_min_epu32(_mm256_abs_epi32(sums), limit);
+    let at = _mm256_srli_epi32::<STEP>(magnitude);
+    // SAFETY: magnitudes have 15 bits, so that this entry and the next, which 32 bits from it are,
+    // stand in the table: its length is asserted above.
+    let entries = unsafe { _mm256_i32gather_epi32::<2>(SIGMOID.as_ptr().cast(), at) };
+    let low = _mm256_and_si256(entries, _mm256_set1_epi32(0xffff));
+    let high = _mm256_srli_epi32::<16>(entries);
+    let fraction = _mm256_and_si256(magnitude, _mm256_set1_epi32((1 << STEP) - 1));
+    let product = _mm256_madd_epi16(_mm256_sub_epi32(high, low), fraction);
+    let half = _mm256_set1_epi32(1 << (STEP - 1));
+    let rise = _mm256_srli_epi32::<STEP>(_mm256_add_epi32(product, half));
+    let value = _mm256_add_epi32(low, rise);
+    let mirrored = _mm256_sub_epi32(_mm256_set1_epi32(ONE), value);
+    _mm256_blendv_epi8(value, mirrored, _mm256_srai_epi32::<31>(sums))
+}
+
+/// What tanh gives to sigmoid: twice the sum, within 16 bits before.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn double(sums: __m128i) -> __m128i {
+    let limit = _mm_set1_epi32(0x7fff);
+    let sums = _mm_min_epi32(sums, limit);
+    let sums = _mm_max_epi32(sums, _mm_sub_epi32(_mm_setzero_si128(), limit));
+    _mm_add_epi32(sums, sums)
+}
+
+/// The lower and the upper half.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn halves(values: __m256i) -> [__m128i; 2] {
+    [
+        _mm256_castsi256_si128(values),
+        _mm256_extracti128_si256::<1>(values),
+    ]
+}
+
+/// Rows to columns.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn transpose([a, b, c, d]: [__m128i; 4]) -> [__m128i; 4] {
+    let (ab_01, ab_23) = (_mm_unpacklo_epi32(a, b), _mm_unpackhi_epi32(a, b));
+    let (cd_01, cd_23) = (_mm_unpacklo_epi32(c, d), _mm_unpackhi_epi32(c, d));
+    [
+        _mm_unpacklo_epi64(ab_01, cd_01),
+        _mm_unpackhi_epi64(ab_01, cd_01),
+        _mm_unpacklo_epi64(ab_23, cd_23),
+        _mm_unpackhi_epi64(ab_23, cd_23),
+    ]
 }
