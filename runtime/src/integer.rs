@@ -10,8 +10,9 @@ use crate::kernel::{Quad, cells, dot};
 use crate::layout::{COLUMNS, IntegerSections, ROWS_PER_QUAD};
 use crate::{Error, Token};
 
-/// Units whose sums are taken at once, so that a kernel can use an input for several rows.
-const UNITS_AT_ONCE: usize = 4;
+/// Units whose sums are taken at once, so that a kernel can use an input for several rows, and that
+/// large processors have several units' cells in flight.
+const UNITS_AT_ONCE: usize = if cfg!(target_arch = "x86_64") { 16 } else { 4 };
 
 /// How sums of products become gate sums or logits: `(sum >> first) * multiplier >> second`.
 #[derive(Clone, Copy, Debug)]

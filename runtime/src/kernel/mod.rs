@@ -12,6 +12,10 @@
 #[cfg(feature = "f32")]
 pub(crate) mod float;
 mod portable;
+#[cfg(test)]
+mod tests;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+mod wasm;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
@@ -32,6 +36,9 @@ pub(crate) fn dot(weights: &[Quad], inputs: &[[i16; COLUMNS]], sums: &mut [[i32;
         // SAFETY: the processor has AVX2.
         return unsafe { x86::dot(weights, inputs, sums) };
     }
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    return wasm::dot(weights, inputs, sums);
+    #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
     portable::dot(weights, inputs, sums);
 }
 

@@ -151,7 +151,7 @@ pub(crate) fn cells(sums: &[[i32; ROWS_PER_QUAD]], c: &mut [i32], h: &mut [i16])
 #[inline]
 fn four_cells(sums: &[[i32; 4]; 4], c: [i32; 4]) -> ([i32; 4], [i16; 4]) {
     const H_SHIFT: i32 = (2 * GATE_BITS - H_BITS) as i32;
-    let [i, f, g, o] = transpose(sums.map(|sums| must_cast(sums)));
+    let [i, f, g, o] = transpose(sums.map(must_cast));
     let inner = sigmoid(_mm256_set_m128i(f, i));
     let outer = sigmoid(_mm256_set_m128i(o, double(g)));
     let [i, f] = halves(inner);
