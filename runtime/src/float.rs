@@ -162,16 +162,21 @@ fn step_layer(
             sums = accumulate(sums, block, inputs);
             weights = rest;
         }
-        let (i, sums) = split_gate(&sums);
-        let (f, sums) = split_gate(sums);
-        let (g, o) = split_gate(sums);
-        for (((((c, h), i), f), g), o) in c.iter_mut().zip(h_next).zip(i).zip(f).zip(g).zip(o) {
-            (*c, *h) = cell::float([*i, *f, *g, *o], *c);
+        // Whole blocks, padded ones too: loops of a known length vectorise.
+        let mut cells = [0.0; UNITS];
+        let mut next = [0.0; UNITS];
+        for (cell, c) in cells.iter_mut().zip(&*c) {
+            *cell = *c;
+        }
+        if let [i, f, g, o] = *sums.as_chunks::<UNITS>().0 {
+            for (((((c, h), i), f), g), o) in
+                cells.iter_mut().zip(&mut next).zip(i).zip(f).zip(g).zip(o)
+            {
+                (*c, *h) = cell::float([i, f, g, o], *c);
+            }
+        }
+        for ((c, h), (cell, next)) in c.iter_mut().zip(h_next).zip(cells.iter().zip(&next)) {
+            (*c, *h) = (*cell, *next);
         }
     }
-}
-
-/// The sums of the next gate, and the rest.
-fn split_gate(sums: &[f32]) -> (&[f32], &[f32]) {
-    sums.split_at_checked(UNITS).unwrap_or_default()
 }

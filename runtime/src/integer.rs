@@ -249,8 +249,8 @@ impl<'a> IntegerNetwork<'a> {
                     cells(sums, c, h);
                 }
             });
-            let own = inputs.iter_mut().rev().take(padded_hidden).rev();
-            for (h, next) in own.zip(&*h_next) {
+            let own = inputs.len().saturating_sub(padded_hidden);
+            for (h, next) in inputs.iter_mut().skip(own).zip(&*h_next) {
                 *h = *next;
             }
         }
