@@ -42,16 +42,21 @@ pub(crate) fn available() -> bool {
 
 /// Asks the processor, as Intel's manual describes (volume 1, "Detection of Intel AVX2").
 #[cold]
+#[allow(unused_unsafe, reason = "newer compilers call cpuid safe")]
 fn detect() -> bool {
     const OSXSAVE_AND_AVX: u32 = 1 << 27 | 1 << 28;
     const AVX2: u32 = 1 << 5;
     const SSE_AND_AVX_STATE: u64 = 0b110;
-    if __cpuid(0).eax < 7 || __cpuid(1).ecx & OSXSAVE_AND_AVX != OSXSAVE_AND_AVX {
+    // SAFETY: every 64-bit processor has the instruction; leaf 7 is read only where there is one.
+    let (leaves, features) = unsafe { (__cpuid(0).eax, __cpuid(1).ecx) };
+    if leaves < 7 || features & OSXSAVE_AND_AVX != OSXSAVE_AND_AVX {
         return false;
     }
-    // SAFETY: OSXSAVE says that the instruction is there, and register 0 always is.
-    let state = unsafe { kept_state() };
-    state & SSE_AND_AVX_STATE == SSE_AND_AVX_STATE && __cpuid_count(7, 0).ebx & AVX2 != 0
+    // SAFETY: as above.
+    let more_features = unsafe { __cpuid_count(7, 0).ebx };
+    // SAFETY: OSXSAVE says that the instruction is there.
+    let kept = unsafe { kept_state() };
+    more_features & AVX2 != 0 && kept & SSE_AND_AVX_STATE == SSE_AND_AVX_STATE
 }
 
 /// Which registers the system keeps for each thread.
@@ -67,7 +72,7 @@ pub(crate) fn step(network: &Network<'_>, token: Token, state: &mut [u32], works
     network.step_inline(token, state, workspace);
 }
 
-/// As [`portable::dot`](super::portable::dot), 32 weights with each instruction.
+/// As [`portable::dot`], 32 weights with each instruction.
 #[target_feature(enable = "avx2")]
 pub(crate) fn dot(weights: &[Quad], inputs: &[[i16; COLUMNS]], sums: &mut [[i32; ROWS_PER_QUAD]]) {
     let mut blocks = weights.chunks_exact(inputs.len().max(1));
@@ -131,7 +136,7 @@ fn dot_blocks(
     sums
 }
 
-/// As [`portable::cells`](super::portable::cells), four units at a time.
+/// As [`portable::cells`], four units at a time.
 #[target_feature(enable = "avx2")]
 pub(crate) fn cells(sums: &[[i32; ROWS_PER_QUAD]], c: &mut [i32], h: &mut [i16]) {
     let (sums, last_sums) = sums.as_chunks();
