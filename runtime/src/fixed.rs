@@ -10,11 +10,11 @@ pub(crate) const C_BITS: u32 = 16;
 pub(crate) const H_BITS: u32 = 12;
 
 /// One in the format of activated gates.
-const ONE: i32 = 1 << GATE_BITS;
+pub(crate) const ONE: i32 = 1 << GATE_BITS;
 /// Fraction bits between two entries of the sigmoid's table, which are 1/16 apart.
-const STEP_BITS: u32 = 7;
+pub(crate) const STEP_BITS: u32 = 7;
 /// sigmoid(n / 16) in 32768ths for n from 0 to 256.
-static SIGMOID: [u16; 257] = sigmoid_table();
+pub(crate) static SIGMOID: [u16; 257] = sigmoid_table();
 
 /// Fraction bits of an exponent.
 pub(crate) const EXPONENT_BITS: u32 = 10;

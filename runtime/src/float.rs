@@ -66,6 +66,7 @@ impl<'a> FloatNetwork<'a> {
     /// Feeds one token: changes the state, and leaves the logits at the workspace's end.
     ///
     /// The state is c, then h, of each layer; the workspace the next h, then the logits.
+    #[inline(always)]
     pub(crate) fn step(&self, token: Token, state: &mut [u32], workspace: &mut [u32]) {
         let workspace = must_cast_slice_mut::<u32, f32>(workspace);
         let (h_next, logits) = workspace
@@ -105,12 +106,12 @@ impl<'a> FloatNetwork<'a> {
     }
 
     /// `logits = bias + W h`, every sum taken from left to right.
+    #[inline(always)]
     fn step_head(&self, h: &[f32], logits: &mut [f32]) {
         let mut weights = self.head;
         for (bias, logits) in self.head_bias.iter().zip(logits.chunks_mut(ROWS)) {
             let (block, rest) = weights.split_at_checked(h.len()).unwrap_or_default();
-            let mut sums = load(bias);
-            accumulate(&mut sums, block, h);
+            let sums = accumulate(load(bias), block, h);
             for (logit, sum) in logits.iter_mut().zip(sums) {
                 *logit = sum;
             }
@@ -145,6 +146,7 @@ impl<'a> FloatNetwork<'a> {
 /// `start` has one column a block, the bias or a row of the input table; `weights` one column per
 /// input, block after block. `c`, `h` and `h_next` have one value per hidden unit. `x` is empty in the
 /// first layer, whose input is in `start`.
+#[inline(always)]
 fn step_layer(
     start: &[Column],
     mut weights: &[Column],
@@ -157,19 +159,24 @@ fn step_layer(
         let mut sums = load(start);
         for inputs in [x, h] {
             let (block, rest) = weights.split_at_checked(inputs.len()).unwrap_or_default();
-            accumulate(&mut sums, block, inputs);
+            sums = accumulate(sums, block, inputs);
             weights = rest;
         }
-        let (i, sums) = split_gate(&sums);
-        let (f, sums) = split_gate(sums);
-        let (g, o) = split_gate(sums);
-        for (((((c, h), i), f), g), o) in c.iter_mut().zip(h_next).zip(i).zip(f).zip(g).zip(o) {
-            (*c, *h) = cell::float([*i, *f, *g, *o], *c);
+        // Whole blocks, padded ones too: loops of a known length vectorise.
+        let mut cells = [0.0; UNITS];
+        let mut next = [0.0; UNITS];
+        for (cell, c) in cells.iter_mut().zip(&*c) {
+            *cell = *c;
+        }
+        if let [i, f, g, o] = *sums.as_chunks::<UNITS>().0 {
+            for (((((c, h), i), f), g), o) in
+                cells.iter_mut().zip(&mut next).zip(i).zip(f).zip(g).zip(o)
+            {
+                (*c, *h) = cell::float([i, f, g, o], *c);
+            }
+        }
+        for ((c, h), (cell, next)) in c.iter_mut().zip(h_next).zip(cells.iter().zip(&next)) {
+            (*c, *h) = (*cell, *next);
         }
     }
-}
-
-/// The sums of the next gate, and the rest.
-fn split_gate(sums: &[f32]) -> (&[f32], &[f32]) {
-    sums.split_at_checked(UNITS).unwrap_or_default()
 }

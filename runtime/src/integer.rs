@@ -4,15 +4,15 @@
 
 use bytemuck::{must_cast_slice, must_cast_slice_mut};
 
-use crate::cell;
 use crate::fixed::{C_BITS, H_BITS};
 use crate::format::Header;
-use crate::kernel::{Quad, dot};
+use crate::kernel::{Quad, cells, dot};
 use crate::layout::{COLUMNS, IntegerSections, ROWS_PER_QUAD};
 use crate::{Error, Token};
 
-/// Units whose sums are taken at once, so that a kernel can use an input for several rows.
-const UNITS_AT_ONCE: usize = 4;
+/// Units whose sums are taken at once, so that a kernel can use an input for several rows, and that
+/// large processors have several units' cells in flight.
+const UNITS_AT_ONCE: usize = if cfg!(target_arch = "x86_64") { 16 } else { 4 };
 
 /// How sums of products become gate sums or logits: `(sum >> first) * multiplier >> second`.
 #[derive(Clone, Copy, Debug)]
@@ -46,15 +46,15 @@ struct Rows<'a> {
 }
 
 impl Rows<'_> {
-    /// Gives the scaled sums of each block to `take`, with the block's number.
-    fn each_block(&self, inputs: &[i16], mut take: impl FnMut(usize, [i32; ROWS_PER_QUAD])) {
+    /// Gives the scaled sums of the blocks to `take`, at most [`UNITS_AT_ONCE`] at a time.
+    #[inline(always)]
+    fn each_block(&self, inputs: &[i16], mut take: impl FnMut(&[[i32; ROWS_PER_QUAD]])) {
         let (inputs, _) = inputs.as_chunks::<COLUMNS>();
         let total = inputs.as_flattened().iter().map(|&input| i32::from(input));
         let total = total.fold(0i32, i32::wrapping_add);
         // Weights are stored plus 128.
         let initial = self.shifts.half().wrapping_sub(total.wrapping_mul(128));
         let mut weights = self.weights;
-        let mut block = 0;
         let multipliers = self.multipliers.chunks(UNITS_AT_ONCE);
         for (multipliers, start) in multipliers.zip(self.start.chunks(UNITS_AT_ONCE)) {
             let mut sums = [[initial; ROWS_PER_QUAD]; UNITS_AT_ONCE];
@@ -65,19 +65,13 @@ impl Rows<'_> {
             let (now, rest) = weights.split_at_checked(len).unwrap_or_default();
             weights = rest;
             dot(now, inputs, sums);
-            for ((sums, multipliers), start) in sums.iter().zip(multipliers).zip(start) {
-                let mut scaled = [0; ROWS_PER_QUAD];
-                let rows = sums
-                    .iter()
-                    .zip(multipliers.as_chunks().0)
-                    .zip(start.as_chunks().0);
-                for (scaled, ((&sum, &multiplier), &start)) in scaled.iter_mut().zip(rows) {
-                    let sum = self.shifts.scale(sum, u16::from_le_bytes(multiplier));
-                    *scaled = sum.wrapping_add(i16::from_le_bytes(start).into());
-                }
-                take(block, scaled);
-                block += 1;
+            let [multipliers, start] = [multipliers, start].map(<[_]>::as_flattened);
+            let rows = multipliers.as_chunks().0.iter().zip(start.as_chunks().0);
+            for (sum, (&multiplier, &start)) in sums.as_flattened_mut().iter_mut().zip(rows) {
+                let scaled = self.shifts.scale(*sum, u16::from_le_bytes(multiplier));
+                *sum = scaled.wrapping_add(i16::from_le_bytes(start).into());
             }
+            take(sums);
         }
     }
 
@@ -218,6 +212,7 @@ impl<'a> IntegerNetwork<'a> {
     ///
     /// The state is h of all layers, padded to four, then c of all layers; the workspace the next
     /// h, then the logits.
+    #[inline(always)]
     pub(crate) fn step(&self, token: Token, state: &mut [u32], workspace: &mut [u32]) {
         let IntegerSections {
             hidden_size,
@@ -229,7 +224,9 @@ impl<'a> IntegerNetwork<'a> {
         let (h_next, logits) = workspace
             .split_at_mut_checked(padded_hidden / 2)
             .unwrap_or_default();
-        let h_next = must_cast_slice_mut::<u32, i16>(h_next);
+        let h_next = must_cast_slice_mut::<u32, i16>(h_next)
+            .get_mut(..hidden_size)
+            .unwrap_or_default();
         let c = must_cast_slice_mut::<u32, i32>(c);
         let mut rest = self.layers;
         for (layer, c) in c
@@ -244,24 +241,26 @@ impl<'a> IntegerNetwork<'a> {
             let inputs = h
                 .get_mut(from..(layer + 1) * padded_hidden)
                 .unwrap_or_default();
-            let mut units = c.iter_mut().zip(h_next.iter_mut());
-            rows.each_block(inputs, |_, sums| {
+            let mut units = c
+                .chunks_mut(UNITS_AT_ONCE)
+                .zip(h_next.chunks_mut(UNITS_AT_ONCE));
+            rows.each_block(inputs, |sums| {
                 if let Some((c, h)) = units.next() {
-                    (*c, *h) = cell::fixed(sums, *c);
+                    cells(sums, c, h);
                 }
             });
-            let own = inputs.iter_mut().rev().take(padded_hidden).rev();
-            for (h, next) in own.zip(h_next.iter().take(hidden_size)) {
+            let own = inputs.len().saturating_sub(padded_hidden);
+            for (h, next) in inputs.iter_mut().skip(own).zip(&*h_next) {
                 *h = *next;
             }
         }
         let last = num_layers.saturating_sub(1) * padded_hidden;
         let logits = must_cast_slice_mut::<u32, i32>(logits);
+        let mut logits = logits.iter_mut();
         self.head()
-            .each_block(h.get(last..).unwrap_or_default(), |block, sums| {
-                let logits = logits.iter_mut().skip(block * ROWS_PER_QUAD);
-                for (logit, sum) in logits.zip(sums) {
-                    *logit = sum;
+            .each_block(h.get(last..).unwrap_or_default(), |sums| {
+                for (sum, logit) in sums.as_flattened().iter().zip(&mut logits) {
+                    *logit = *sum;
                 }
             });
     }

@@ -4,7 +4,7 @@
 use crate::float::FloatNetwork;
 use crate::format::{Cell, Header, Precision};
 use crate::integer::IntegerNetwork;
-use crate::{Error, Token};
+use crate::{Error, Token, kernel};
 
 /// The weights of a model, borrowed from the file.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +28,12 @@ impl<'a> Network<'a> {
 
     /// Feeds one token: changes the state, and leaves the logits at the workspace's end.
     pub(crate) fn step(&self, token: Token, state: &mut [u32], workspace: &mut [u32]) {
+        kernel::step(self, token, state, workspace);
+    }
+
+    /// The same, compiled for the instructions that the caller was compiled for.
+    #[inline(always)]
+    pub(crate) fn step_inline(&self, token: Token, state: &mut [u32], workspace: &mut [u32]) {
         match self {
             #[cfg(feature = "f32")]
             Self::Float(network) => network.step(token, state, workspace),

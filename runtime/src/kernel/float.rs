@@ -15,12 +15,13 @@ pub(crate) fn load(column: &Column) -> [f32; ROWS] {
     values
 }
 
-/// `sums[row] += weights[column][row] * inputs[column]`, column by column.
+/// `sums[row] + weights[column][row] * inputs[column]`, column by column.
 #[inline(always)]
-pub(crate) fn accumulate(sums: &mut [f32; ROWS], weights: &[Column], inputs: &[f32]) {
+pub(crate) fn accumulate(mut sums: [f32; ROWS], weights: &[Column], inputs: &[f32]) -> [f32; ROWS] {
     for (column, input) in weights.iter().zip(inputs) {
         for (sum, weight) in sums.iter_mut().zip(load(column)) {
             *sum += weight * input;
         }
     }
+    sums
 }

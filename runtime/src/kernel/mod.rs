@@ -4,14 +4,61 @@
 //! precision every backend computes each row's sum from the first column to the last, with a rounded
 //! multiplication and a rounded addition per column; how many rows it takes at once doesn't change a
 //! bit of the result.
+#![allow(
+    unsafe_code,
+    reason = "backends for instructions that not every chip has"
+)]
 
 #[cfg(feature = "f32")]
 pub(crate) mod float;
 mod portable;
+#[cfg(test)]
+mod tests;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+mod wasm;
+#[cfg(target_arch = "x86_64")]
+mod x86;
 
-pub(crate) use portable::dot;
-
+use crate::Token;
 use crate::layout::{COLUMNS, ROWS_PER_QUAD};
+use crate::network::Network;
 
 /// Four weights, plus 128, of each of four rows, in the order of the file.
 pub(crate) type Quad = [u8; COLUMNS * ROWS_PER_QUAD];
+
+/// For each block of four rows, `sums[row] += weights[row][column] * inputs[column]`, modulo 2^32.
+///
+/// `weights` has as many quads for each block as there are quads of inputs.
+#[inline]
+#[allow(unreachable_code, reason = "some builds know their backend")]
+pub(crate) fn dot(weights: &[Quad], inputs: &[[i16; COLUMNS]], sums: &mut [[i32; ROWS_PER_QUAD]]) {
+    #[cfg(target_arch = "x86_64")]
+    if x86::available() {
+        // SAFETY: the processor has AVX2.
+        return unsafe { x86::dot(weights, inputs, sums) };
+    }
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    return wasm::dot(weights, inputs, sums);
+    portable::dot(weights, inputs, sums);
+}
+
+/// Feeds a network one token, in code compiled for the best instructions that the chip has.
+pub(crate) fn step(network: &Network<'_>, token: Token, state: &mut [u32], workspace: &mut [u32]) {
+    #[cfg(target_arch = "x86_64")]
+    if x86::available() {
+        // SAFETY: the processor has AVX2.
+        return unsafe { x86::step(network, token, state, workspace) };
+    }
+    network.step_inline(token, state, workspace);
+}
+
+/// c and h of units after a step, from the sums of their gates.
+#[inline]
+pub(crate) fn cells(sums: &[[i32; ROWS_PER_QUAD]], c: &mut [i32], h: &mut [i16]) {
+    #[cfg(target_arch = "x86_64")]
+    if x86::available() {
+        // SAFETY: the processor has AVX2.
+        return unsafe { x86::cells(sums, c, h) };
+    }
+    portable::cells(sums, c, h);
+}

@@ -1,6 +1,7 @@
 //! The safe reference that every other backend must equal.
 
 use super::Quad;
+use crate::cell;
 use crate::layout::{COLUMNS, ROWS_PER_QUAD};
 
 /// For each block of four rows, `sums[row] += weights[row][column] * inputs[column]`, modulo 2^32.
@@ -19,5 +20,12 @@ pub(crate) fn dot(weights: &[Quad], inputs: &[[i16; COLUMNS]], sums: &mut [[i32;
                 }
             }
         }
+    }
+}
+
+/// c and h of units after a step, from the sums of their gates.
+pub(crate) fn cells(sums: &[[i32; ROWS_PER_QUAD]], c: &mut [i32], h: &mut [i16]) {
+    for ((&sums, c), h) in sums.iter().zip(c).zip(h) {
+        (*c, *h) = cell::fixed(sums, *c);
     }
 }
