@@ -23,8 +23,8 @@ fn main() {
     }
     let target = env::var("TARGET").expect("cargo sets it");
     if target.starts_with("thumb") {
-        let large = env::var_os("CARGO_FEATURE_LARGE").is_some();
-        fs::write(out.join("memory.x"), memory(&target, large)).expect("memory.x is written");
+        let random = env::var_os("CARGO_FEATURE_RANDOM").is_some();
+        fs::write(out.join("memory.x"), memory(&target, random)).expect("memory.x is written");
         println!("cargo:rustc-link-search={}", out.display());
         println!("cargo:rustc-link-arg-bin=bench=-Tlink.x");
     }
@@ -32,8 +32,8 @@ fn main() {
 }
 
 /// The memory of the machine that qemu plays for a target.
-fn memory(target: &str, large: bool) -> &'static str {
-    if target.starts_with("thumbv6m") && !large {
+fn memory(target: &str, random: bool) -> &'static str {
+    if target.starts_with("thumbv6m") && !random {
         // BBC micro:bit
         "MEMORY { FLASH : ORIGIN = 0x00000000, LENGTH = 256K  RAM : ORIGIN = 0x20000000, LENGTH = 16K }"
     } else if target.starts_with("thumbv8m") {

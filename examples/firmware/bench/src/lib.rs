@@ -21,12 +21,13 @@ macro_rules! model {
 /// Names, as the repository ships them: 128 hidden units.
 pub static NAMES: &[u8] = model!("../../../../models/names/names-i8.charlet");
 /// Random weights for 128 hidden units, with one and two blocks in the head.
+#[cfg(feature = "random")]
 pub static RANDOM_128: [&[u8]; 2] = [
     model!(concat!(env!("OUT_DIR"), "/random-128-4.charlet")),
     model!(concat!(env!("OUT_DIR"), "/random-128-8.charlet")),
 ];
 /// The same for 256 hidden units.
-#[cfg(feature = "large")]
+#[cfg(feature = "random")]
 pub static RANDOM_256: [&[u8]; 2] = [
     model!(concat!(env!("OUT_DIR"), "/random-256-4.charlet")),
     model!(concat!(env!("OUT_DIR"), "/random-256-8.charlet")),
@@ -68,9 +69,10 @@ impl Default for Memory {
 /// Those of the models and of `out`.
 pub fn compare(memory: &mut Memory, out: &mut impl Write) -> Result<(), Failure> {
     writeln!(out, "hash names {:08x}", hash(NAMES, memory)?)?;
-    writeln!(out, "hash random 128 {:08x}", hash(RANDOM_128[1], memory)?)?;
-    #[cfg(feature = "large")]
-    writeln!(out, "hash random 256 {:08x}", hash(RANDOM_256[1], memory)?)?;
+    #[cfg(feature = "random")]
+    for (hidden, [_, model]) in [(128, RANDOM_128), (256, RANDOM_256)] {
+        writeln!(out, "hash random-{hidden} {:08x}", hash(model, memory)?)?;
+    }
     names(memory, out)
 }
 

@@ -9,7 +9,7 @@ use core::arch::asm;
 use core::fmt::Write;
 use core::panic::PanicInfo;
 
-use bench::{Failure, Memory, RANDOM_128, compare, steps};
+use bench::{Failure, Memory, NAMES, compare, steps};
 use charlet::Model;
 use cortex_m::Peripherals;
 use cortex_m::peripheral::{SYST, syst::SystClkSource};
@@ -40,17 +40,16 @@ fn run() -> Result<(), Failure> {
     let ticks = ticks(calibration_loop);
     writeln!(out, "calibration {CALIBRATION} instructions are {ticks} ticks")?;
     let mut memory = Memory::new();
-    let mut count = |hidden: u16, models: [&[u8]; 2]| -> Result<(), Failure> {
-        // The second model has one block more in the head.
-        let one = instructions(models[0], ticks, &mut memory)?;
-        let two = instructions(models[1], ticks, &mut memory)?;
+    let step = instructions(NAMES, ticks, &mut memory)?;
+    writeln!(out, "count names {step}")?;
+    #[cfg(feature = "random")]
+    for (hidden, models) in [(128, bench::RANDOM_128), (256, bench::RANDOM_256)] {
+        // The second model has one block more in the head: four tokens.
+        let [one, two] = models.map(|model| instructions(model, ticks, &mut memory));
+        let (one, two) = (one?, two?);
         let block = two.saturating_sub(one);
-        writeln!(out, "count {hidden} step {one} lstm {} head-block {block}", one - block)?;
-        Ok(())
-    };
-    count(128, RANDOM_128)?;
-    #[cfg(feature = "large")]
-    count(256, bench::RANDOM_256)?;
+        writeln!(out, "count random-{hidden} {two} lstm {} head-block {block}", one - block)?;
+    }
     compare(&mut memory, &mut out)
 }
 
