@@ -42,7 +42,7 @@
 //! rounded once and never fused; [`activation`] uses only operations that IEEE 754 defines to the
 //! bit. What compilers must not do by that standard, rustc does not.
 #![no_std]
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 #![warn(
     clippy::indexing_slicing,
     clippy::unwrap_used,
