@@ -1,7 +1,7 @@
 //! Cortex-M4, M7, M33 and others with DSP instructions: two products with each instruction.
 #![allow(unsafe_code)]
 
-use core::arch::naked_asm;
+use core::arch::asm;
 
 use super::{Quad, portable};
 use crate::layout::{COLUMNS, ROWS_PER_QUAD};
@@ -23,8 +23,8 @@ pub(crate) fn dot(weights: &[Quad], inputs: &[[i16; COLUMNS]], sums: &mut [[i32;
 ///
 /// # Safety
 /// Weights and inputs must have `count` quads and be aligned to words.
-#[unsafe(naked)]
-unsafe extern "C" fn block(
+#[inline(never)]
+unsafe fn block(
     weights: *const Quad,
     inputs: *const [i16; COLUMNS],
     sums: &mut [i32; ROWS_PER_QUAD],
@@ -55,30 +55,45 @@ unsafe extern "C" fn block(
             "
         };
     }
-    naked_asm!(
-        "push {{r2, r4-r11, lr}}",
-        "ldm r2, {{r4-r7}}",
-        "mov lr, r3",
-        // One quad at a time until those left are a multiple of four.
-        "2:",
-        "tst lr, #3",
-        "beq 3f",
-        quad!(),
-        "sub lr, #1",
-        "b 2b",
-        "3:",
-        "cmp lr, #0",
-        "beq 5f",
-        "4:",
-        quad!(),
-        quad!(),
-        quad!(),
-        quad!(),
-        "subs lr, #4",
-        "bne 4b",
-        "5:",
-        "pop {{r2}}",
-        "stm r2, {{r4-r7}}",
-        "pop {{r4-r11, pc}}",
-    )
+    // SAFETY: it reads `count` quads, which the caller vouches for, and reads and writes the sums.
+    // LLVM keeps r6 and r7 for itself: they are saved here.
+    unsafe {
+        asm!(
+            "push {{r2, r6, r7}}",
+            "ldm r2, {{r4-r7}}",
+            // One quad at a time until those left are a multiple of four.
+            "2:",
+            "tst lr, #3",
+            "beq 3f",
+            quad!(),
+            "sub lr, #1",
+            "b 2b",
+            "3:",
+            "cmp lr, #0",
+            "beq 5f",
+            "4:",
+            quad!(),
+            quad!(),
+            quad!(),
+            quad!(),
+            "subs lr, #4",
+            "bne 4b",
+            "5:",
+            "pop {{r2}}",
+            "stm r2, {{r4-r7}}",
+            "pop {{r6, r7}}",
+            inout("r0") weights => _,
+            inout("r1") inputs => _,
+            inout("r2") sums.as_mut_ptr() => _,
+            inout("lr") count => _,
+            out("r3") _,
+            out("r4") _,
+            out("r5") _,
+            out("r8") _,
+            out("r9") _,
+            out("r10") _,
+            out("r11") _,
+            out("r12") _,
+        );
+    }
 }
