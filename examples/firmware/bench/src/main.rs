@@ -38,7 +38,10 @@ fn run() -> Result<(), Failure> {
     syst.clear_current();
     syst.enable_counter();
     let ticks = ticks(calibration_loop);
-    writeln!(out, "calibration {CALIBRATION} instructions are {ticks} ticks")?;
+    writeln!(
+        out,
+        "calibration {CALIBRATION} instructions are {ticks} ticks"
+    )?;
     let mut memory = Memory::new();
     let step = instructions(NAMES, ticks, &mut memory)?;
     writeln!(out, "count names {step}")?;
@@ -48,7 +51,11 @@ fn run() -> Result<(), Failure> {
         let [one, two] = models.map(|model| instructions(model, ticks, &mut memory));
         let (one, two) = (one?, two?);
         let block = two.saturating_sub(one);
-        writeln!(out, "count random-{hidden} {two} lstm {} head-block {block}", one - block)?;
+        writeln!(
+            out,
+            "count random-{hidden} {two} lstm {} head-block {block}",
+            one - block
+        )?;
     }
     compare(&mut memory, &mut out)
 }
@@ -101,6 +108,10 @@ fn report(message: core::fmt::Arguments<'_>) {
 
 fn exit(success: bool) -> ! {
     loop {
-        debug::exit(if success { debug::EXIT_SUCCESS } else { debug::EXIT_FAILURE });
+        debug::exit(if success {
+            debug::EXIT_SUCCESS
+        } else {
+            debug::EXIT_FAILURE
+        });
     }
 }
