@@ -15,7 +15,7 @@ const SHIFTS: [u8; 2] = [12, 12];
 fn main() {
     let out = env::var("OUT_DIR").expect("cargo sets it");
     let out = Path::new(&out);
-    for hidden_size in [128, 256] {
+    for hidden_size in [33, 128, 256] {
         for vocab_size in [4, 8] {
             let file = out.join(format!("random-{hidden_size}-{vocab_size}.charlet"));
             fs::write(file, random_model(hidden_size, vocab_size)).expect("a model is written");

@@ -20,6 +20,9 @@ macro_rules! model {
 
 /// Names, as the repository ships them: 128 hidden units.
 pub static NAMES: &[u8] = model!("../../../../models/names/names-i8.charlet");
+/// Random weights for 33 hidden units: an odd number of blocks and of quads.
+#[cfg(feature = "random")]
+static RANDOM_33: &[u8] = model!(concat!(env!("OUT_DIR"), "/random-33-8.charlet"));
 /// Random weights for 128 hidden units, with one and two blocks in the head.
 #[cfg(feature = "random")]
 pub static RANDOM_128: [&[u8]; 2] = [
@@ -70,7 +73,9 @@ impl Default for Memory {
 pub fn compare(memory: &mut Memory, out: &mut impl Write) -> Result<(), Failure> {
     writeln!(out, "hash names {:08x}", hash(NAMES, memory)?)?;
     #[cfg(feature = "random")]
-    for (hidden, [_, model]) in [(128, RANDOM_128), (256, RANDOM_256)] {
+    let random = [(33, RANDOM_33), (128, RANDOM_128[1]), (256, RANDOM_256[1])];
+    #[cfg(feature = "random")]
+    for (hidden, model) in random {
         writeln!(out, "hash random-{hidden} {:08x}", hash(model, memory)?)?;
     }
     names(memory, out)
