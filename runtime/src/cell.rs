@@ -20,8 +20,11 @@ pub(crate) fn float([i, f, g, o]: [f32; 4], c: f32) -> (f32, f32) {
 ///
 /// c can't overflow, whatever it was: the forget gate is below 1 by 2^-15, which takes more from the
 /// largest c than the input gate can add.
+#[inline(always)]
 pub(crate) fn fixed([i, f, g, o]: [i32; 4], c: i32) -> (i32, i16) {
-    let kept = ((i64::from(c) * i64::from(sigmoid(f))) >> 16) as i32;
+    // The product of 47 bits, shifted right by 16, in two of 32: not every chip has one of 64.
+    let keep = sigmoid(f);
+    let kept = (c >> 16) * keep + (((c & 0xffff) * keep) >> 16);
     let added = (sigmoid(i) * tanh(g)) >> (2 * GATE_BITS - C_BITS);
     let c = kept.wrapping_mul(2).wrapping_add(added);
     let product = sigmoid(o) * tanh(c >> (C_BITS - SUM_BITS));

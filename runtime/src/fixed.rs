@@ -13,8 +13,8 @@ pub(crate) const H_BITS: u32 = 12;
 pub(crate) const ONE: i32 = 1 << GATE_BITS;
 /// Fraction bits between two entries of the sigmoid's table, which are 1/16 apart.
 pub(crate) const STEP_BITS: u32 = 7;
-/// sigmoid(n / 16) in 32768ths for n from 0 to 256.
-pub(crate) static SIGMOID: [u16; 257] = sigmoid_table();
+/// sigmoid(n / 16) - 1/2 in 32768ths for n from 0 to 256, and an end to interpolate to.
+pub(crate) static SIGMOID: [u16; 258] = sigmoid_table();
 
 /// Fraction bits of an exponent.
 pub(crate) const EXPONENT_BITS: u32 = 10;
@@ -25,27 +25,31 @@ static POWERS: [u32; 33] = power_table();
 /// From this exponent on a power is 0.
 pub(crate) const VANISHING_EXPONENT: u32 = 17 << EXPONENT_BITS;
 
-/// `value` limited to what 16 bits hold, symmetrically.
-pub(crate) fn saturate(value: i32) -> i32 {
-    value.clamp(-0x7fff, 0x7fff)
+/// The logistic function of a sum, in 32768ths from 1 to 32767; off by at most 8e-5.
+#[inline(always)]
+pub(crate) fn sigmoid(sum: i32) -> i32 {
+    ONE / 2 + sigmoid_less_half(sum.clamp(-0x8000, 0x7fff))
 }
 
-/// The logistic function of a sum, in 32768ths from 1 to 32767; off by at most 8e-5.
-pub(crate) fn sigmoid(sum: i32) -> i32 {
-    let magnitude = saturate(sum).unsigned_abs();
+/// The hyperbolic tangent of a sum, in 32768ths: `2 sigmoid(2x) - 1`; off by at most 1.6e-4.
+#[inline(always)]
+pub(crate) fn tanh(sum: i32) -> i32 {
+    2 * sigmoid_less_half(2 * sum.clamp(-0x4000, 0x3fff))
+}
+
+/// `sigmoid - 1/2`, which is odd, of a sum of 16 bits. Processors have an instruction for the limits
+/// above; where exactly they lie makes no difference, as the last entries of the table are equal.
+#[inline(always)]
+fn sigmoid_less_half(sum: i32) -> i32 {
+    let magnitude = sum.unsigned_abs();
     let at = (magnitude >> STEP_BITS) as usize;
     let fraction = (magnitude & ((1 << STEP_BITS) - 1)) as i32;
-    // Never `None`: a magnitude of 15 bits gives an index of 8 bits.
+    // Never `None`: a magnitude of at most 2^15 gives an index of at most 256.
     let entry = |at: usize| i32::from(SIGMOID.get(at).copied().unwrap_or(0));
     let (low, high) = (entry(at), entry(at + 1));
     let half = 1 << (STEP_BITS - 1);
     let value = low + (((high - low) * fraction + half) >> STEP_BITS);
-    if sum < 0 { ONE - value } else { value }
-}
-
-/// The hyperbolic tangent of a sum, in 32768ths: `2 sigmoid(2x) - 1`; off by at most 1.6e-4.
-pub(crate) fn tanh(sum: i32) -> i32 {
-    2 * sigmoid(saturate(sum) * 2) - ONE
+    if sum < 0 { -value } else { value }
 }
 
 /// `2^-exponent` in 65536ths.
@@ -76,17 +80,18 @@ const fn exp_minus(x: f64) -> f64 {
 }
 
 #[allow(clippy::indexing_slicing, reason = "it runs while compiling")]
-const fn sigmoid_table() -> [u16; 257] {
-    let mut table = [0; 257];
+const fn sigmoid_table() -> [u16; 258] {
+    let mut table = [0; 258];
     let mut at = 0;
     while at < table.len() {
         let value = 32_768.0 / (1.0 + exp_minus(at as f64 / 16.0)) + 0.5;
         // 1 itself would not leave the last bit to c's decay.
-        table[at] = if value < 32_767.0 {
+        let value = if value < 32_767.0 {
             value as u16
         } else {
             32_767
         };
+        table[at] = value - (ONE / 2) as u16;
         at += 1;
     }
     table
@@ -127,6 +132,23 @@ mod tests {
             sigmoid_error <= 8e-5 && tanh_error <= 1.6e-4,
             "{sigmoid_error} {tanh_error}"
         );
+    }
+
+    /// sigmoid and tanh as `ARITHMETIC.md` has them.
+    #[test]
+    fn sigmoid_and_tanh_are_as_defined_to_the_bit() {
+        let entry = |at: i32| i32::from(SIGMOID[at as usize]) + 16_384;
+        let defined = |sum: i32| {
+            let a = sum.unsigned_abs().min(32_767) as i32;
+            let (n, r) = (a >> 7, a & 127);
+            let y = entry(n) + (((entry(n + 1) - entry(n)) * r + 64) >> 7);
+            if sum >= 0 { y } else { 32_768 - y }
+        };
+        for sum in (-70_000..=70_000).chain([i32::MIN, i32::MIN + 1, i32::MAX]) {
+            assert_eq!(sigmoid(sum), defined(sum), "{sum}");
+            let doubled = 2 * sum.clamp(-32_767, 32_767);
+            assert_eq!(tanh(sum), 2 * defined(doubled) - 32_768, "{sum}");
+        }
     }
 
     #[test]

@@ -4,13 +4,24 @@
 //! precision every backend computes each row's sum from the first column to the last, with a rounded
 //! multiplication and a rounded addition per column; how many rows it takes at once doesn't change a
 //! bit of the result.
+//!
+//! Unsafe code stands in these backends only. Each has a safe `dot`, which computes what the portable
+//! one does, for slices of any length and alignment.
 #![allow(
     unsafe_code,
     reason = "backends for instructions that not every chip has"
 )]
 
+#[cfg(kernel = "armv6m")]
+mod armv6m;
+#[cfg(kernel = "armv7em")]
+mod armv7em;
+#[cfg(kernel = "armv7m")]
+mod armv7m;
 #[cfg(feature = "f32")]
 pub(crate) mod float;
+#[cfg(any(kernel = "armv6m", kernel = "armv7m"))]
+mod pairs;
 mod portable;
 #[cfg(test)]
 mod tests;
@@ -28,17 +39,24 @@ pub(crate) type Quad = [u8; COLUMNS * ROWS_PER_QUAD];
 
 /// For each block of four rows, `sums[row] += weights[row][column] * inputs[column]`, modulo 2^32.
 ///
-/// `weights` has as many quads for each block as there are quads of inputs.
+/// `weights` has as many quads for each block as there are quads of inputs. The build script sets
+/// `kernel` for Arm.
 #[inline]
 #[allow(unreachable_code, reason = "some builds know their backend")]
 pub(crate) fn dot(weights: &[Quad], inputs: &[[i16; COLUMNS]], sums: &mut [[i32; ROWS_PER_QUAD]]) {
+    #[cfg(kernel = "armv6m")]
+    return armv6m::dot(weights, inputs, sums);
+    #[cfg(kernel = "armv7m")]
+    return armv7m::dot(weights, inputs, sums);
+    #[cfg(kernel = "armv7em")]
+    return armv7em::dot(weights, inputs, sums);
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    return wasm::dot(weights, inputs, sums);
     #[cfg(target_arch = "x86_64")]
     if x86::available() {
         // SAFETY: the processor has AVX2.
         return unsafe { x86::dot(weights, inputs, sums) };
     }
-    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-    return wasm::dot(weights, inputs, sums);
     portable::dot(weights, inputs, sums);
 }
 

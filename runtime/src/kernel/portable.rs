@@ -7,6 +7,7 @@ use crate::layout::{COLUMNS, ROWS_PER_QUAD};
 /// For each block of four rows, `sums[row] += weights[row][column] * inputs[column]`, modulo 2^32.
 ///
 /// `weights` has as many quads for each block as there are quads of inputs.
+#[inline(never)]
 pub(crate) fn dot(weights: &[Quad], inputs: &[[i16; COLUMNS]], sums: &mut [[i32; ROWS_PER_QUAD]]) {
     let blocks = weights.chunks(inputs.len().max(1));
     for (sums, block) in sums.iter_mut().zip(blocks) {

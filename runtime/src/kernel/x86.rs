@@ -5,12 +5,11 @@ use core::arch::x86_64::{
     _mm_max_epi32, _mm_min_epi32, _mm_mulhi_epu16, _mm_packs_epi32, _mm_set1_epi16, _mm_set1_epi32,
     _mm_setzero_si128, _mm_shuffle_epi32, _mm_srai_epi32, _mm_srli_epi16, _mm_sub_epi32,
     _mm_unpackhi_epi32, _mm_unpackhi_epi64, _mm_unpacklo_epi32, _mm_unpacklo_epi64,
-    _mm256_abs_epi32, _mm256_add_epi32, _mm256_and_si256, _mm256_blendv_epi8,
-    _mm256_castsi128_si256, _mm256_castsi256_si128, _mm256_extracti128_si256,
-    _mm256_i32gather_epi32, _mm256_madd_epi16, _mm256_min_epu32, _mm256_permute4x64_epi64,
-    _mm256_set_m128i, _mm256_set1_epi16, _mm256_set1_epi32, _mm256_setzero_si256,
-    _mm256_shuffle_epi32, _mm256_srai_epi32, _mm256_srli_epi16, _mm256_srli_epi32,
-    _mm256_sub_epi32, _xgetbv,
+    _mm256_abs_epi32, _mm256_add_epi32, _mm256_and_si256, _mm256_castsi128_si256,
+    _mm256_castsi256_si128, _mm256_extracti128_si256, _mm256_i32gather_epi32, _mm256_madd_epi16,
+    _mm256_min_epu32, _mm256_permute4x64_epi64, _mm256_set_m128i, _mm256_set1_epi16,
+    _mm256_set1_epi32, _mm256_setzero_si256, _mm256_shuffle_epi32, _mm256_sign_epi32,
+    _mm256_srli_epi16, _mm256_srli_epi32, _mm256_sub_epi32, _xgetbv,
 };
 use core::sync::atomic::{AtomicU8, Ordering};
 
@@ -185,7 +184,7 @@ fn four_cells(sums: &[[i32; 4]; 4], c: [i32; 4]) -> ([i32; 4], [i16; 4]) {
 #[inline]
 fn sigmoid(sums: __m256i) -> __m256i {
     const STEP: i32 = STEP_BITS as i32;
-    const { assert!(SIGMOID.len() == (0x7fff >> STEP) + 2) };
+    const { assert!(SIGMOID.len() >= (0x7fff >> STEP) + 2) };
     let limit = _mm256_set1_epi32(0x7fff);
     let magnitude = _mm256_min_epu32(_mm256_abs_epi32(sums), limit);
     let at = _mm256_srli_epi32::<STEP>(magnitude);
@@ -199,8 +198,8 @@ fn sigmoid(sums: __m256i) -> __m256i {
     let half = _mm256_set1_epi32(1 << (STEP - 1));
     let rise = _mm256_srli_epi32::<STEP>(_mm256_add_epi32(product, half));
     let value = _mm256_add_epi32(low, rise);
-    let mirrored = _mm256_sub_epi32(_mm256_set1_epi32(ONE), value);
-    _mm256_blendv_epi8(value, mirrored, _mm256_srai_epi32::<31>(sums))
+    // The table holds sigmoid less 1/2, which is odd.
+    _mm256_add_epi32(_mm256_sign_epi32(value, sums), _mm256_set1_epi32(ONE / 2))
 }
 
 /// What tanh gives to sigmoid: twice the sum, within 16 bits before.

@@ -1,0 +1,32 @@
+//! Picks the kernel of the target: stable compilers don't tell the code which Arm core it is for.
+
+use std::env;
+
+/// Armv8-M cores that have the DSP instructions unless a flag takes them away.
+const WITH_DSP: [&str; 4] = ["cortex-m33", "cortex-m35p", "cortex-m55", "cortex-m85"];
+
+fn main() {
+    println!("cargo:rerun-if-changed=build.rs");
+    println!(
+        "cargo:rustc-check-cfg=cfg(kernel, values(\"portable\", \"armv6m\", \"armv7m\", \"armv7em\"))"
+    );
+    let target = env::var("TARGET").unwrap_or_default();
+    let kernel = match target.split('-').next().unwrap_or_default() {
+        "thumbv6m" | "thumbv8m.base" => "armv6m",
+        "thumbv7m" => "armv7m",
+        "thumbv7em" => "armv7em",
+        "thumbv8m.main" if has_dsp() => "armv7em",
+        "thumbv8m.main" => "armv7m",
+        _ => "portable",
+    };
+    println!("cargo:rustc-cfg=kernel=\"{kernel}\"");
+}
+
+/// Whether the flags ask for a core with DSP instructions, which Armv8-M leaves to its makers.
+fn has_dsp() -> bool {
+    let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
+    let named = WITH_DSP
+        .iter()
+        .any(|core| flags.contains(&format!("target-cpu={core}")));
+    (named || flags.contains("+dsp")) && !flags.contains("-dsp")
+}

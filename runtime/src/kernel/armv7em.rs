@@ -1,0 +1,99 @@
+//! Cortex-M4, M7, M33 and others with DSP instructions: two products with each instruction.
+#![allow(unsafe_code)]
+
+use core::arch::asm;
+
+use super::{Quad, portable};
+use crate::layout::{COLUMNS, ROWS_PER_QUAD};
+
+/// What [`portable::dot`] computes.
+pub(crate) fn dot(weights: &[Quad], inputs: &[[i16; COLUMNS]], sums: &mut [[i32; ROWS_PER_QUAD]]) {
+    if !weights.as_ptr().cast::<u32>().is_aligned() || !inputs.as_ptr().cast::<u32>().is_aligned() {
+        return portable::dot(weights, inputs, sums);
+    }
+    let blocks = weights.chunks_exact(inputs.len().max(1));
+    for (sums, weights) in sums.iter_mut().zip(blocks) {
+        // SAFETY: weights and inputs are aligned to words and have `inputs.len()` quads each; if
+        // that is 0, no quad is read.
+        unsafe { block(weights.as_ptr(), inputs.as_ptr(), sums, inputs.len()) };
+    }
+}
+
+/// Adds the products of `count` quads of weights and inputs to the sums of a block.
+///
+/// # Safety
+/// Weights and inputs must have `count` quads and be aligned to words.
+#[inline(never)]
+unsafe fn block(
+    weights: *const Quad,
+    inputs: *const [i16; COLUMNS],
+    sums: &mut [i32; ROWS_PER_QUAD],
+    count: usize,
+) {
+    // Sums r4 to r7, weights of four rows r8 to r11, inputs r2 and r3, quads left lr.
+    macro_rules! quad {
+        () => {
+            "
+            ldrd r2, r3, [r1], #8
+            ldmia r0!, {{r8-r11}}
+            uxtb16 r12, r8
+            smlad r4, r12, r2, r4
+            uxtb16 r8, r8, ror #8
+            smlad r4, r8, r3, r4
+            uxtb16 r12, r9
+            smlad r5, r12, r2, r5
+            uxtb16 r9, r9, ror #8
+            smlad r5, r9, r3, r5
+            uxtb16 r12, r10
+            smlad r6, r12, r2, r6
+            uxtb16 r10, r10, ror #8
+            smlad r6, r10, r3, r6
+            uxtb16 r12, r11
+            smlad r7, r12, r2, r7
+            uxtb16 r11, r11, ror #8
+            smlad r7, r11, r3, r7
+            "
+        };
+    }
+    // SAFETY: it reads `count` quads, which the caller vouches for, and reads and writes the sums.
+    // LLVM keeps r6 and r7 for itself: they are saved here.
+    unsafe {
+        asm!(
+            "push {{r2, r6, r7}}",
+            "ldm r2, {{r4-r7}}",
+            // One quad at a time until those left are a multiple of four.
+            "2:",
+            "tst lr, #3",
+            "beq 3f",
+            quad!(),
+            "sub lr, #1",
+            "b 2b",
+            "3:",
+            "cmp lr, #0",
+            "beq 5f",
+            "4:",
+            quad!(),
+            quad!(),
+            quad!(),
+            quad!(),
+            "subs lr, #4",
+            "bne 4b",
+            "5:",
+            "pop {{r2}}",
+            "stm r2, {{r4-r7}}",
+            "pop {{r6, r7}}",
+            inout("r0") weights => _,
+            inout("r1") inputs => _,
+            inout("r2") sums.as_mut_ptr() => _,
+            inout("lr") count => _,
+            out("r3") _,
+            out("r4") _,
+            out("r5") _,
+            out("r8") _,
+            out("r9") _,
+            out("r10") _,
+            out("r11") _,
+            out("r12") _,
+        );
+    }
+}
