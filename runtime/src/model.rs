@@ -17,7 +17,8 @@ pub struct Model<'a> {
 }
 
 impl<'a> Model<'a> {
-    /// Checks a model file and borrows it. Bytes at any alignment will do.
+    /// Checks a model file and borrows it. Bytes at any alignment will do; a Cortex-M4 needs half as
+    /// long for ones that start at a multiple of four.
     ///
     /// # Errors
     /// One of [`Error`]'s first nine: the bytes are no model, are truncated, damaged or followed by
