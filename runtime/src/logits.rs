@@ -19,6 +19,7 @@ pub struct Logits<'w> {
 /// The logits in the model's arithmetic.
 #[derive(Debug)]
 pub(crate) enum Values<'w> {
+    #[cfg(feature = "f32")]
     Float(&'w mut [f32]),
     /// With [`SUM_BITS`] fraction bits.
     Fixed(&'w mut [i32]),
@@ -27,8 +28,10 @@ pub(crate) enum Values<'w> {
 impl<'w> Logits<'w> {
     pub(crate) fn new(precision: Precision, words: &'w mut [u32]) -> Self {
         let values = match precision {
+            #[cfg(feature = "f32")]
             Precision::F32 => Values::Float(must_cast_slice_mut(words)),
-            Precision::I8 => Values::Fixed(must_cast_slice_mut(words)),
+            // Without the feature no other model was loaded.
+            _ => Values::Fixed(must_cast_slice_mut(words)),
         };
         Self { values }
     }
@@ -36,6 +39,7 @@ impl<'w> Logits<'w> {
     /// Number of tokens.
     pub fn len(&self) -> usize {
         match &self.values {
+            #[cfg(feature = "f32")]
             Values::Float(values) => values.len(),
             Values::Fixed(values) => values.len(),
         }
@@ -49,6 +53,7 @@ impl<'w> Logits<'w> {
     /// The logit of a token; `None` if there is no such token.
     pub fn get(&self, token: Token) -> Option<f32> {
         match &self.values {
+            #[cfg(feature = "f32")]
             Values::Float(values) => values.get(token.index()).copied(),
             Values::Fixed(values) => values
                 .get(token.index())
@@ -64,6 +69,7 @@ impl<'w> Logits<'w> {
     /// The most probable token, the first of equals.
     pub fn greedy(&self) -> Token {
         match &self.values {
+            #[cfg(feature = "f32")]
             Values::Float(values) => first_largest(values),
             Values::Fixed(values) => first_largest(values),
         }

@@ -4,6 +4,7 @@ use core::ops::AddAssign;
 
 use rand_core::Rng;
 
+#[cfg(feature = "f32")]
 use crate::activation::exp;
 use crate::fixed::{EXPONENT_BITS, SUM_BITS, VANISHING_EXPONENT, power};
 use crate::logits::Values;
@@ -156,6 +157,7 @@ impl Sampler {
         };
         let random = rng.next_u32();
         match logits.values {
+            #[cfg(feature = "f32")]
             Values::Float(logits) => {
                 let larger = |a, &b| if b > a { b } else { a };
                 let max = logits.iter().fold(f32::NEG_INFINITY, larger);
@@ -200,6 +202,7 @@ fn fraction(value: u32, factor: u32, bits: u32) -> u32 {
 
 /// A number proportional to a probability, in either arithmetic; the default is 0.
 trait Weight: Copy + Default + PartialOrd + AddAssign {}
+#[cfg(feature = "f32")]
 impl Weight for f32 {}
 impl Weight for u32 {}
 
