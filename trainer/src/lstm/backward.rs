@@ -1,10 +1,12 @@
 //! The gradient: each share back through all steps, then every weight's sum over all rows.
 
+use rayon::prelude::*;
+
 use super::forward::Context;
 use super::pointwise;
 use super::tape::{LayerTape, Tape};
-use super::weights::Weights;
-use crate::matmul::{Operand, Size, add_matmul, add_matmul_parallel};
+use super::weights::{Layer, Weights};
+use crate::matmul::{Operand, Size, add_matmul, add_rows_of_matmul};
 use crate::network::Shape;
 
 impl Tape {
@@ -111,49 +113,130 @@ impl Tape {
     }
 }
 
+/// A piece of work on a gradient that no other piece touches.
+type Job<'j> = Box<dyn FnOnce() + Send + 'j>;
+
+/// Rows of a gradient that a job computes. Fixed, so that the work is cut in the same way whatever the
+/// number of threads.
+const ROWS_OF_A_JOB: usize = 64;
+
 /// Sums every weight's gradient over the rows of all shares, share after share.
+///
+/// All threads take jobs from one heap, so that they meet only once in a batch, at its end: where
+/// another process wants a core, waiting for a thread costs more than its work.
 pub(super) fn collect(
     shape: Shape,
     tapes: &[Tape],
     weights: &Weights<&[f32]>,
-    gradients: &mut Weights<&mut [f32]>,
+    gradients: Weights<&mut [f32]>,
 ) {
-    let (hidden_size, rows) = (shape.hidden_size, 4 * shape.hidden_size);
-    let mut table = vec![0.0; shape.vocab_size * rows];
-    for tape in tapes {
-        let outer = |out: &mut [f32], left: &[f32], right: &[f32]| {
-            let inner = tape.share.rows();
-            let size = Size {
-                rows: left.len() / inner,
-                inner,
-                columns: right.len() / inner,
-            };
-            add_matmul_parallel(out, size, Operand::Transposed(left), Operand::Plain(right));
-        };
-        for (index, layer) in tape.layers.iter().enumerate() {
-            let gradient = &mut gradients.layers[index];
-            outer(gradient.weight_hh, &layer.gates, &layer.h_before);
-            if index > 0 {
-                outer(
-                    gradient.weight_ih,
-                    &layer.gates,
-                    &tape.layers[index - 1].output,
-                );
-                add_rows(gradient.bias, &layer.gates);
-            }
-        }
-        scatter(&tape.layers[0].gates, &tape.share.inputs, &mut table);
-        outer(
-            gradients.head_weight,
-            &tape.logits,
-            &tape.layers[shape.num_layers - 1].output,
-        );
-        add_rows(gradients.head_bias, &tape.logits);
+    let mut jobs: Vec<Job<'_>> = Vec::new();
+    let mut layers = gradients.layers.into_iter().enumerate();
+    if let Some((_, first)) = layers.next() {
+        let Layer {
+            weight_ih,
+            weight_hh,
+            bias,
+        } = first;
+        let embedding = gradients.embedding;
+        jobs.push(Box::new(move || {
+            unfold_table(shape, tapes, weights, [embedding, weight_ih, bias])
+        }));
+        outer(&mut jobs, tapes, weight_hh, shape.hidden_size, |tape| {
+            (&tape.layers[0].gates, &tape.layers[0].h_before)
+        });
     }
-    // The table is `embedding weight_ih' + bias`.
-    let (vocab_size, embedding_size) = (shape.vocab_size, shape.embedding_size);
-    let first = &mut gradients.layers[0];
-    add_rows(first.bias, &table);
+    for (
+        index,
+        Layer {
+            weight_ih,
+            weight_hh,
+            bias,
+        },
+    ) in layers
+    {
+        outer(
+            &mut jobs,
+            tapes,
+            weight_hh,
+            shape.hidden_size,
+            move |tape| (&tape.layers[index].gates, &tape.layers[index].h_before),
+        );
+        outer(
+            &mut jobs,
+            tapes,
+            weight_ih,
+            shape.hidden_size,
+            move |tape| (&tape.layers[index].gates, &tape.layers[index - 1].output),
+        );
+        jobs.push(Box::new(move || {
+            tapes
+                .iter()
+                .for_each(|tape| add_rows(bias, &tape.layers[index].gates));
+        }));
+    }
+    let last = shape.num_layers - 1;
+    outer(
+        &mut jobs,
+        tapes,
+        gradients.head_weight,
+        shape.hidden_size,
+        move |tape| (&tape.logits, &tape.layers[last].output),
+    );
+    let head_bias = gradients.head_bias;
+    jobs.push(Box::new(move || {
+        tapes
+            .iter()
+            .for_each(|tape| add_rows(head_bias, &tape.logits));
+    }));
+    jobs.into_par_iter().for_each(|job| job());
+}
+
+/// Adds the jobs of a weight's gradient: with the gradient of what it gives on the left and what it
+/// was multiplied with on the right, `out += left' x right` for every tape.
+fn outer<'j>(
+    jobs: &mut Vec<Job<'j>>,
+    tapes: &'j [Tape],
+    out: &'j mut [f32],
+    columns: usize,
+    operands: impl Fn(&Tape) -> (&[f32], &[f32]) + Send + Copy + 'j,
+) {
+    for (index, out) in out.chunks_mut(ROWS_OF_A_JOB * columns).enumerate() {
+        jobs.push(Box::new(move || {
+            for tape in tapes {
+                let (left, right) = operands(tape);
+                let inner = tape.share.rows();
+                let size = Size {
+                    rows: left.len() / inner,
+                    inner,
+                    columns,
+                };
+                let (left, right) = (Operand::Transposed(left), Operand::Plain(right));
+                add_rows_of_matmul(out, index * ROWS_OF_A_JOB, size, left, right);
+            }
+        }));
+    }
+}
+
+/// The gradients of embedding, input weights and bias of the first layer, from those of the table
+/// that they are folded into: `embedding weight_ih' + bias`.
+fn unfold_table(
+    shape: Shape,
+    tapes: &[Tape],
+    weights: &Weights<&[f32]>,
+    [embedding, weight_ih, bias]: [&mut [f32]; 3],
+) {
+    let Shape {
+        vocab_size,
+        embedding_size,
+        ..
+    } = shape;
+    let rows = 4 * shape.hidden_size;
+    let mut table = vec![0.0; vocab_size * rows];
+    for tape in tapes {
+        scatter(&tape.layers[0].gates, &tape.share.inputs, &mut table);
+    }
+    add_rows(bias, &table);
     let size = Size {
         rows,
         inner: vocab_size,
@@ -163,17 +246,17 @@ pub(super) fn collect(
         Operand::Transposed(&table),
         Operand::Plain(weights.embedding),
     );
-    add_matmul(first.weight_ih, size, left, right);
+    add_matmul(weight_ih, size, left, right);
     let size = Size {
         rows: vocab_size,
-        inner: 4 * hidden_size,
+        inner: rows,
         columns: embedding_size,
     };
     let (left, right) = (
         Operand::Plain(&table),
         Operand::Plain(weights.layers[0].weight_ih),
     );
-    add_matmul(gradients.embedding, size, left, right);
+    add_matmul(embedding, size, left, right);
 }
 
 /// `sum += ` the rows of a matrix.

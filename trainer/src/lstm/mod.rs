@@ -149,7 +149,7 @@ impl SequenceLoss {
             shape,
             tapes,
             &weights,
-            &mut Weights::split_mut(shape, &mut gradients),
+            Weights::split_mut(shape, &mut gradients),
         );
         let mut first = vec![0.0; last.len()];
         for tape in tapes {
