@@ -21,8 +21,9 @@ impl<'a> Model<'a> {
     /// long for ones that start at a multiple of four.
     ///
     /// # Errors
-    /// One of [`Error`]'s first nine: the bytes are no model, are truncated, damaged or followed by
-    /// others, have another version, or hold an invalid alphabet, size or weight.
+    /// The bytes are no model, are truncated, damaged or followed by others, have another version, a
+    /// precision that this runtime was built without, or hold an invalid header, alphabet, size,
+    /// weight or scale: each has an [`Error`] of its own.
     pub fn from_bytes(bytes: &'a [u8]) -> Result<Self, Error> {
         let parts = format::read(bytes)?;
         let header = parts.header;

@@ -16,7 +16,7 @@ use crate::corpus::{Corpus, Sequences, bigram_loss};
 use crate::export;
 use crate::network::Shape;
 use crate::rng::Random;
-use crate::speak::{LINE_LIMIT, Speaker, text_rng};
+use crate::speak::{Speaker, text_rng};
 
 /// The temperatures of the samples shown while training.
 pub const TEMPERATURES: [f32; 4] = [0.2, 0.5, 1.0, 1.2];
@@ -316,12 +316,12 @@ pub fn sorted_samples(model: &[u8], corpus: &Corpus, random: &mut Random) -> Res
     ))
 }
 
-/// Words in indented lines.
+/// Words in indented lines of at most 64 characters.
 fn wrapped(words: &[String]) -> String {
     let mut text = String::from("   ");
     let mut width = 0;
     for word in words {
-        if width + word.len() > LINE_LIMIT {
+        if width + word.len() > 64 {
             text.push_str("\n   ");
             width = 0;
         }
