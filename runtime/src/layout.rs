@@ -93,6 +93,9 @@ pub const ROWS_PER_QUAD: usize = 4;
 pub const COLUMNS: usize = 4;
 /// Which of its four columns each byte of a row's word belongs to.
 pub const COLUMN_ORDER: [usize; COLUMNS] = [0, 2, 1, 3];
+/// Inputs whose weights stand together when a weight is half a byte: the lower halves of a row's
+/// bytes belong to the first four columns, the upper halves to the others, both in [`COLUMN_ORDER`].
+pub const NIBBLE_COLUMNS: usize = 2 * COLUMNS;
 
 /// How many bytes each section of an integer model has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

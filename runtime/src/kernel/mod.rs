@@ -5,8 +5,8 @@
 //! multiplication and a rounded addition per column; how many rows it takes at once doesn't change a
 //! bit of the result.
 //!
-//! Unsafe code stands in these backends only. Each has a safe `dot`, which computes what the portable
-//! one does, for slices of any length and alignment.
+//! Unsafe code stands in these backends only. Each has a safe `dot` and `dot_nibbles`, which compute
+//! what the portable ones do, for slices of any length and alignment.
 #![allow(
     unsafe_code,
     reason = "backends for instructions that not every chip has"
@@ -31,10 +31,11 @@ mod wasm;
 mod x86;
 
 use crate::Token;
-use crate::layout::{COLUMNS, ROWS_PER_QUAD};
+use crate::layout::{COLUMNS, NIBBLE_COLUMNS, ROWS_PER_QUAD};
 use crate::network::Network;
 
-/// Four weights, plus 128, of each of four rows, in the order of the file.
+/// Four weights, plus 128, of each of four rows, in the order of the file; or eight weights of half a
+/// byte, plus 8.
 pub(crate) type Quad = [u8; COLUMNS * ROWS_PER_QUAD];
 
 /// For each block of four rows, `sums[row] += weights[row][column] * inputs[column]`, modulo 2^32.
@@ -58,6 +59,17 @@ pub(crate) fn dot(weights: &[Quad], inputs: &[[i16; COLUMNS]], sums: &mut [[i32;
         return unsafe { x86::dot(weights, inputs, sums) };
     }
     portable::dot(weights, inputs, sums);
+}
+
+/// As [`dot`], with weights of half a byte: the lower ones for the first four inputs, the upper ones
+/// for the others.
+#[inline]
+pub(crate) fn dot_nibbles(
+    weights: &[Quad],
+    inputs: &[[i16; NIBBLE_COLUMNS]],
+    sums: &mut [[i32; ROWS_PER_QUAD]],
+) {
+    portable::dot_nibbles(weights, inputs, sums);
 }
 
 /// Feeds a network one token, in code compiled for the best instructions that the chip has.

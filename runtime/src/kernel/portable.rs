@@ -2,7 +2,7 @@
 
 use super::Quad;
 use crate::cell;
-use crate::layout::{COLUMNS, ROWS_PER_QUAD};
+use crate::layout::{COLUMNS, NIBBLE_COLUMNS, ROWS_PER_QUAD};
 
 /// For each block of four rows, `sums[row] += weights[row][column] * inputs[column]`, modulo 2^32.
 ///
@@ -18,6 +18,31 @@ pub(crate) fn dot(weights: &[Quad], inputs: &[[i16; COLUMNS]], sums: &mut [[i32;
                 let pairs = [(w0, x0), (w1, x1), (w2, x2), (w3, x3)];
                 for (weight, input) in pairs {
                     *sum = sum.wrapping_add(i32::from(weight) * i32::from(input));
+                }
+            }
+        }
+    }
+}
+
+/// As [`dot`], with weights of half a byte: the lower ones for the first four inputs, the upper ones
+/// for the others.
+#[inline(never)]
+pub(crate) fn dot_nibbles(
+    weights: &[Quad],
+    inputs: &[[i16; NIBBLE_COLUMNS]],
+    sums: &mut [[i32; ROWS_PER_QUAD]],
+) {
+    let blocks = weights.chunks(inputs.len().max(1));
+    for (sums, block) in sums.iter_mut().zip(blocks) {
+        for (quad, &[x0, x1, x2, x3, x4, x5, x6, x7]) in block.iter().zip(inputs) {
+            for (sum, row) in sums.iter_mut().zip(quad.as_chunks().0) {
+                // The order of `COLUMN_ORDER`.
+                let &[w04, w26, w15, w37] = row;
+                let pairs = [(w04, x0, x4), (w15, x1, x5), (w26, x2, x6), (w37, x3, x7)];
+                for (weights, low, high) in pairs {
+                    let low = i32::from(weights & 0xf) * i32::from(low);
+                    let high = i32::from(weights >> 4) * i32::from(high);
+                    *sum = sum.wrapping_add(low).wrapping_add(high);
                 }
             }
         }

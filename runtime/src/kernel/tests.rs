@@ -6,22 +6,33 @@ use rand_core::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use std::vec::Vec;
 
-use super::{COLUMNS, Quad, ROWS_PER_QUAD, portable};
+use super::{COLUMNS, NIBBLE_COLUMNS, Quad, ROWS_PER_QUAD, portable};
+use crate::layout::COLUMN_ORDER;
 
-type Dot = fn(&[Quad], &[[i16; COLUMNS]], &mut [[i32; ROWS_PER_QUAD]]);
-type Cells = fn(&[[i32; ROWS_PER_QUAD]], &mut [i32], &mut [i16]);
+/// A backend's functions.
+struct Backend {
+    dot: fn(&[Quad], &[[i16; COLUMNS]], &mut [[i32; ROWS_PER_QUAD]]),
+    dot_nibbles: fn(&[Quad], &[[i16; NIBBLE_COLUMNS]], &mut [[i32; ROWS_PER_QUAD]]),
+    cells: fn(&[[i32; ROWS_PER_QUAD]], &mut [i32], &mut [i16]),
+}
 
 /// The backends apart from the portable one: the chosen one, and all that can be had.
-fn backends() -> Vec<(Dot, Cells)> {
-    let mut backends: Vec<(Dot, Cells)> = std::vec![(super::dot, super::cells)];
+fn backends() -> Vec<Backend> {
+    let mut backends = std::vec![Backend {
+        dot: super::dot,
+        dot_nibbles: super::dot_nibbles,
+        cells: super::cells,
+    }];
     #[cfg(target_arch = "x86_64")]
     if super::x86::available() {
-        backends.push((
-            // SAFETY: the processor has AVX2.
-            |weights, inputs, sums| unsafe { super::x86::dot(weights, inputs, sums) },
-            // SAFETY: as above.
-            |sums, c, h| unsafe { super::x86::cells(sums, c, h) },
-        ));
+        // SAFETY: the processor has AVX2.
+        backends.push(unsafe {
+            Backend {
+                dot: |weights, inputs, sums| super::x86::dot(weights, inputs, sums),
+                dot_nibbles: super::dot_nibbles,
+                cells: |sums, c, h| super::x86::cells(sums, c, h),
+            }
+        });
     }
     backends
 }
@@ -35,14 +46,55 @@ fn avx2_is_found_as_std_finds_it() {
     );
 }
 
-fn compare_dot(weights: &[Quad], inputs: &[[i16; COLUMNS]], sums: &[[i32; ROWS_PER_QUAD]]) {
+/// Compares the products of weights and inputs: quads of bytes, and the same as halves of bytes.
+fn compare_dots(weights: &[Quad], inputs: &[[i16; COLUMNS]], sums: &[[i32; ROWS_PER_QUAD]]) {
+    let (blocks, quads) = (sums.len(), inputs.len());
     let mut expected = sums.to_vec();
     portable::dot(weights, inputs, &mut expected);
-    for (dot, _) in backends() {
+    let doubled: Vec<_> = inputs.iter().zip(inputs.iter().rev()).collect();
+    let doubled: Vec<[i16; NIBBLE_COLUMNS]> = doubled
+        .iter()
+        .map(|&(&[a, b, c, d], &[e, f, g, h])| [a, b, c, d, e, f, g, h])
+        .collect();
+    let mut expected_nibbles = sums.to_vec();
+    portable::dot_nibbles(weights, &doubled, &mut expected_nibbles);
+    for backend in backends() {
         let mut actual = sums.to_vec();
-        dot(weights, inputs, &mut actual);
-        let (blocks, quads) = (sums.len(), inputs.len());
+        (backend.dot)(weights, inputs, &mut actual);
         assert_eq!(actual, expected, "{blocks} blocks of {quads} quads");
+        let mut actual = sums.to_vec();
+        (backend.dot_nibbles)(weights, &doubled, &mut actual);
+        assert_eq!(
+            actual, expected_nibbles,
+            "{blocks} blocks of {quads} quads of nibbles"
+        );
+    }
+}
+
+/// The portable kernel itself, against weights taken out of the file's order one by one.
+#[test]
+fn nibbles_stand_where_the_layout_says() {
+    let mut random = Xoshiro256PlusPlus::seed_from_u64(3);
+    let weights: Vec<Quad> = (0..6)
+        .map(|_| core::array::from_fn(|_| random.next_u32() as u8))
+        .collect();
+    let inputs: Vec<[i16; NIBBLE_COLUMNS]> = (0..3)
+        .map(|_| core::array::from_fn(|_| random.next_u32() as i16))
+        .collect();
+    let mut sums = [[5; ROWS_PER_QUAD]; 2];
+    portable::dot_nibbles(&weights, &inputs, &mut sums);
+    for (block, sums) in sums.iter().enumerate() {
+        for (row, &sum) in sums.iter().enumerate() {
+            let mut expected = 5;
+            for (quad, inputs) in weights[3 * block..].iter().zip(&inputs) {
+                for (place, &column) in COLUMN_ORDER.iter().enumerate() {
+                    let byte = quad[COLUMNS * row + place];
+                    expected += i32::from(byte % 16) * i32::from(inputs[column]);
+                    expected += i32::from(byte / 16) * i32::from(inputs[COLUMNS + column]);
+                }
+            }
+            assert_eq!(sum, expected, "row {row} of block {block}");
+        }
     }
 }
 
@@ -75,7 +127,7 @@ fn dots_are_equal() {
                 let sums: Vec<_> = (0..blocks)
                     .map(|_| core::array::from_fn(|_| random().cast_signed()))
                     .collect();
-                compare_dot(&weights, &inputs, &sums);
+                compare_dots(&weights, &inputs, &sums);
             }
         }
     }
@@ -89,7 +141,7 @@ fn every_weight_meets_every_kind_of_input() {
             for place in 0..COLUMNS {
                 let mut inputs = [[0; COLUMNS]; 3];
                 inputs.iter_mut().for_each(|quad| quad[place] = input);
-                compare_dot(&[[weight; 16]; 3], &inputs, &[[0; ROWS_PER_QUAD]]);
+                compare_dots(&[[weight; 16]; 3], &inputs, &[[0; ROWS_PER_QUAD]]);
             }
         }
     }
@@ -98,9 +150,9 @@ fn every_weight_meets_every_kind_of_input() {
 fn compare_cells(sums: &[[i32; ROWS_PER_QUAD]], c: &[i32]) {
     let (mut expected_c, mut expected_h) = (c.to_vec(), std::vec![0; c.len()]);
     portable::cells(sums, &mut expected_c, &mut expected_h);
-    for (_, cells) in backends() {
+    for backend in backends() {
         let (mut actual_c, mut actual_h) = (c.to_vec(), std::vec![0; c.len()]);
-        cells(sums, &mut actual_c, &mut actual_h);
+        (backend.cells)(sums, &mut actual_c, &mut actual_h);
         assert_eq!(
             (&actual_c, &actual_h),
             (&expected_c, &expected_h),
