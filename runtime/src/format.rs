@@ -4,7 +4,7 @@ use crc::{CRC_32_ISO_HDLC, Crc, NoTable};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
-use crate::layout::{COLUMNS, IntegerSections, Sections};
+use crate::layout::{COLUMNS, IntegerSections, NIBBLE_COLUMNS, Sections};
 
 /// The first bytes of every model. The line feed at the end shows a file that was sent as text.
 pub const MAGIC: [u8; 8] = *b"charlet\n";
@@ -34,6 +34,8 @@ pub enum Precision {
     F32,
     /// Integers only, with weights of 8 bits.
     I8,
+    /// Integers only, with weights of 4 bits in the layers and 8 in the head.
+    I4,
 }
 
 impl core::fmt::Display for Precision {
@@ -41,6 +43,7 @@ impl core::fmt::Display for Precision {
         match self {
             Self::F32 => f.pad("f32"),
             Self::I8 => f.pad("i8"),
+            Self::I4 => f.pad("i4"),
         }
     }
 }
@@ -106,6 +109,7 @@ impl Sizes {
         let h = match header.precision {
             Precision::F32 => hidden,
             Precision::I8 => hidden.next_multiple_of(COLUMNS) / 2,
+            Precision::I4 => hidden.next_multiple_of(NIBBLE_COLUMNS) / 2,
         };
         Some(Self {
             state: (h + hidden).checked_mul(usize::from(header.num_layers))?,
@@ -248,7 +252,7 @@ pub fn file_len(header: &Header<'_>) -> Option<usize> {
     let header_len = postcard::experimental::serialized_size(header).ok()?;
     let weights = match header.precision {
         Precision::F32 => Sections::of(header)?.bytes()?,
-        Precision::I8 => IntegerSections::of(header)?.bytes()?,
+        Precision::I8 | Precision::I4 => IntegerSections::of(header)?.bytes()?,
     };
     let len = PRELUDE_LEN
         .checked_add(header_len)?
