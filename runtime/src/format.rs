@@ -136,6 +136,34 @@ macro_rules! sizes_of {
     };
 }
 
+/// A model file as part of the program: its bytes, as a `&'static [u8]` that starts at a multiple of
+/// 16, where every kernel is at its fastest.
+///
+/// The path is relative to the source file, as with [`include_bytes!`]. Bytes that are no model fail
+/// the build; damaged ones are refused by [`Model::from_bytes`](crate::Model::from_bytes).
+///
+/// ```
+/// use charlet::{Model, Sizes, State, include_model, sizes_of};
+///
+/// static NAMES: &[u8] = include_model!("../../models/names/names-i8.charlet");
+/// const SIZES: Sizes = sizes_of!(NAMES);
+/// static STATE: State<[u32; SIZES.state]> = State::zero();
+///
+/// let model = Model::from_bytes(NAMES)?;
+/// # assert_eq!(model.sizes(), SIZES);
+/// # Ok::<(), charlet::Error>(())
+/// ```
+#[macro_export]
+macro_rules! include_model {
+    ($path:expr $(,)?) => {{
+        #[repr(C, align(16))]
+        struct Aligned<B: ?Sized>(B);
+        static FILE: &Aligned<[u8]> = &Aligned(*include_bytes!($path));
+        let _ = $crate::sizes_of!(&FILE.0);
+        &FILE.0
+    }};
+}
+
 /// The fixed part at the start of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Prelude {
