@@ -70,6 +70,10 @@ pub(crate) fn dot_nibbles(
     inputs: &[[i16; NIBBLE_COLUMNS]],
     sums: &mut [[i32; ROWS_PER_QUAD]],
 ) {
+    #[cfg(kernel = "armv6m")]
+    return armv6m::dot_nibbles(weights, inputs, sums);
+    #[cfg(kernel = "armv7m")]
+    return armv7m::dot_nibbles(weights, inputs, sums);
     #[cfg(kernel = "armv7em")]
     return armv7em::dot_nibbles(weights, inputs, sums);
     portable::dot_nibbles(weights, inputs, sums);
