@@ -76,6 +76,8 @@ pub(crate) fn dot_nibbles(
     return armv7m::dot_nibbles(weights, inputs, sums);
     #[cfg(kernel = "armv7em")]
     return armv7em::dot_nibbles(weights, inputs, sums);
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    return wasm::dot_nibbles(weights, inputs, sums);
     portable::dot_nibbles(weights, inputs, sums);
 }
 
