@@ -82,11 +82,20 @@ pub(crate) fn dot(weights: &[Quad], inputs: &[[i16; COLUMNS]], sums: &mut [[i32;
 /// As [`dot`], with weights of half a byte: the lower ones for the first four inputs, the upper ones
 /// for the others.
 #[inline]
+#[allow(unreachable_code, reason = "some builds know their backend")]
 pub(crate) fn dot_nibbles(
     weights: &[Quad],
     inputs: &[[i16; NIBBLE_COLUMNS]],
     sums: &mut [[i32; ROWS_PER_QUAD]],
 ) {
+    #[cfg(kernel = "armv6m")]
+    return armv6m::dot_nibbles(weights, inputs, sums);
+    #[cfg(kernel = "armv7m")]
+    return armv7m::dot_nibbles(weights, inputs, sums);
+    #[cfg(kernel = "armv7em")]
+    return armv7em::dot_nibbles(weights, inputs, sums);
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    return wasm::dot_nibbles(weights, inputs, sums);
     portable::dot_nibbles(weights, inputs, sums);
 }
 
