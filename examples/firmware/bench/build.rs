@@ -42,6 +42,17 @@ fn memory(target: &str, large: bool) -> Option<&'static str> {
                 RAM : ORIGIN = 0x20000000, LENGTH = 4M
             }",
         )
+    } else if target.starts_with("riscv32") {
+        // virt, which starts at the beginning of its RAM
+        Some(
+            "MEMORY { RAM : ORIGIN = 0x80000000, LENGTH = 16M }
+            REGION_ALIAS(\"REGION_TEXT\", RAM);
+            REGION_ALIAS(\"REGION_RODATA\", RAM);
+            REGION_ALIAS(\"REGION_DATA\", RAM);
+            REGION_ALIAS(\"REGION_BSS\", RAM);
+            REGION_ALIAS(\"REGION_HEAP\", RAM);
+            REGION_ALIAS(\"REGION_STACK\", RAM);",
+        )
     } else {
         None
     }

@@ -14,6 +14,7 @@ use platform::{Counter, entry};
 
 /// What each kind of chip does in its own way: print, exit and count.
 #[cfg_attr(target_arch = "arm", path = "platform/cortex_m.rs")]
+#[cfg_attr(target_arch = "riscv32", path = "platform/riscv.rs")]
 mod platform;
 
 /// Steps that are counted together.
