@@ -3,7 +3,7 @@
 
 use core::arch::asm;
 
-use super::{Quad, portable};
+use super::{Quad, Scales, Shifts, StartValues, portable};
 use crate::layout::{COLUMNS, NIBBLE_COLUMNS, ROWS_PER_QUAD};
 
 /// What [`portable::dot`] computes.
@@ -196,6 +196,65 @@ unsafe fn block_nibbles(
             out("r11") _,
             out("r12") _,
             out("lr") _,
+        );
+    }
+}
+
+/// What [`portable::values`] computes.
+pub(crate) fn values(
+    shifts: Shifts,
+    scales: &[Scales],
+    start: &[StartValues],
+    sums: &mut [[i32; ROWS_PER_QUAD]],
+) {
+    let blocks = sums.len().min(scales.len()).min(start.len());
+    if blocks == 0 {
+        return;
+    }
+    // A row's shifted sum and, above it, its start value times 2^8, times both of its multipliers.
+    macro_rules! row {
+        ($start:literal, $shift:literal) => {
+            concat!(
+                "ldr {sum}, [{sums}]\n",
+                "ldr {scale}, [{scales}], #4\n",
+                "asr {sum}, {sum}, {first}\n",
+                "pkhbt {sum}, {sum}, ",
+                $start,
+                ", lsl #",
+                $shift,
+                "\n",
+                "smlad {sum}, {sum}, {scale}, {half}\n",
+                "asr {sum}, {sum}, {second}\n",
+                "str {sum}, [{sums}], #4\n",
+            )
+        };
+    }
+    // SAFETY: it reads the scales and start values of as many blocks as there are, and reads and
+    // writes their sums; these chips load words from any address.
+    unsafe {
+        asm!(
+            "2:",
+            "ldr {even}, [{start}], #4",
+            "and {odd}, {even}, #0xff00ff00",
+            "and {even}, {even}, #0x00ff00ff",
+            row!("{even}", "24"),
+            row!("{odd}", "16"),
+            row!("{even}", "8"),
+            row!("{odd}", "0"),
+            "cmp {sums}, {end}",
+            "bne 2b",
+            sums = inout(reg) sums.as_mut_ptr() => _,
+            end = in(reg) sums.as_mut_ptr().wrapping_add(blocks),
+            scales = inout(reg) scales.as_ptr() => _,
+            start = inout(reg) start.as_ptr() => _,
+            first = in(reg) shifts.first,
+            second = in(reg) shifts.second,
+            half = in(reg) (1 << shifts.second) >> 1,
+            sum = out(reg) _,
+            scale = out(reg) _,
+            even = out(reg) _,
+            odd = out(reg) _,
+            options(nostack),
         );
     }
 }
