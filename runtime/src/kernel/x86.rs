@@ -21,30 +21,43 @@ use crate::fixed::{C_BITS, GATE_BITS, H_BITS, ONE, SIGMOID, STEP_BITS, SUM_BITS}
 use crate::layout::{COLUMNS, ROWS_PER_QUAD};
 use crate::network::Network;
 
-/// Whether this processor has AVX2 and the system keeps its registers.
+/// What was selected; AVX2 only where the processor has it.
+static SELECTED: AtomicU8 = AtomicU8::new(UNKNOWN);
+const UNKNOWN: u8 = 0;
+const PORTABLE: u8 = 1;
+const AVX2: u8 = 2;
+
+/// Whether AVX2 shall be used: where the processor has it, unless the portable code was selected.
 #[inline]
-pub(crate) fn available() -> bool {
-    const UNKNOWN: u8 = 0;
-    const NO: u8 = 1;
-    const YES: u8 = 2;
-    static ANSWER: AtomicU8 = AtomicU8::new(UNKNOWN);
-    // Threads that ask at the same time find the same answer, so that no order is needed.
-    match ANSWER.load(Ordering::Relaxed) {
-        UNKNOWN => {
-            let found = detect();
-            ANSWER.store(if found { YES } else { NO }, Ordering::Relaxed);
-            found
-        }
-        answer => answer == YES,
+pub(crate) fn selected() -> bool {
+    // Every answer gives the same bits, so that threads need no order.
+    match SELECTED.load(Ordering::Relaxed) {
+        UNKNOWN => select_best(),
+        selected => selected == AVX2,
     }
 }
 
-/// Asks the processor, as Intel's manual describes (volume 1, "Detection of Intel AVX2").
+/// The first selection, unless another thread makes one meanwhile.
 #[cold]
+fn select_best() -> bool {
+    let found = available();
+    let best = if found { AVX2 } else { PORTABLE };
+    let _ = SELECTED.compare_exchange(UNKNOWN, best, Ordering::Relaxed, Ordering::Relaxed);
+    found
+}
+
+/// Selects AVX2, if the processor has it, or the portable code.
+pub(crate) fn select(avx2: bool) {
+    let selected = if avx2 && available() { AVX2 } else { PORTABLE };
+    SELECTED.store(selected, Ordering::Relaxed);
+}
+
+/// Whether this processor has AVX2 and the system keeps its registers, as Intel's manual describes
+/// it (volume 1, "Detection of Intel AVX2").
 #[allow(unused_unsafe, reason = "newer compilers call cpuid safe")]
-fn detect() -> bool {
+pub(crate) fn available() -> bool {
     const OSXSAVE_AND_AVX: u32 = 1 << 27 | 1 << 28;
-    const AVX2: u32 = 1 << 5;
+    const HAS_AVX2: u32 = 1 << 5;
     const SSE_AND_AVX_STATE: u64 = 0b110;
     // SAFETY: every 64-bit processor has the instruction; leaf 7 is read only where there is one.
     let (leaves, features) = unsafe { (__cpuid(0).eax, __cpuid(1).ecx) };
@@ -55,7 +68,7 @@ fn detect() -> bool {
     let more_features = unsafe { __cpuid_count(7, 0).ebx };
     // SAFETY: OSXSAVE says that the instruction is there.
     let kept = unsafe { kept_state() };
-    more_features & AVX2 != 0 && kept & SSE_AND_AVX_STATE == SSE_AND_AVX_STATE
+    more_features & HAS_AVX2 != 0 && kept & SSE_AND_AVX_STATE == SSE_AND_AVX_STATE
 }
 
 /// Which registers the system keeps for each thread.
