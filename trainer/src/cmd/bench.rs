@@ -68,6 +68,9 @@ struct StepArgs {
         default_values = ["f32", "i8"]
     )]
     precision: Vec<Precision>,
+    /// Measure the best backend only
+    #[arg(long)]
+    best_backend: bool,
     /// How long to measure each model on each backend
     #[arg(long, value_name = "SECONDS", default_value_t = 1.0, value_parser = seconds)]
     seconds: f64,
@@ -190,6 +193,13 @@ fn step(args: &StepArgs) -> Result<ExitCode> {
             files.push((shape.name(), shape.model_file(precision)?));
         }
     }
+    // The best comes first.
+    let available = Backend::available();
+    let backends = if args.best_backend {
+        &available[..1]
+    } else {
+        available
+    };
     let mut report = Report {
         features: features(),
         results: Vec::new(),
@@ -199,7 +209,7 @@ fn step(args: &StepArgs) -> Result<ExitCode> {
         table.head(&report.features)?;
     }
     for (name, bytes) in &files {
-        for &backend in Backend::available() {
+        for &backend in backends {
             backend.select()?;
             let measurement = measure(name, Model::from_bytes(bytes)?, backend, args.seconds)?;
             if !args.json {
