@@ -30,7 +30,8 @@ struct Reference {
 /// The rows of a layer or of the head, four to a block.
 struct Rows {
     shifts: [u32; 2],
-    multipliers: Vec<[i64; 4]>,
+    /// Multipliers of sum and start value: `[block][row]`
+    scales: Vec<[[i64; 2]; 4]>,
     start: Vec<[i64; 4]>,
     /// `[block][row][column]`
     weights: Vec<[Vec<i64>; 4]>,
@@ -46,37 +47,50 @@ impl Bytes<'_> {
         now
     }
 
-    fn multipliers(&mut self, blocks: usize) -> Vec<[i64; 4]> {
+    /// A section, whose padding is zero.
+    fn section(&mut self, count: usize) -> &[u8] {
+        let (now, padding) = self.take(count.div_ceil(16) * 16).split_at(count);
+        assert!(padding.iter().all(|&byte| byte == 0), "padding");
+        now
+    }
+
+    fn scales(&mut self, blocks: usize) -> Vec<[[i64; 2]; 4]> {
         let value = |b: &[u8]| i64::from(u16::from_le_bytes([b[0], b[1]]));
-        self.take(8 * blocks)
-            .chunks(8)
-            .map(|b| [0, 2, 4, 6].map(|at| value(&b[at..])))
+        self.section(16 * blocks)
+            .chunks(16)
+            .map(|b| [0, 4, 8, 12].map(|at| [value(&b[at..]), value(&b[at + 2..])]))
             .collect()
     }
 
-    fn start(&mut self, blocks: usize) -> Vec<[i64; 4]> {
-        let value = |b: &[u8]| i64::from(i16::from_le_bytes([b[0], b[1]]));
-        self.take(8 * blocks)
-            .chunks(8)
-            .map(|b| [0, 2, 4, 6].map(|at| value(&b[at..])))
-            .collect()
-    }
-
-    fn weights(&mut self, blocks: usize, columns: usize) -> Vec<[Vec<i64>; 4]> {
+    fn weights(&mut self, blocks: usize, columns: usize, bits: usize) -> Vec<[Vec<i64>; 4]> {
+        let quad = if bits == 4 { 8 } else { 4 };
         let block = |bytes: &[u8]| {
             [0, 1, 2, 3].map(|row| {
                 let column = |column: usize| {
                     let place = [0, 2, 1, 3].iter().position(|&c| c == column % 4).unwrap();
-                    i64::from(bytes[column / 4 * 16 + row * 4 + place]) - 128
+                    let byte = i64::from(bytes[column / quad * 16 + row * 4 + place]);
+                    match (bits, column % quad) {
+                        (8, _) => byte - 128,
+                        (_, 0..4) => byte % 16 - 8,
+                        _ => byte / 16 - 8,
+                    }
                 };
                 (0..columns).map(column).collect()
             })
         };
-        self.take(4 * blocks * columns)
-            .chunks(4 * columns)
+        self.section(blocks * columns / quad * 16)
+            .chunks(columns / quad * 16)
             .map(block)
             .collect()
     }
+}
+
+/// Start values of four rows each.
+fn fours(bytes: &[u8]) -> Vec<[i64; 4]> {
+    bytes
+        .chunks(4)
+        .map(|b| [0, 1, 2, 3].map(|at| i64::from(b[at] as i8)))
+        .collect()
 }
 
 impl Reference {
@@ -85,29 +99,34 @@ impl Reference {
         let header = *model.header();
         let [hidden, vocab, layers] =
             [header.hidden_size, header.vocab_size, header.num_layers].map(usize::from);
-        let padded = hidden.div_ceil(4) * 4;
+        let (bits, quad) = match header.precision {
+            Precision::I4 => (4, 8),
+            _ => (8, 4),
+        };
+        let padded = hidden.div_ceil(quad) * quad;
         let header_len = u32::from_le_bytes(file[12..16].try_into().unwrap()) as usize;
         let mut bytes = Bytes(&file[(32 + header_len).div_ceil(16) * 16..]);
-        let shifts = bytes.take((2 * (layers + 1)).div_ceil(16) * 16).to_vec();
+        let shifts = bytes.section(2 * (layers + 1)).to_vec();
         let shifts = |at: usize| [shifts[2 * at].into(), shifts[2 * at + 1].into()];
-        let table = (0..vocab).map(|_| bytes.start(hidden)).collect();
+        let table = bytes.section(4 * vocab * hidden).to_vec();
+        let table = table.chunks(4 * hidden).map(fours).collect();
         let layer = |index: usize, bytes: &mut Bytes<'_>| Rows {
             shifts: shifts(index),
-            multipliers: bytes.multipliers(hidden),
+            scales: bytes.scales(hidden),
             start: if index == 0 {
                 Vec::new()
             } else {
-                bytes.start(hidden)
+                fours(bytes.section(4 * hidden))
             },
-            weights: bytes.weights(hidden, if index == 0 { padded } else { 2 * padded }),
+            weights: bytes.weights(hidden, padded * if index == 0 { 1 } else { 2 }, bits),
         };
         let layers: Vec<Rows> = (0..layers).map(|index| layer(index, &mut bytes)).collect();
         let blocks = vocab.div_ceil(4);
         let head = Rows {
             shifts: shifts(layers.len()),
-            multipliers: bytes.multipliers(blocks),
-            start: bytes.start(blocks),
-            weights: bytes.weights(blocks, padded),
+            scales: bytes.scales(blocks),
+            start: fours(bytes.section(4 * blocks)),
+            weights: bytes.weights(blocks, padded, 8),
         };
         assert!(bytes.0.is_empty(), "the sections fill the file");
         let (h, c) = (
@@ -177,7 +196,13 @@ impl Rows {
                 i16::try_from(shifted).is_ok(),
                 "a shifted sum has left 16 bits: {shifted}"
             );
-            start[row] + ((shifted * self.multipliers[block][row]) >> second)
+            let [of_sum, of_start] = self.scales[block][row];
+            let scaled = shifted * of_sum + start[row] * 256 * of_start + ((1 << second) >> 1);
+            assert!(
+                i32::try_from(scaled).is_ok(),
+                "a scaled sum has left 32 bits: {scaled}"
+            );
+            scaled >> second
         })
     }
 }
@@ -276,13 +301,11 @@ fn network(shape: Shape, edit: impl Fn(&Parameter, usize, f32) -> f32) -> Networ
     Network::from_tensors(shape, &tensors).unwrap()
 }
 
-fn file(network: &Network) -> Vec<u8> {
-    model_file(
-        network,
-        &alphabet(network.shape().vocab_size),
-        Precision::I8,
-    )
-    .unwrap()
+const PRECISIONS: [Precision; 2] = [Precision::I8, Precision::I4];
+
+fn file(network: &Network, precision: Precision) -> Vec<u8> {
+    let alphabet = alphabet(network.shape().vocab_size);
+    model_file(network, &alphabet, precision).unwrap()
 }
 
 fn shape(vocab_size: usize, hidden_size: usize, num_layers: usize) -> Shape {
@@ -344,59 +367,87 @@ fn compare(name: &str, file: &[u8], start: Option<(i16, i32)>, steps: usize) -> 
 }
 
 /// SHA-256 of states, logits and tokens of all 10,000 steps: the same on every machine.
-const DIGESTS: [(usize, usize, &str); 8] = [
+const DIGESTS: [(usize, usize, [&str; 2]); 8] = [
     (
         1,
         1,
-        "b4009c8378e60dd730aa8786194b0a684db1b83b11d85743ab0bab26dcf0bfce",
+        [
+            "a8da4807607db7ffa2cc748a2cd547a86996506dc6810e16f4a7667ed49997e6",
+            "4a602d69889b048029bffe06bf3aac98f0e03de194096470e884b2d2890d8c03",
+        ],
     ),
     (
         7,
         2,
-        "667c218b423da793b03f22995355cac1e5b1f9443c72344e0f2101e5f10bc312",
+        [
+            "3451701abed6560de36e40903c4a0a0b676cf0affa2e4dc62f2124469c166df0",
+            "809d0c9602c2dfdd08a0b2876ed90f18cefbbdaac04f5a232a9865d19a25d955",
+        ],
     ),
     (
         13,
         3,
-        "f44cf4f69a8e98c7bd0aaec8352b264adad17d9cfaf0bb6b49abeb99dd3bdf88",
+        [
+            "183e65cf9f5300bb8c609043e5bb20fe7e87076117b7b0cbe19085aaf4eae43e",
+            "3b1566deaf4e68ce93796812f3e542f9718e2b709c47fc1326d6e8ac889129e6",
+        ],
     ),
     (
         32,
         2,
-        "444c6f0e0f8444beae64bb28ba5ad132da9046e0069a0b367f882b35ba75e45e",
+        [
+            "0fd25e476b52b920ca85726e8406843f57776b7178ed69c31368540c073a6dda",
+            "fa621c438749df3a8ae35c06f793da70c7b19238809d716f0fc67f560bac7d30",
+        ],
     ),
     (
         100,
         1,
-        "8d3252e4bfa3ea71f71e5490b60a125c285a3e6a9d664e7b3f377697d3f760c9",
+        [
+            "ff44a6b9a94d021e60ebf09f1354d257ee7c3f6ba29412355e59958f0ce892e9",
+            "227f9887dcb77478577f429ec804ecc52fd58b7b353b53506644a5cf61e4ae27",
+        ],
     ),
     (
         128,
         1,
-        "ba44a065ae05e488527fe5795a33ea64f3fd0c2fa8ba587bf42e058bd7b56390",
+        [
+            "d8bd70c8ec37f354782ae47790d7593238f197b95a1c9a05ab2a34d3dbc7f630",
+            "ad77f885f9586193aed1342d3abb82ff264c1a3e0f84a2c7d80b2904864e0426",
+        ],
     ),
     (
         128,
         2,
-        "2bc4f3eec17a2e839e0304109bb394a95e7d9b24f8b197844968b37ec1bc167a",
+        [
+            "b3d2ea836dd626e005b578e56a37b7df0c9b255c9bd9c4bfa67f9748a18d0ffd",
+            "64d3bd8eea989e6b1d920bcb0de1125a3febd5f5784a82fc9ad69aed2d42159f",
+        ],
     ),
     (
         256,
         1,
-        "57342aedefa05f7de5a375f5f722f3a3ff2738256b44dfc2f933c4ffdd767f86",
+        [
+            "1edbbeb1a1aefe7dd43cf5d2de4685abfeb9da6844d44a6a1b64cc6e272892e2",
+            "a19c83fa10f27d7f2336678cf3743964ab688cf821dd55597f7ddc0191ea5a4b",
+        ],
     ),
 ];
 
 #[test]
 fn ten_thousand_steps_are_exact() {
-    let digest = |hidden: usize, layers: usize| {
+    let digests = |hidden: usize, layers: usize| {
         let network = network(shape(28 - hidden % 3, hidden, layers), |_, _, value| value);
-        let name = format!("{layers} x {hidden}");
-        compare(&name, &file(&network), Some((1234, -56_789)), 10_000)
+        PRECISIONS.map(|precision| {
+            let name = format!("{precision}, {layers} x {hidden}");
+            let file = file(&network, precision);
+            compare(&name, &file, Some((1234, -56_789)), 10_000)
+        })
     };
-    let digests = DIGESTS.map(|(hidden, layers, _)| (hidden, layers, digest(hidden, layers)));
-    let expected = DIGESTS.map(|(hidden, layers, digest)| (hidden, layers, digest.to_owned()));
-    assert_eq!(digests, expected);
+    let actual = DIGESTS.map(|(hidden, layers, _)| (hidden, layers, digests(hidden, layers)));
+    let expected =
+        DIGESTS.map(|(hidden, layers, digests)| (hidden, layers, digests.map(String::from)));
+    assert_eq!(actual, expected);
 }
 
 /// Weights that are all the same, rows that are all zero, scales far apart, gates that stay open.
@@ -430,9 +481,12 @@ fn adversarial_weights_are_exact() {
     ];
     for (name, edit) in edits {
         for (hidden, layers) in [(5, 2), (16, 1)] {
-            let file = file(&network(shape(9, hidden, layers), edit));
-            for start in [(0, 0), (4096, i32::MAX), (-4096, i32::MIN)] {
-                compare(name, &file, Some(start), 500);
+            let network = network(shape(9, hidden, layers), edit);
+            for precision in PRECISIONS {
+                let file = file(&network, precision);
+                for start in [(0, 0), (4096, i32::MAX), (-4096, i32::MIN)] {
+                    compare(&format!("{name}, {precision}"), &file, Some(start), 500);
+                }
             }
         }
     }
@@ -448,7 +502,7 @@ fn c_grows_without_breaking() {
             0.0
         }
     };
-    let file = file(&network(shape(5, 3, 1), open));
+    let file = file(&network(shape(5, 3, 1), open), Precision::I8);
     compare("growing", &file, None, 10_000);
     let model = Model::from_bytes(&file).unwrap();
     let (mut state, mut workspace) = memory(&model);
@@ -459,53 +513,58 @@ fn c_grows_without_breaking() {
     assert!(c.iter().all(|&c| c > 8000.0), "{c:?}");
 }
 
-/// Bytes that the exporter doesn't write but a file may have: weights of -128.
+/// Where the weights' part of a file begins: with the shifts.
+fn shifts_of(file: &[u8]) -> usize {
+    let header_len = u32::from_le_bytes(file[12..16].try_into().unwrap()) as usize;
+    (32 + header_len).div_ceil(16) * 16
+}
+
+/// Where the first layer's scales are in a file for 9 tokens and 8 units.
+fn scales_of(file: &[u8]) -> usize {
+    shifts_of(file) + 16 + 9 * 8 * 4
+}
+
+/// Bytes that the exporter doesn't write but a file may have: weights and start values of -128, or
+/// weights of -8.
 #[test]
 fn the_lowest_weight_is_exact() {
-    let mut file = file(&network(shape(9, 8, 2), |_, _, value| value * 0.25));
-    let header_len = u32::from_le_bytes(file[12..16].try_into().unwrap()) as usize;
-    let weights = (32 + header_len).div_ceil(16) * 16 + 16 + 9 * 8 * 8 + 8 * 8;
-    // Room for larger sums: one bit more goes with the first shift.
-    let shifts = (32 + header_len).div_ceil(16) * 16;
-    file[shifts] += 2;
-    file[weights..weights + 4 * 8 * 8].fill(0);
-    compare("lowest weight", &reseal(&file), Some((-4096, 0)), 500);
+    let network = network(shape(9, 8, 2), |_, _, value| value * 0.25);
+    for precision in PRECISIONS {
+        let mut file = file(&network, precision);
+        let (shifts, scales) = (shifts_of(&file), scales_of(&file));
+        // Room for larger sums: more bits go with the first shift.
+        file[shifts] += 2;
+        file[shifts + 16..scales].fill(128);
+        let quads = 2 * 8 / if precision == Precision::I4 { 2 } else { 1 };
+        file[scales + 16 * 8..][..16 * quads].fill(0);
+        compare("lowest weight", &reseal(&file), Some((-4096, 0)), 500);
+    }
 }
 
 #[test]
 fn scales_that_could_overflow_are_refused() {
-    let file = file(&network(shape(9, 8, 2), |_, _, value| value));
-    let at = {
-        let header_len = u32::from_le_bytes(file[12..16].try_into().unwrap()) as usize;
-        (32 + header_len).div_ceil(16) * 16
-    };
-    let multiplier = at + 16 + 9 * 8 * 8;
-    let refused = |change: &dyn Fn(&mut Vec<u8>)| {
-        let mut changed = file.clone();
-        change(&mut changed);
-        Model::from_bytes(&reseal(&changed)).err()
-    };
-    assert_eq!(refused(&|_| ()), None);
-    assert_eq!(
-        refused(&|file| file[at] -= 1),
-        Some(Error::Multiplier),
-        "a smaller first shift"
-    );
-    assert_eq!(
-        refused(&|file| file[at] = 31),
-        Some(Error::Multiplier),
-        "a shift beyond the word"
-    );
-    assert_eq!(refused(&|file| file[at + 1] = 31), Some(Error::Multiplier));
-    assert_eq!(
-        refused(&|file| file[multiplier + 1] = 0x80),
-        Some(Error::Multiplier)
-    );
+    for precision in PRECISIONS {
+        let file = file(&network(shape(9, 8, 2), |_, _, value| value), precision);
+        let (at, scales) = (shifts_of(&file), scales_of(&file));
+        let refused = |change: &dyn Fn(&mut Vec<u8>)| {
+            let mut changed = file.clone();
+            change(&mut changed);
+            Model::from_bytes(&reseal(&changed)).err()
+        };
+        let refusal = Some(Error::Multiplier);
+        assert_eq!(refused(&|_| ()), None);
+        assert_eq!(refused(&|file| file[at] -= 1), refusal, "less first shift");
+        assert_eq!(refused(&|file| file[at] = 31), refusal, "beyond the word");
+        assert_eq!(refused(&|file| file[at + 1] = 25), refusal, "too much");
+        for byte in [1, 3] {
+            assert_eq!(refused(&|file| file[scales + byte] = 0x80), refusal);
+        }
+    }
 }
 
 #[test]
 fn states_of_integer_models_are_read_and_set_in_real_numbers() {
-    let file = file(&network(shape(9, 7, 2), |_, _, value| value));
+    let file = file(&network(shape(9, 7, 2), |_, _, value| value), Precision::I4);
     let model = Model::from_bytes(&file).unwrap();
     let (mut state, _) = memory(&model);
     let h = [0.5, -0.25, 1.0, -1.0, 7.0, f32::NAN, 0.1];

@@ -10,7 +10,7 @@ use charlet_trainer::speak::Speaker;
 use sha2::{Digest, Sha256};
 
 use crate::support::{hex, repository};
-use crate::tolerance::{CARD, QUANTIZATION};
+use crate::tolerance::{CARD, QUANTIZATION, QUANTIZATION_I4};
 
 /// The value of a row of a card's table.
 fn card_value(card: &str, key: &str) -> String {
@@ -50,7 +50,7 @@ fn the_names_models_are_what_their_card_says() {
         notes: Vec::new(),
     };
     let mut losses = Vec::new();
-    for name in ["names", "names-i8"] {
+    for name in ["names", "names-i8", "names-i4"] {
         let bytes = fs::read(repository(&format!("models/names/{name}.charlet"))).unwrap();
         let value = |key: &str| card_value(&card, &format!("{name}: {key}"));
         assert_eq!(hex(&Sha256::digest(&bytes)), value("sha256"));
@@ -63,5 +63,6 @@ fn the_names_models_are_what_their_card_says() {
         assert!(loss < bigram_loss(&corpus));
         losses.push(loss);
     }
-    QUANTIZATION.check("loss in integers", losses[1], losses[0]);
+    QUANTIZATION.check("loss in i8", losses[1], losses[0]);
+    QUANTIZATION_I4.check("loss in i4", losses[2], losses[0]);
 }

@@ -152,16 +152,17 @@ fn training_for_integers_reports_the_loss_of_the_integer_model() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("lines.txt");
     fs::write(&data, lines()).unwrap();
-    for layers in [1, 2] {
+    let precisions = [IntegerPrecision::I8, IntegerPrecision::I4];
+    for (layers, precision) in [1, 2].into_iter().zip(precisions) {
         let mut config = config(Mode::Lines, &data);
         config.network.num_layers = layers;
-        config.training.quantize = Some(IntegerPrecision::I8);
+        config.training.quantize = Some(precision);
         config.training.epochs = 10;
         let (run_folder, evaluation) = run(&config, &folder.path().join(format!("{layers}")));
         let bytes = fs::read(run_folder.model()).unwrap();
         assert_eq!(
             Model::from_bytes(&bytes).unwrap().header().precision,
-            Precision::I8
+            precision.into()
         );
         let best = Checkpoint::load(&run_folder.best(), &Device::Cpu).unwrap();
         let expected = best.description.validation_loss.unwrap();

@@ -4,7 +4,7 @@ use crc::{CRC_32_ISO_HDLC, Crc, NoTable};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
-use crate::layout::{COLUMNS, IntegerSections, Sections};
+use crate::layout::{COLUMNS, IntegerSections, NIBBLE_COLUMNS, Sections};
 
 /// The first bytes of every model. The line feed at the end shows a file that was sent as text.
 pub const MAGIC: [u8; 8] = *b"charlet\n";
@@ -34,6 +34,8 @@ pub enum Precision {
     F32,
     /// Integers only, with weights of 8 bits.
     I8,
+    /// Integers only, with weights of 4 bits in the layers and 8 in the head.
+    I4,
 }
 
 impl core::fmt::Display for Precision {
@@ -41,6 +43,7 @@ impl core::fmt::Display for Precision {
         match self {
             Self::F32 => f.pad("f32"),
             Self::I8 => f.pad("i8"),
+            Self::I4 => f.pad("i4"),
         }
     }
 }
@@ -106,6 +109,7 @@ impl Sizes {
         let h = match header.precision {
             Precision::F32 => hidden,
             Precision::I8 => hidden.next_multiple_of(COLUMNS) / 2,
+            Precision::I4 => hidden.next_multiple_of(NIBBLE_COLUMNS) / 2,
         };
         Some(Self {
             state: (h + hidden).checked_mul(usize::from(header.num_layers))?,
@@ -130,6 +134,34 @@ macro_rules! sizes_of {
             }
         }
     };
+}
+
+/// A model file as part of the program: its bytes, as a `&'static [u8]` that starts at a multiple of
+/// 16, where every kernel is at its fastest.
+///
+/// The path is relative to the source file, as with [`include_bytes!`]. Bytes that are no model fail
+/// the build; damaged ones are refused by [`Model::from_bytes`](crate::Model::from_bytes).
+///
+/// ```
+/// use charlet::{Model, Sizes, State, include_model, sizes_of};
+///
+/// static NAMES: &[u8] = include_model!("../../models/names/names-i8.charlet");
+/// const SIZES: Sizes = sizes_of!(NAMES);
+/// static STATE: State<[u32; SIZES.state]> = State::zero();
+///
+/// let model = Model::from_bytes(NAMES)?;
+/// # assert_eq!(model.sizes(), SIZES);
+/// # Ok::<(), charlet::Error>(())
+/// ```
+#[macro_export]
+macro_rules! include_model {
+    ($path:expr $(,)?) => {{
+        #[repr(C, align(16))]
+        struct Aligned<B: ?Sized>(B);
+        static FILE: &Aligned<[u8]> = &Aligned(*include_bytes!($path));
+        let _ = $crate::sizes_of!(&FILE.0);
+        &FILE.0
+    }};
 }
 
 /// The fixed part at the start of the file.
@@ -248,7 +280,7 @@ pub fn file_len(header: &Header<'_>) -> Option<usize> {
     let header_len = postcard::experimental::serialized_size(header).ok()?;
     let weights = match header.precision {
         Precision::F32 => Sections::of(header)?.bytes()?,
-        Precision::I8 => IntegerSections::of(header)?.bytes()?,
+        Precision::I8 | Precision::I4 => IntegerSections::of(header)?.bytes()?,
     };
     let len = PRELUDE_LEN
         .checked_add(header_len)?

@@ -6,71 +6,61 @@ use bytemuck::{must_cast_slice, must_cast_slice_mut};
 
 use crate::fixed::{C_BITS, H_BITS};
 use crate::format::Header;
-use crate::kernel::{Quad, cells, dot};
-use crate::layout::{COLUMNS, IntegerSections, ROWS_PER_QUAD};
+use crate::kernel::{Quad, Scales, Shifts, StartValues, cells, dot, dot_nibbles, values};
+use crate::layout::{
+    COLUMNS, IntegerSections, NIBBLE_COLUMNS, ROWS_PER_QUAD, SECTION_ALIGN, WeightBits,
+};
 use crate::{Error, Token};
 
 /// Units whose sums are taken at once, so that a kernel can use an input for several rows, and that
 /// large processors have several units' cells in flight.
 const UNITS_AT_ONCE: usize = if cfg!(target_arch = "x86_64") { 16 } else { 4 };
 
-/// How sums of products become gate sums or logits: `(sum >> first) * multiplier >> second`.
-#[derive(Clone, Copy, Debug)]
-struct Shifts {
-    first: u32,
-    second: u32,
-}
-
-impl Shifts {
-    /// What a sum starts with so that the first shift rounds.
-    fn half(self) -> i32 {
-        (1 << self.first) >> 1
-    }
-
-    /// Scales a sum; multipliers have 15 bits, and the shifted sum 16, so that nothing overflows.
-    fn scale(self, sum: i32, multiplier: u16) -> i32 {
-        (sum >> self.first).wrapping_mul(multiplier.into()) >> self.second
-    }
-}
+/// The largest shifts for which nothing overflows.
+const MAX_SHIFTS: Shifts = Shifts {
+    first: 30,
+    second: 24,
+};
 
 /// The rows of a layer, or of the head, four to a block.
 #[derive(Clone, Copy, Debug)]
 struct Rows<'a> {
     shifts: Shifts,
-    /// One for each row of each block.
-    multipliers: &'a [[u8; 8]],
-    /// What each row starts with, in the same order.
-    start: &'a [[u8; 8]],
-    /// Block after block, each with a quad for four inputs.
+    /// Multipliers of sums and of start values.
+    scales: &'a [Scales],
+    /// What each row starts with.
+    start: &'a [StartValues],
+    weight_bits: WeightBits,
+    /// Block after block, each with a quad for four inputs, or eight.
     weights: &'a [Quad],
 }
 
 impl Rows<'_> {
-    /// Gives the scaled sums of the blocks to `take`, at most [`UNITS_AT_ONCE`] at a time.
+    /// Gives the values of the blocks to `take`, at most [`UNITS_AT_ONCE`] at a time.
     #[inline(always)]
     fn each_block(&self, inputs: &[i16], mut take: impl FnMut(&[[i32; ROWS_PER_QUAD]])) {
-        let (inputs, _) = inputs.as_chunks::<COLUMNS>();
-        let total = inputs.as_flattened().iter().map(|&input| i32::from(input));
+        let total = inputs.iter().map(|&input| i32::from(input));
         let total = total.fold(0i32, i32::wrapping_add);
-        // Weights are stored plus 128.
-        let initial = self.shifts.half().wrapping_sub(total.wrapping_mul(128));
+        // The weights are stored with a bias.
+        let bias = i32::from(self.weight_bits.bias());
+        let initial = self.shifts.half().wrapping_sub(total.wrapping_mul(bias));
+        let quads = inputs.len() / self.weight_bits.columns();
         let mut weights = self.weights;
-        let multipliers = self.multipliers.chunks(UNITS_AT_ONCE);
-        for (multipliers, start) in multipliers.zip(self.start.chunks(UNITS_AT_ONCE)) {
+        let scales = self.scales.chunks(UNITS_AT_ONCE);
+        for (scales, start) in scales.zip(self.start.chunks(UNITS_AT_ONCE)) {
             let mut sums = [[initial; ROWS_PER_QUAD]; UNITS_AT_ONCE];
-            let (sums, _) = sums
-                .split_at_mut_checked(multipliers.len())
+            let (sums, _) = sums.split_at_mut_checked(scales.len()).unwrap_or_default();
+            let (now, rest) = weights
+                .split_at_checked(sums.len() * quads)
                 .unwrap_or_default();
-            let len = sums.len() * inputs.len();
-            let (now, rest) = weights.split_at_checked(len).unwrap_or_default();
             weights = rest;
-            dot(now, inputs, sums);
-            let [multipliers, start] = [multipliers, start].map(<[_]>::as_flattened);
-            let rows = multipliers.as_chunks().0.iter().zip(start.as_chunks().0);
-            for (sum, (&multiplier, &start)) in sums.as_flattened_mut().iter_mut().zip(rows) {
-                let scaled = self.shifts.scale(*sum, u16::from_le_bytes(multiplier));
-                *sum = scaled.wrapping_add(i16::from_le_bytes(start).into());
+            match self.weight_bits {
+                WeightBits::Eight => dot(now, inputs.as_chunks::<COLUMNS>().0, sums),
+                WeightBits::Four => {
+                    dot_nibbles(now, inputs.as_chunks::<NIBBLE_COLUMNS>().0, sums);
+                }
             }
+            values(self.shifts, scales, start, sums);
             take(sums);
         }
     }
@@ -78,28 +68,26 @@ impl Rows<'_> {
     /// Checks that no state can make a sum overflow: every row's weights, times the largest h, must
     /// fit 16 bits after the first shift.
     fn check(&self, columns: usize) -> Result<(), Error> {
-        if self.shifts.first > 30 || self.shifts.second > 30 {
+        if self.shifts.first > MAX_SHIFTS.first || self.shifts.second > MAX_SHIFTS.second {
             return Err(Error::Multiplier);
         }
-        let multipliers = self.multipliers.as_flattened().as_chunks().0;
+        let multipliers = self.scales.as_flattened().as_chunks().0;
         if multipliers
             .iter()
             .any(|&bytes| u16::from_le_bytes(bytes) > 0x7fff)
         {
             return Err(Error::Multiplier);
         }
-        for block in self.weights.chunks((columns / COLUMNS).max(1)) {
+        let quads = columns / self.weight_bits.columns();
+        for block in self.weights.chunks(quads.max(1)) {
             let mut sums = [0u32; ROWS_PER_QUAD];
             for quad in block {
                 for (sum, row) in sums.iter_mut().zip(quad.as_chunks::<COLUMNS>().0) {
-                    *sum += row
-                        .iter()
-                        .map(|&weight| u32::from(weight.abs_diff(128)))
-                        .sum::<u32>();
+                    *sum += row.iter().map(|&byte| self.magnitude(byte)).sum::<u32>();
                 }
             }
             for sum in sums {
-                // At most 128 * 65535 * 2^12 in 64 bits.
+                // At most 128 * 2 * 65536 * 2^12 in 64 bits.
                 let largest = (u64::from(sum) << H_BITS) + self.shifts.half() as u64;
                 if largest >> self.shifts.first > 0x7fff {
                     return Err(Error::Multiplier);
@@ -107,6 +95,17 @@ impl Rows<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The magnitude of the weight in a byte, or the sum of both.
+    fn magnitude(&self, byte: u8) -> u32 {
+        let bias = self.weight_bits.bias();
+        match self.weight_bits {
+            WeightBits::Eight => byte.abs_diff(bias).into(),
+            WeightBits::Four => {
+                u32::from((byte & 0xf).abs_diff(bias)) + u32::from((byte >> 4).abs_diff(bias))
+            }
+        }
     }
 }
 
@@ -120,7 +119,7 @@ pub(crate) struct IntegerNetwork<'a> {
     /// The shifts of each layer and of the head.
     shifts: &'a [[u8; 2]],
     /// What each token starts the first layer's rows with.
-    table: &'a [[u8; 8]],
+    table: &'a [StartValues],
     layers: &'a [u8],
     head: &'a [u8],
 }
@@ -174,43 +173,39 @@ impl<'a> IntegerNetwork<'a> {
     /// The rows of a layer, which start with the token's row in the first, and what follows them.
     fn layer(&self, layer: usize, token: Token, bytes: &'a [u8]) -> (Rows<'a>, &'a [u8]) {
         let units = self.sections.hidden_size;
-        let (multipliers, bytes) = split_blocks(bytes, units);
+        let (scales, bytes) = split_blocks(bytes, units);
         let (start, bytes) = if layer == 0 {
             let row = self.table.get(token.index() * units..).unwrap_or_default();
             (row.get(..units).unwrap_or_default(), bytes)
         } else {
             split_blocks(bytes, units)
         };
-        let (bytes, rest) = bytes
-            .split_at_checked(units * self.sections.columns(layer) * ROWS_PER_QUAD)
-            .unwrap_or_default();
-        let weights = bytes.as_chunks().0;
-        (
-            Rows {
-                shifts: self.shifts(layer),
-                multipliers,
-                start,
-                weights,
-            },
-            rest,
-        )
+        let (weights, rest) = split_blocks(bytes, units * self.sections.quads(layer));
+        let rows = Rows {
+            shifts: self.shifts(layer),
+            scales,
+            start,
+            weight_bits: self.sections.weight_bits,
+            weights,
+        };
+        (rows, rest)
     }
 
     fn head(&self) -> Rows<'a> {
-        let (multipliers, bytes) = split_blocks(self.head, self.sections.head_blocks);
+        let (scales, bytes) = split_blocks(self.head, self.sections.head_blocks);
         let (start, bytes) = split_blocks(bytes, self.sections.head_blocks);
-        let shifts = self.shifts(self.sections.num_layers);
         Rows {
-            shifts,
-            multipliers,
+            shifts: self.shifts(self.sections.num_layers),
+            scales,
             start,
+            weight_bits: WeightBits::Eight,
             weights: bytes.as_chunks().0,
         }
     }
 
     /// Feeds one token: changes the state, and leaves the logits at the workspace's end.
     ///
-    /// The state is h of all layers, padded to four, then c of all layers; the workspace the next
+    /// The state is h of all layers, padded to whole quads, then c of all layers; the workspace the next
     /// h, then the logits.
     #[inline(always)]
     pub(crate) fn step(&self, token: Token, state: &mut [u32], workspace: &mut [u32]) {
@@ -313,8 +308,10 @@ impl<'a> IntegerNetwork<'a> {
     }
 }
 
-/// Four 16-bit values for each of some blocks, and what follows them.
-fn split_blocks(bytes: &[u8], blocks: usize) -> (&[[u8; 8]], &[u8]) {
-    let (values, rest) = bytes.split_at_checked(8 * blocks).unwrap_or_default();
-    (values.as_chunks().0, rest)
+/// What some blocks have, so many bytes each, and what follows the section.
+fn split_blocks<const BYTES: usize>(bytes: &[u8], blocks: usize) -> (&[[u8; BYTES]], &[u8]) {
+    let len = (BYTES * blocks).next_multiple_of(SECTION_ALIGN);
+    let (section, rest) = bytes.split_at_checked(len).unwrap_or_default();
+    let (section, _) = section.as_chunks();
+    (section.get(..blocks).unwrap_or_default(), rest)
 }

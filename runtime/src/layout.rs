@@ -8,9 +8,10 @@
 //!
 //! In integers a block has the four gates of one unit, or four rows of the head, and its weights
 //! stand in quads: [`COLUMNS`] bytes of each of its [`ROWS_PER_QUAD`] rows. One 32-bit load brings
-//! four weights of a row, in the order that makes two pairs of them with one instruction each.
+//! four weights of a row, or eight of half a byte, in the order that makes pairs of them with one
+//! instruction each.
 
-use crate::format::Header;
+use crate::format::{Header, Precision};
 
 /// Hidden units in a block.
 pub const UNITS: usize = 4;
@@ -96,10 +97,45 @@ pub const COLUMN_ORDER: [usize; COLUMNS] = [0, 2, 1, 3];
 /// Inputs whose weights stand together when a weight is half a byte: the lower halves of a row's
 /// bytes belong to the first four columns, the upper halves to the others, both in [`COLUMN_ORDER`].
 pub const NIBBLE_COLUMNS: usize = 2 * COLUMNS;
+/// Bytes of a quad: [`COLUMNS`] for each row.
+pub const QUAD_BYTES: usize = COLUMNS * ROWS_PER_QUAD;
+/// Bytes of a block's scales: for each row a multiplier of its sum and one of its start value.
+pub const SCALE_BYTES: usize = 4 * ROWS_PER_QUAD;
+/// Sections of integer models have multiples of this many bytes.
+pub const SECTION_ALIGN: usize = 16;
+
+/// How large a weight of an integer model is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WeightBits {
+    /// Half a byte, stored plus 8.
+    Four,
+    /// A byte, stored plus 128.
+    Eight,
+}
+
+impl WeightBits {
+    /// Inputs whose weights stand in one quad.
+    pub const fn columns(self) -> usize {
+        match self {
+            Self::Four => NIBBLE_COLUMNS,
+            Self::Eight => COLUMNS,
+        }
+    }
+
+    /// What a weight is stored plus.
+    pub const fn bias(self) -> u8 {
+        match self {
+            Self::Four => 8,
+            Self::Eight => 128,
+        }
+    }
+}
 
 /// How many bytes each section of an integer model has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IntegerSections {
+    /// Weights of the layers; the head's have eight bits.
+    pub weight_bits: WeightBits,
     /// Hidden units of each layer.
     pub hidden_size: usize,
     /// The same, padded to whole quads.
@@ -119,30 +155,38 @@ pub struct IntegerSections {
 }
 
 impl IntegerSections {
-    /// The sections of a model with these sizes; `None` if they overflow.
+    /// The sections of a model with these sizes; `None` if they overflow, or the model is none of
+    /// integers.
     pub fn of(header: &Header<'_>) -> Option<Self> {
         let hidden_size = usize::from(header.hidden_size);
-        let vocab_size = usize::from(header.vocab_size);
         let num_layers = usize::from(header.num_layers);
-        let padded_hidden = hidden_size.next_multiple_of(COLUMNS);
-        let head_blocks = vocab_size.div_ceil(ROWS_PER_QUAD);
-        // Multipliers and biases have eight bytes a block.
-        let weights =
-            |blocks: usize, columns: usize| blocks.checked_mul(columns.checked_mul(ROWS_PER_QUAD)?);
-        let first = weights(hidden_size, padded_hidden)?.checked_add(8 * hidden_size)?;
-        let deeper = weights(hidden_size, 2 * padded_hidden)?.checked_add(16 * hidden_size)?;
-        Some(Self {
+        let weight_bits = match header.precision {
+            Precision::F32 => return None,
+            Precision::I8 => WeightBits::Eight,
+            Precision::I4 => WeightBits::Four,
+        };
+        let padded_hidden = hidden_size.next_multiple_of(weight_bits.columns());
+        let head_blocks = usize::from(header.vocab_size).div_ceil(ROWS_PER_QUAD);
+        let mut sections = Self {
+            weight_bits,
             hidden_size,
             padded_hidden,
             num_layers,
             head_blocks,
-            shifts: (2 * (num_layers + 1)).next_multiple_of(16),
-            table: vocab_size.checked_mul(8 * hidden_size)?,
-            layers: deeper
-                .checked_mul(num_layers.checked_sub(1)?)?
-                .checked_add(first)?,
-            head: weights(head_blocks, padded_hidden)?.checked_add(16 * head_blocks)?,
-        })
+            shifts: aligned(2 * (num_layers + 1)),
+            table: usize::from(header.vocab_size)
+                .checked_mul(ROWS_PER_QUAD * hidden_size)?
+                .checked_next_multiple_of(SECTION_ALIGN)?,
+            layers: 0,
+            head: block_bytes(head_blocks, padded_hidden / COLUMNS)?
+                .checked_add(start_bytes(head_blocks))?,
+        };
+        let layer = |layer| block_bytes(hidden_size, sections.quads(layer));
+        let deeper = layer(1)?.checked_add(start_bytes(hidden_size))?;
+        sections.layers = deeper
+            .checked_mul(num_layers.checked_sub(1)?)?
+            .checked_add(layer(0)?)?;
+        Some(sections)
     }
 
     /// Inputs of a layer, padded: h, or x and h.
@@ -154,9 +198,29 @@ impl IntegerSections {
         }
     }
 
+    /// Quads of a layer's block.
+    pub const fn quads(&self, layer: usize) -> usize {
+        self.columns(layer) / self.weight_bits.columns()
+    }
+
     /// Bytes of all sections; `None` if they overflow.
     pub fn bytes(&self) -> Option<usize> {
         let sections = [self.shifts, self.table, self.layers, self.head];
         sections.into_iter().try_fold(0usize, usize::checked_add)
     }
+}
+
+/// Bytes of the start values of some blocks, one a row.
+pub const fn start_bytes(blocks: usize) -> usize {
+    aligned(ROWS_PER_QUAD * blocks)
+}
+
+/// Bytes of the scales and weights of some blocks.
+fn block_bytes(blocks: usize, quads: usize) -> Option<usize> {
+    let block = quads.checked_mul(QUAD_BYTES)?.checked_add(SCALE_BYTES)?;
+    blocks.checked_mul(block)
+}
+
+const fn aligned(bytes: usize) -> usize {
+    bytes.next_multiple_of(SECTION_ALIGN)
 }

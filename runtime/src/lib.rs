@@ -38,7 +38,7 @@
 //! be wrong with a file, a buffer or a setting is an [`Error`] before anything is computed.
 //!
 //! # The same bits everywhere
-//! Models in integers (`i8`) follow `ARITHMETIC.md` to the bit, whatever the backend. In `f32` sums
+//! Models in integers (`i8`, `i4`) follow `ARITHMETIC.md` to the bit, whatever the backend. In `f32` sums
 //! are taken in a fixed order, from the first input to the last, each product and each sum
 //! rounded once and never fused; [`activation`] uses only operations that IEEE 754 defines to the
 //! bit. What compilers must not do by that standard, rustc does not.

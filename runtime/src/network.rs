@@ -20,7 +20,9 @@ impl<'a> Network<'a> {
         match (header.cell, header.precision) {
             #[cfg(feature = "f32")]
             (Cell::Lstm, Precision::F32) => FloatNetwork::new(header, weights).map(Self::Float),
-            (Cell::Lstm, Precision::I8) => IntegerNetwork::new(header, weights).map(Self::Integer),
+            (Cell::Lstm, Precision::I8 | Precision::I4) => {
+                IntegerNetwork::new(header, weights).map(Self::Integer)
+            }
             #[cfg(not(feature = "f32"))]
             (Cell::Lstm, Precision::F32) => Err(Error::Precision),
         }

@@ -121,12 +121,24 @@ pub struct TrainingConfig {
 pub enum IntegerPrecision {
     /// Weights of 8 bits, with a scale for every row
     I8,
+    /// Weights of 4 bits in the layers, with a scale for every row: train for it with `--quantize`
+    I4,
 }
 
 impl From<IntegerPrecision> for charlet::format::Precision {
     fn from(precision: IntegerPrecision) -> Self {
         match precision {
             IntegerPrecision::I8 => Self::I8,
+            IntegerPrecision::I4 => Self::I4,
+        }
+    }
+}
+
+impl From<IntegerPrecision> for charlet::layout::WeightBits {
+    fn from(precision: IntegerPrecision) -> Self {
+        match precision {
+            IntegerPrecision::I8 => Self::Eight,
+            IntegerPrecision::I4 => Self::Four,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 use charlet::format::{self, Cell, Header, Precision};
-use charlet::layout::{Place, ROWS, Sections, gate_row, head_row};
+use charlet::layout::{IntegerSections, Place, ROWS, Sections, gate_row, head_row};
 
 use crate::corpus::Alphabet;
 use crate::network::{Network, Shape};
@@ -42,8 +42,9 @@ pub fn model_file(network: &Network, alphabet: &Alphabet, precision: Precision) 
             let sections = Sections::of(&header).context(TOO_LARGE)?;
             format::write(&header, &mut file, |bytes| place(&weights, sections, bytes))?;
         }
-        Precision::I8 => {
-            let quantized = quantize(&weights);
+        Precision::I8 | Precision::I4 => {
+            let sections = IntegerSections::of(&header).context(TOO_LARGE)?;
+            let quantized = quantize(&weights, &sections);
             format::write(&header, &mut file, |bytes| {
                 bytes.copy_from_slice(&quantized)
             })?;

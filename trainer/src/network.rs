@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use anyhow::{Context, Result, ensure};
 use candle_core::{DType, Device, Tensor, Var};
+use charlet::layout::WeightBits;
 
 use crate::batch::Batch;
 use crate::config::NetworkConfig;
@@ -155,8 +156,8 @@ pub struct Network {
     /// All parameters in one vector.
     parameters: Var,
     scratch: Arc<Mutex<Scratch>>,
-    /// Whether weights are rounded, as in integer models, before they are used.
-    is_rounded: bool,
+    /// Before they are used weights are rounded as in integer models of so many bits.
+    rounding: Option<WeightBits>,
 }
 
 impl Network {
@@ -219,15 +220,15 @@ impl Network {
             shape,
             parameters: Var::from_tensor(&flat)?,
             scratch: Arc::default(),
-            is_rounded: false,
+            rounding: None,
         })
     }
 
     /// Rounds the weights as integer models do whenever they are used. Gradients pass through the
     /// rounding as if it weren't there (Bengio et al., 2013).
     #[must_use]
-    pub fn with_rounding(self, is_rounded: bool) -> Self {
-        Self { is_rounded, ..self }
+    pub fn with_rounding(self, rounding: Option<WeightBits>) -> Self {
+        Self { rounding, ..self }
     }
 
     /// The network's sizes.
@@ -310,9 +311,9 @@ impl Network {
             |values: Vec<f32>| Tensor::from_vec(values, parameters.shape(), parameters.device());
         let mask = dropout.and_then(|dropout| dropout.parameter_mask(self.shape));
         let mask = mask.map(&constant).transpose()?;
-        if self.is_rounded {
+        if let Some(bits) = self.rounding {
             let exact: Vec<f32> = parameters.to_vec1()?;
-            let rounded = quantize::rounded(self.shape, &exact);
+            let rounded = quantize::rounded(self.shape, bits, &exact);
             let error = rounded
                 .iter()
                 .zip(&exact)

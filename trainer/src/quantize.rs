@@ -1,77 +1,72 @@
 //! From trained weights to integers, as `runtime/ARITHMETIC.md` defines them.
 //!
-//! Every row has a scale of its own: its largest weight becomes 127. All else follows from that: what
-//! a sum of products is worth, how far it can grow, and so the shifts and multipliers that turn it
-//! into a gate's sum without overflow.
+//! Every row has a scale of its own: with weights of 8 bits its largest becomes 127; with 4 bits the
+//! largest may be cut off where that makes the sum of all errors smaller. All else follows from that:
+//! what a sum of products is worth, how far it can grow, and so the shifts and multipliers that turn
+//! it into a gate's sum without overflow.
 
-use charlet::layout::{COLUMN_ORDER, COLUMNS, ROWS_PER_QUAD};
+use charlet::layout::{
+    COLUMN_ORDER, COLUMNS, IntegerSections, ROWS_PER_QUAD, SECTION_ALIGN, WeightBits,
+};
 
 use crate::export::Weights;
 use crate::lstm::WeightSlices;
 use crate::network::Shape;
 
-/// The largest magnitude of a weight.
-const MAX_WEIGHT: f32 = 127.0;
 /// Fraction bits of h, of gate sums and logits, as in the runtime.
 const H_BITS: i32 = 12;
 const SUM_BITS: i32 = 11;
 /// Multipliers, and sums after the first shift, have as many bits beside their sign.
 const MULTIPLIER_MAX: f64 = 32_767.0;
 const SHIFTED_MAX: i64 = 32_767;
+/// The largest second shift with which no sum overflows.
+const SECOND_SHIFT_MAX: u32 = 24;
+/// The largest start value, in its 8 bits, and by how many bits it is shifted left.
+const START_MAX: f64 = 127.0;
+const START_SHIFT: i32 = 8;
+/// Gates are open or closed long before: a start value beyond that costs digits and brings nothing.
+const START_LIMIT: f64 = 32.0;
+/// The largest magnitudes that are tried as the largest weight of 4 bits, in parts of the row's.
+const CUTS: [f32; 8] = [1.0, 0.93, 0.86, 0.79, 0.72, 0.65, 0.58, 0.51];
 
 /// The weights' part of an integer model file.
-pub(crate) fn quantize(weights: &Weights) -> Vec<u8> {
-    let Shape {
-        vocab_size,
-        hidden_size,
-        num_layers,
-        ..
-    } = weights.shape;
-    let padded = hidden_size.next_multiple_of(COLUMNS);
-    let layers: Vec<Matrix> = (0..num_layers)
-        .map(|layer| Matrix::of_layer(weights, layer, padded))
+pub(crate) fn quantize(weights: &Weights, sections: &IntegerSections) -> Vec<u8> {
+    let vocab_size = weights.shape.vocab_size;
+    let layers: Vec<Matrix> = (0..weights.shape.num_layers)
+        .map(|layer| Matrix::of_layer(weights, layer, sections))
         .collect();
-    let head = Matrix::of_head(weights, padded);
+    let head = Matrix::of_head(weights, sections);
 
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(sections.bytes().unwrap_or(0));
     for matrix in layers.iter().chain([&head]) {
         bytes.extend([matrix.first_shift, matrix.second_shift]);
     }
-    bytes.resize(bytes.len().next_multiple_of(16), 0);
+    pad(&mut bytes);
     for token in 0..vocab_size {
-        for (row, quantized) in layers[0].rows.iter().enumerate() {
-            let value = weights.input(token, source_row(row, hidden_size));
-            bytes.extend(quantized.start(value).to_le_bytes());
-        }
+        layers[0].put_start(token, &mut bytes);
     }
-    for (index, matrix) in layers.iter().enumerate() {
-        matrix.put_multipliers(&mut bytes);
+    pad(&mut bytes);
+    for (index, matrix) in layers.iter().chain([&head]).enumerate() {
+        matrix.put_scales(&mut bytes);
         if index > 0 {
-            let bias = &weights.layers[index][2];
-            for (row, quantized) in matrix.rows.iter().enumerate() {
-                let value = bias.at(source_row(row, hidden_size), 0);
-                bytes.extend(quantized.start(value).to_le_bytes());
-            }
+            matrix.put_start(0, &mut bytes);
+            pad(&mut bytes);
         }
         matrix.put_weights(&mut bytes);
     }
-    head.put_multipliers(&mut bytes);
-    for (token, quantized) in head.rows.iter().enumerate() {
-        let value = if token < vocab_size {
-            weights.head_bias.at(token, 0)
-        } else {
-            0.0
-        };
-        bytes.extend(quantized.start(value).to_le_bytes());
-    }
-    head.put_weights(&mut bytes);
     bytes
+}
+
+/// Fills a section up.
+fn pad(bytes: &mut Vec<u8>) {
+    bytes.resize(bytes.len().next_multiple_of(SECTION_ALIGN), 0);
 }
 
 /// All parameters with their weights rounded as [`quantize`] rounds them, still as real numbers.
 ///
-/// What is added to the sums, table and biases, has 16 bits on the chip and is left as it is.
-pub(crate) fn rounded(shape: Shape, flat: &[f32]) -> Vec<f32> {
+/// What is added to the sums, table and biases, is left as it is: its 8 bits cost nothing that could
+/// be measured.
+pub(crate) fn rounded(shape: Shape, bits: WeightBits, flat: &[f32]) -> Vec<f32> {
     let mut rounded = flat.to_vec();
     let weights = WeightSlices::split_mut(shape, &mut rounded);
     for (index, layer) in weights.layers.into_iter().enumerate() {
@@ -80,24 +75,60 @@ pub(crate) fn rounded(shape: Shape, flat: &[f32]) -> Vec<f32> {
         for (x, h) in inputs.zip(layer.weight_hh.chunks_exact_mut(shape.hidden_size)) {
             // The first layer's input weights are folded into its table.
             let x = if index > 0 { x } else { &mut [] };
-            let scale = scale_of(x.iter().chain(&*h));
-            for value in x.iter_mut().chain(h) {
-                *value = quantized(*value, scale) * scale;
-            }
+            round_row(bits, [x, h]);
         }
     }
     for row in weights.head_weight.chunks_exact_mut(shape.hidden_size) {
-        let scale = scale_of(row.iter());
-        for value in row {
-            *value = quantized(*value, scale) * scale;
-        }
+        round_row(WeightBits::Eight, [row, &mut []]);
     }
     rounded
+}
+
+/// Rounds the weights of a row, which stand in two places.
+fn round_row(bits: WeightBits, parts: [&mut [f32]; 2]) {
+    let scale = scale_of(bits, || parts.iter().flat_map(|part| part.iter().copied()));
+    for value in parts.into_iter().flatten() {
+        *value = rounded_weight(bits, *value, scale) * scale;
+    }
 }
 
 /// The trained row of a row in the file, where the four gates of a unit stand together.
 fn source_row(row: usize, hidden_size: usize) -> usize {
     row % ROWS_PER_QUAD * hidden_size + row / ROWS_PER_QUAD
+}
+
+/// What a weight of 1 is worth in a row of these values.
+fn scale_of<I: Iterator<Item = f32>>(bits: WeightBits, values: impl Fn() -> I) -> f32 {
+    let largest = values().fold(0.0f32, |largest, value| largest.max(value.abs()));
+    let uncut = largest / max_weight(bits);
+    match bits {
+        WeightBits::Eight => uncut,
+        WeightBits::Four => {
+            let error = |scale: f32| -> f32 {
+                let error = |value| value - rounded_weight(bits, value, scale) * scale;
+                values().map(|value| error(value) * error(value)).sum()
+            };
+            let scales = CUTS.map(|cut| cut * uncut);
+            let errors = scales.map(|scale| (error(scale), scale));
+            let best = errors.into_iter().min_by(|(a, _), (b, _)| a.total_cmp(b));
+            best.map_or(uncut, |(_, scale)| scale)
+        }
+    }
+}
+
+/// The largest magnitude of a weight.
+fn max_weight(bits: WeightBits) -> f32 {
+    f32::from(bits.bias()) - 1.0
+}
+
+/// A weight in units of its row's scale.
+fn rounded_weight(bits: WeightBits, value: f32, scale: f32) -> f32 {
+    let max = max_weight(bits);
+    if scale > 0.0 {
+        (value / scale).round().clamp(-max, max)
+    } else {
+        0.0
+    }
 }
 
 /// A row of weights in integers.
@@ -106,35 +137,28 @@ struct Row {
     weights: Vec<i8>,
     /// What a weight of 1 is worth.
     scale: f64,
+    /// What is added to the row's sum: for each token in the first layer, the bias in others.
+    start: Vec<f64>,
     /// What a sum after the first shift is multiplied with.
     multiplier: u16,
-}
-
-/// The scale of a row: its largest weight becomes [`MAX_WEIGHT`].
-fn scale_of<'v>(values: impl Iterator<Item = &'v f32>) -> f32 {
-    values.fold(0.0f32, |largest, value| largest.max(value.abs())) / MAX_WEIGHT
-}
-
-/// A weight in units of its row's scale.
-fn quantized(value: f32, scale: f32) -> f32 {
-    if scale > 0.0 {
-        (value / scale).round().clamp(-MAX_WEIGHT, MAX_WEIGHT)
-    } else {
-        0.0
-    }
+    /// What a start value is multiplied with.
+    start_multiplier: u16,
 }
 
 impl Row {
-    fn new(values: &[f32]) -> Self {
-        let scale = scale_of(values.iter());
+    fn new(bits: WeightBits, values: &[f32], start: impl Iterator<Item = f32>) -> Self {
+        let scale = scale_of(bits, || values.iter().copied());
         let weights = values
             .iter()
-            .map(|&value| quantized(value, scale) as i8)
+            .map(|&value| rounded_weight(bits, value, scale) as i8)
             .collect();
+        let start = start.map(|value| f64::from(value).clamp(-START_LIMIT, START_LIMIT));
         Self {
             weights,
             scale: scale.into(),
+            start: start.collect(),
             multiplier: 0,
+            start_multiplier: 0,
         }
     }
 
@@ -148,17 +172,33 @@ impl Row {
         weights << H_BITS
     }
 
-    /// What a row's sum starts with, in the format of sums. The second shift rounds down, by half a
-    /// unit in the mean, which is made good here.
-    fn start(&self, value: f32) -> i16 {
-        let rounding = if self.multiplier > 0 { 0.5 } else { 0.0 };
-        let value = f64::from(value) * f64::from(1 << SUM_BITS) + rounding;
-        value.round().clamp(-MULTIPLIER_MAX, MULTIPLIER_MAX) as i16
+    /// What a sum of 1 after the first shift is worth in the format of gate sums.
+    fn worth(&self, first_shift: u32) -> f64 {
+        self.scale * f64::from(first_shift as i32 + SUM_BITS - H_BITS).exp2()
+    }
+
+    /// What a start value of 1 is worth, if the largest in magnitude has all its bits.
+    fn start_worth(&self) -> f64 {
+        let magnitudes = self.start.iter().map(|value| value.abs());
+        magnitudes.fold(0.0, f64::max) / START_MAX * f64::from(SUM_BITS - START_SHIFT).exp2()
+    }
+
+    /// A start value in its 8 bits.
+    fn start(&self, at: usize, second_shift: u8) -> i8 {
+        let worth = f64::from(self.start_multiplier) / f64::from(second_shift).exp2();
+        let value = self.start.get(at).copied().unwrap_or(0.0);
+        if worth > 0.0 {
+            let value = value * f64::from(SUM_BITS - START_SHIFT).exp2() / worth;
+            value.round().clamp(-START_MAX, START_MAX) as i8
+        } else {
+            0
+        }
     }
 }
 
 /// The rows of a layer or of the head, in the order of the file, with their shifts.
 struct Matrix {
+    bits: WeightBits,
     rows: Vec<Row>,
     first_shift: u8,
     second_shift: u8,
@@ -166,77 +206,102 @@ struct Matrix {
 
 impl Matrix {
     /// A layer's rows for [x, h], each part padded.
-    fn of_layer(weights: &Weights, layer: usize, padded: usize) -> Self {
-        let [weight_ih, weight_hh, _] = &weights.layers[layer];
+    fn of_layer(weights: &Weights, layer: usize, sections: &IntegerSections) -> Self {
+        let [weight_ih, weight_hh, bias] = &weights.layers[layer];
+        let bits = sections.weight_bits;
         let rows = (0..4 * weights.shape.hidden_size).map(|row| {
             let source = source_row(row, weights.shape.hidden_size);
             let mut values = Vec::new();
             if layer > 0 {
                 values.extend(weight_ih.row(source));
-                values.resize(padded, 0.0);
+                values.resize(sections.padded_hidden, 0.0);
             }
             values.extend(weight_hh.row(source));
-            values.resize(values.len().next_multiple_of(COLUMNS), 0.0);
-            Row::new(&values)
+            values.resize(sections.columns(layer), 0.0);
+            if layer == 0 {
+                let tokens = 0..weights.shape.vocab_size;
+                let table = tokens.map(|token| weights.input(token, source));
+                Row::new(bits, &values, table)
+            } else {
+                Row::new(bits, &values, [bias.at(source, 0)].into_iter())
+            }
         });
-        Self::new(rows.collect())
+        Self::new(bits, rows.collect())
     }
 
     /// The head's rows, filled up to whole blocks.
-    fn of_head(weights: &Weights, padded: usize) -> Self {
+    fn of_head(weights: &Weights, sections: &IntegerSections) -> Self {
         let vocab_size = weights.shape.vocab_size;
-        let rows = (0..vocab_size.next_multiple_of(ROWS_PER_QUAD)).map(|token| {
-            let mut values = if token < vocab_size {
-                weights.head.row(token).to_vec()
-            } else {
-                Vec::new()
-            };
-            values.resize(padded, 0.0);
-            Row::new(&values)
+        let rows = (0..ROWS_PER_QUAD * sections.head_blocks).map(|token| {
+            let mut values = Vec::new();
+            let mut bias = 0.0;
+            if token < vocab_size {
+                values.extend(weights.head.row(token));
+                bias = weights.head_bias.at(token, 0);
+            }
+            values.resize(sections.padded_hidden, 0.0);
+            Row::new(WeightBits::Eight, &values, [bias].into_iter())
         });
-        Self::new(rows.collect())
+        Self::new(WeightBits::Eight, rows.collect())
     }
 
-    fn new(mut rows: Vec<Row>) -> Self {
+    fn new(bits: WeightBits, mut rows: Vec<Row>) -> Self {
         let largest = rows.iter().map(Row::largest_sum).max().unwrap_or(0);
         // The fewest bits lost so that every sum, rounded, fits 16 bits.
         let first_shift = (0u32..31)
             .find(|&shift| (largest + ((1 << shift) >> 1)) >> shift <= SHIFTED_MAX)
             .unwrap_or(30);
-        // What a sum after the first shift is worth in the format of gate sums.
-        let worth =
-            |row: &Row| row.scale * f64::from(first_shift as i32 + SUM_BITS - H_BITS).exp2();
-        let largest = rows.iter().map(worth).fold(0.0f64, f64::max);
         // The most digits that leave every multiplier 15 bits.
-        let second_shift = (0u32..31)
+        let worths = rows
+            .iter()
+            .flat_map(|row| [row.worth(first_shift), row.start_worth()]);
+        let largest = worths.fold(0.0f64, f64::max);
+        let second_shift = (0..=SECOND_SHIFT_MAX)
             .rev()
             .find(|&shift| largest * f64::from(shift).exp2() <= MULTIPLIER_MAX)
             .unwrap_or(0);
+        let unit = f64::from(second_shift).exp2();
         for row in &mut rows {
-            let multiplier = worth(row) * f64::from(second_shift).exp2();
-            row.multiplier = multiplier.round().min(MULTIPLIER_MAX) as u16;
+            let multiplier = (row.worth(first_shift) * unit).round();
+            row.multiplier = multiplier.min(MULTIPLIER_MAX) as u16;
+            // Rounded up, so that the largest start value still fits.
+            row.start_multiplier = (row.start_worth() * unit).ceil() as u16;
         }
         Self {
+            bits,
             rows,
             first_shift: first_shift as u8,
             second_shift: second_shift as u8,
         }
     }
 
-    fn put_multipliers(&self, bytes: &mut Vec<u8>) {
+    fn put_scales(&self, bytes: &mut Vec<u8>) {
         for row in &self.rows {
             bytes.extend(row.multiplier.to_le_bytes());
+            bytes.extend(row.start_multiplier.to_le_bytes());
         }
     }
 
-    /// Four columns of four rows at a time, plus 128.
+    /// What the rows start with: a token's values, or the only ones.
+    fn put_start(&self, at: usize, bytes: &mut Vec<u8>) {
+        for row in &self.rows {
+            bytes.extend(row.start(at, self.second_shift).to_le_bytes());
+        }
+    }
+
+    /// The columns of a quad of four rows at a time, with the bias of stored weights.
     fn put_weights(&self, bytes: &mut Vec<u8>) {
+        let bias = self.bits.bias();
         for block in self.rows.chunks(ROWS_PER_QUAD) {
-            for from in (0..block[0].weights.len()).step_by(COLUMNS) {
+            for from in (0..block[0].weights.len()).step_by(self.bits.columns()) {
                 for row in block {
-                    let biased =
-                        |&column: &usize| row.weights[from + column].wrapping_add(-128) as u8;
-                    bytes.extend(COLUMN_ORDER.iter().map(biased));
+                    let stored = |column: usize| {
+                        row.weights[from + column].wrapping_add(bias.cast_signed()) as u8
+                    };
+                    bytes.extend(COLUMN_ORDER.map(|column| match self.bits {
+                        WeightBits::Eight => stored(column),
+                        WeightBits::Four => stored(column) | stored(COLUMNS + column) << 4,
+                    }));
                 }
             }
         }

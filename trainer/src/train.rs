@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use candle_core::{Device, Tensor};
 use charlet::Model;
 use charlet::format::Precision;
+use charlet::layout::WeightBits;
 
 use crate::batch::{Batch, Batches};
 use crate::checkpoint::{Checkpoint, Description};
@@ -110,7 +111,7 @@ impl<'r, W: Write> Run<'r, W> {
         let shape = Shape::new(corpus.alphabet.size(), &config.network);
         let device = device(config.training.device)?;
         let network = Network::new(shape, &mut streams.weights, &device)?
-            .with_rounding(config.training.quantize.is_some());
+            .with_rounding(config.training.quantize.map(WeightBits::from));
         let optimizer = Optimizer::new(config.optimizer.clone(), &network)?;
         let (size, window) = (config.training.batch_size, config.training.window);
         let chars = corpus.train.predictions() * config.training.epochs;
@@ -248,14 +249,15 @@ impl<'r, W: Write> Run<'r, W> {
         Ok(nats / chars as f64)
     }
 
+    /// The precision that the model is trained for.
+    fn precision(&self) -> Precision {
+        let quantize = self.config.training.quantize;
+        quantize.map_or(Precision::F32, Into::into)
+    }
+
     /// The model file of the network as it is.
     fn exported(&self) -> Result<Vec<u8>> {
-        let precision = self
-            .config
-            .training
-            .quantize
-            .map_or(Precision::F32, Into::into);
-        export::model_file(&self.network, &self.corpus.alphabet, precision)
+        export::model_file(&self.network, &self.corpus.alphabet, self.precision())
     }
 
     fn save(&self, path: &Path, with_optimizer: bool) -> Result<()> {
@@ -300,16 +302,13 @@ impl<'r, W: Write> Run<'r, W> {
         let path = self.folder.model();
         let evaluation = self.evaluate(&format!("{}:", path.display()), &model)?;
         let best = Checkpoint::load(&self.folder.best(), &Device::Cpu)?.network()?;
-        // What the same weights do in the other arithmetic.
-        let other = match self.config.training.quantize {
-            Some(_) => Precision::F32,
-            None => Precision::I8,
-        };
-        let other_model = export::model_file(&best, &self.corpus.alphabet, other)?;
-        self.evaluate(
-            &format!("as {other}, {} bytes:", other_model.len()),
-            &other_model,
-        )?;
+        // What the same weights do in other arithmetic.
+        for other in [Precision::F32, Precision::I8, Precision::I4] {
+            if other != self.precision() {
+                let model = export::model_file(&best, &self.corpus.alphabet, other)?;
+                self.evaluate(&format!("as {other}, {} bytes:", model.len()), &model)?;
+            }
+        }
         // As this program was called, so that the line can be pasted.
         let program = std::env::args()
             .next()

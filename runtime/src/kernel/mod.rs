@@ -31,12 +31,30 @@ mod wasm;
 pub(crate) mod x86;
 
 use crate::Token;
-use crate::layout::{COLUMNS, NIBBLE_COLUMNS, ROWS_PER_QUAD};
+use crate::layout::{COLUMNS, NIBBLE_COLUMNS, QUAD_BYTES, ROWS_PER_QUAD, SCALE_BYTES};
 use crate::network::Network;
 
 /// Four weights, plus 128, of each of four rows, in the order of the file; or eight weights of half a
 /// byte, plus 8.
-pub(crate) type Quad = [u8; COLUMNS * ROWS_PER_QUAD];
+pub(crate) type Quad = [u8; QUAD_BYTES];
+/// For each row of a block two multipliers of 15 bits, little-endian: of its sum, of its start value.
+pub(crate) type Scales = [u8; SCALE_BYTES];
+/// What the rows of a block start with, in 8 bits.
+pub(crate) type StartValues = [u8; ROWS_PER_QUAD];
+
+/// How sums of products become gate sums or logits; see [`values`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shifts {
+    pub(crate) first: u32,
+    pub(crate) second: u32,
+}
+
+impl Shifts {
+    /// What a sum starts with so that the first shift rounds.
+    pub(crate) fn half(self) -> i32 {
+        (1 << self.first) >> 1
+    }
+}
 
 /// For each block of four rows, `sums[row] += weights[row][column] * inputs[column]`, modulo 2^32.
 ///
@@ -80,6 +98,17 @@ pub(crate) fn step(network: &Network<'_>, token: Token, state: &mut [u32], works
         return unsafe { x86::step(network, token, state, workspace) };
     }
     network.step_inline(token, state, workspace);
+}
+
+/// Turns sums into the values of their rows: scales them and adds what the rows start with.
+#[inline]
+pub(crate) fn values(
+    shifts: Shifts,
+    scales: &[Scales],
+    start: &[StartValues],
+    sums: &mut [[i32; ROWS_PER_QUAD]],
+) {
+    portable::values(shifts, scales, start, sums);
 }
 
 /// c and h of units after a step, from the sums of their gates.

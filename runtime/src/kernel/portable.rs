@@ -1,6 +1,6 @@
 //! The safe reference that every other backend must equal.
 
-use super::Quad;
+use super::{Quad, Scales, Shifts, StartValues};
 use crate::cell;
 use crate::layout::{COLUMNS, NIBBLE_COLUMNS, ROWS_PER_QUAD};
 
@@ -46,6 +46,29 @@ pub(crate) fn dot_nibbles(
                 }
             }
         }
+    }
+}
+
+/// Turns sums into the values of their rows: scales them and adds what the rows start with.
+#[inline]
+pub(crate) fn values(
+    shifts: Shifts,
+    scales: &[Scales],
+    start: &[StartValues],
+    sums: &mut [[i32; ROWS_PER_QUAD]],
+) {
+    let half = (1 << shifts.second) >> 1;
+    let rows = scales.as_flattened().as_chunks().0.iter();
+    let rows = rows.zip(start.as_flattened());
+    for (sum, (&[s0, s1, t0, t1], &start)) in sums.as_flattened_mut().iter_mut().zip(rows) {
+        let [of_sum, of_start] =
+            [[s0, s1], [t0, t1]].map(|bytes| i32::from(u16::from_le_bytes(bytes)));
+        let start = i32::from(start.cast_signed()) << 8;
+        let scaled = (*sum >> shifts.first).wrapping_mul(of_sum);
+        *sum = scaled
+            .wrapping_add(start.wrapping_mul(of_start))
+            .wrapping_add(half)
+            >> shifts.second;
     }
 }
 

@@ -9,10 +9,13 @@ use std::vec::Vec;
 use super::{COLUMNS, NIBBLE_COLUMNS, Quad, ROWS_PER_QUAD, portable};
 use crate::layout::COLUMN_ORDER;
 
+/// The products of weights and so many inputs at a time.
+type Dot<const INPUTS: usize> = fn(&[Quad], &[[i16; INPUTS]], &mut [[i32; ROWS_PER_QUAD]]);
+
 /// A backend's functions.
 struct Backend {
-    dot: fn(&[Quad], &[[i16; COLUMNS]], &mut [[i32; ROWS_PER_QUAD]]),
-    dot_nibbles: fn(&[Quad], &[[i16; NIBBLE_COLUMNS]], &mut [[i32; ROWS_PER_QUAD]]),
+    dot: Dot<COLUMNS>,
+    dot_nibbles: Dot<NIBBLE_COLUMNS>,
     cells: fn(&[[i32; ROWS_PER_QUAD]], &mut [i32], &mut [i16]),
 }
 

@@ -1,5 +1,6 @@
 //! `charlet quantize`
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -20,7 +21,7 @@ use clap::Parser;
 /// Turn a checkpoint into a model in integers, which a chip runs without floating point
 ///
 /// It reports what the rounding costs: the held-out loss of the model in floating point and in
-/// integers, both run as on the chip.
+/// integers, both run as on the chip. Where 4 bits cost too much, `train --quantize i4` trains for them.
 #[derive(Debug, Parser)]
 #[command(after_help = "Examples:
   charlet quantize charlet-out/names/best.safetensors --to i8 -o names-i8.charlet
@@ -46,12 +47,14 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     let float = model_file(&network, alphabet, Precision::F32)?;
     let integer = model_file(&network, alphabet, args.to.into())?;
     write_whole(&args.output, &integer)?;
-    println!(
+    let mut out = std::io::stdout().lock();
+    writeln!(
+        out,
         "{}: {} bytes instead of {}",
         args.output.display(),
         integer.len(),
         float.len()
-    );
+    )?;
 
     let mut streams = Streams::new(config.training.seed);
     let corpus = Corpus::load(&config.data, config.training.window, &mut streams.split)
@@ -60,16 +63,21 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
         text: corpus.validation_text.clone(),
         notes: Vec::new(),
     };
-    for (name, bytes) in [("f32", &float), ("integers", &integer)] {
+    let mut before = None;
+    for (precision, bytes) in [(Precision::F32, &float), (args.to.into(), &integer)] {
         let evaluation = Speaker::new(Model::from_bytes(bytes)?).evaluate(&held_out)?;
+        let nats = evaluation.nats_per_char();
         let loss = Loss {
-            nats: evaluation.nats_per_char(),
+            nats,
             sequences: &corpus.validation,
         };
-        println!("{name:10} held out {loss}");
+        writeln!(out, "{precision:5} held out {loss}")?;
+        if let Some(before) = before.replace(nats) {
+            writeln!(out, "cost  {:+.4} nats/char", nats - before)?;
+        }
     }
     for line in sample_lines(&integer, &mut streams.samples)? {
-        println!("{line}");
+        writeln!(out, "{line}")?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,0 +1,121 @@
+//! What every board does: makes a name and prints it. A board brings something to print on, a source
+//! of random numbers, and a reason to make a name.
+#![no_std]
+
+use core::fmt::{self, Write};
+
+use charlet::{Error, Generator, Model, Sampler, Sizes, State, Workspace, include_model, sizes_of};
+use rand_core::Rng;
+
+/// The model, in flash.
+#[cfg(not(feature = "i4"))]
+pub static NAMES: &[u8] = include_model!("../../../../models/names/names-i8.charlet");
+/// The model, in flash.
+#[cfg(feature = "i4")]
+pub static NAMES: &[u8] = include_model!("../../../../models/names/names-i4.charlet");
+
+/// Its memory, known while compiling.
+const SIZES: Sizes = sizes_of!(NAMES);
+
+/// How adventurous names are: the less, the more like the most probable one.
+const SAMPLER: Sampler = match Sampler::with_temperature(0.8) {
+    Ok(sampler) => sampler,
+    Err(_) => panic!("0.8 is a temperature"),
+};
+
+/// No name is longer.
+pub const LONGEST: usize = 20;
+
+/// Makes names: the model and all the memory that it needs.
+#[derive(Debug)]
+pub struct NameMaker {
+    model: Model<'static>,
+    state: State<[u32; SIZES.state]>,
+    workspace: Workspace<[u32; SIZES.workspace]>,
+}
+
+impl NameMaker {
+    /// Checks the model: after that nothing can go wrong but printing.
+    ///
+    /// # Errors
+    /// If the model in flash is damaged.
+    pub fn new() -> Result<Self, Error> {
+        Ok(Self {
+            model: Model::from_bytes(NAMES)?,
+            state: State::zero(),
+            workspace: Workspace::new(),
+        })
+    }
+
+    /// Prints a name that begins with these letters, which may be none.
+    ///
+    /// # Errors
+    /// [`Failure::Model`] if the model doesn't know one of the letters, and [`Failure::Print`].
+    pub fn print(
+        &mut self,
+        beginning: &str,
+        random: &mut impl Rng,
+        out: &mut impl Write,
+    ) -> Result<(), Failure> {
+        let Self {
+            model,
+            state,
+            workspace,
+        } = self;
+        state.reset();
+        let mut letters = Generator::new(model, state, workspace, SAMPLER, random)?;
+        letters.prime(beginning)?;
+        out.write_str(beginning)?;
+        for letter in letters.take(LONGEST.saturating_sub(beginning.len())) {
+            out.write_char(letter)?;
+        }
+        Ok(())
+    }
+}
+
+/// Why no name was printed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Failure {
+    /// Something is wrong with the model, or it doesn't know a letter.
+    Model(Error),
+    /// What was to be printed on has failed.
+    Print,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Model(error)
+    }
+}
+
+impl From<fmt::Error> for Failure {
+    fn from(_: fmt::Error) -> Self {
+        Self::Print
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use rand_core::SeedableRng;
+    use rand_xoshiro::Xoshiro128PlusPlus;
+    use std::string::String;
+
+    use super::*;
+
+    /// One's own firmware, tested on the desktop: the chip makes these very names.
+    #[test]
+    fn names_are_those_of_the_chip() {
+        let mut maker = NameMaker::new().unwrap();
+        let mut random = Xoshiro128PlusPlus::seed_from_u64(1);
+        let mut names = String::new();
+        for beginning in ["", "", "ma"] {
+            maker.print(beginning, &mut random, &mut names).unwrap();
+            names.push(' ');
+        }
+        assert_eq!(names, "liuono maleni margan ");
+        let unknown = maker.print("M", &mut random, &mut names);
+        assert_eq!(unknown, Err(Failure::Model(Error::UnknownChar('M'))));
+    }
+}
