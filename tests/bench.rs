@@ -48,7 +48,7 @@ fn every_backend_gives_the_same_bits() {
             hidden_size,
             num_layers,
         };
-        for precision in [Precision::F32, Precision::I8] {
+        for precision in [Precision::F32, Precision::I8, Precision::I4] {
             let bytes = model_file(&network(shape), &alphabet(vocab_size), precision).unwrap();
             let expected = trace(&bytes, Backend::Portable);
             for &backend in Backend::available() {

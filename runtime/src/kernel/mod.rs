@@ -87,6 +87,11 @@ pub(crate) fn dot_nibbles(
     inputs: &[[i16; NIBBLE_COLUMNS]],
     sums: &mut [[i32; ROWS_PER_QUAD]],
 ) {
+    #[cfg(target_arch = "x86_64")]
+    if x86::selected() {
+        // SAFETY: the processor has AVX2.
+        return unsafe { x86::dot_nibbles(weights, inputs, sums) };
+    }
     portable::dot_nibbles(weights, inputs, sums);
 }
 
@@ -108,6 +113,11 @@ pub(crate) fn values(
     start: &[StartValues],
     sums: &mut [[i32; ROWS_PER_QUAD]],
 ) {
+    #[cfg(target_arch = "x86_64")]
+    if x86::selected() {
+        // SAFETY: the processor has AVX2.
+        return unsafe { x86::values(shifts, scales, start, sums) };
+    }
     portable::values(shifts, scales, start, sums);
 }
 
