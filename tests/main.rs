@@ -3,6 +3,8 @@
 
 /// exp, sigmoid and tanh against double precision.
 mod activation;
+/// Backends that give the same bits, and the command that measures them.
+mod bench;
 /// What goes wrong for a user, and what the command says then.
 mod cli;
 /// The trainer's gradients against PyTorch, finite differences and each other.

@@ -58,6 +58,9 @@ pub enum Error {
     /// The runtime was built without the model's precision.
     #[error("this runtime was built without the model's precision: enable its feature")]
     Precision,
+    /// This processor lacks a backend's instructions, or the build has another backend.
+    #[error("this backend can't run here: the processor or the build lacks it")]
+    Backend,
     /// The state has another size than the model's.
     #[error("the state has {actual} words, the model needs exactly {expected}")]
     StateSize {

@@ -52,6 +52,7 @@
 )]
 
 pub mod activation;
+mod backend;
 mod cell;
 mod error;
 mod fixed;
@@ -70,6 +71,7 @@ mod score;
 mod state;
 mod vocab;
 
+pub use backend::Backend;
 pub use error::Error;
 pub use format::Sizes;
 pub use generate::Generator;

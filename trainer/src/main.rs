@@ -21,6 +21,7 @@ enum Command {
     Eval(cmd::eval::Args),
     Info(cmd::info::Args),
     Quantize(cmd::quantize::Args),
+    Bench(cmd::bench::Args),
 }
 
 fn main() -> ExitCode {
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
         Command::Eval(args) => cmd::eval::run(args),
         Command::Info(args) => cmd::info::run(args),
         Command::Quantize(args) => cmd::quantize::run(args),
+        Command::Bench(args) => cmd::bench::run(args),
     };
     match result {
         Ok(code) => code,

@@ -28,7 +28,7 @@ mod tests;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 mod wasm;
 #[cfg(target_arch = "x86_64")]
-mod x86;
+pub(crate) mod x86;
 
 use crate::Token;
 use crate::layout::{COLUMNS, NIBBLE_COLUMNS, QUAD_BYTES, ROWS_PER_QUAD, SCALE_BYTES};
@@ -72,7 +72,7 @@ pub(crate) fn dot(weights: &[Quad], inputs: &[[i16; COLUMNS]], sums: &mut [[i32;
     #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
     return wasm::dot(weights, inputs, sums);
     #[cfg(target_arch = "x86_64")]
-    if x86::available() {
+    if x86::selected() {
         // SAFETY: the processor has AVX2.
         return unsafe { x86::dot(weights, inputs, sums) };
     }
@@ -96,13 +96,18 @@ pub(crate) fn dot_nibbles(
     return armv7em::dot_nibbles(weights, inputs, sums);
     #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
     return wasm::dot_nibbles(weights, inputs, sums);
+    #[cfg(target_arch = "x86_64")]
+    if x86::selected() {
+        // SAFETY: the processor has AVX2.
+        return unsafe { x86::dot_nibbles(weights, inputs, sums) };
+    }
     portable::dot_nibbles(weights, inputs, sums);
 }
 
 /// Feeds a network one token, in code compiled for the best instructions that the chip has.
 pub(crate) fn step(network: &Network<'_>, token: Token, state: &mut [u32], workspace: &mut [u32]) {
     #[cfg(target_arch = "x86_64")]
-    if x86::available() {
+    if x86::selected() {
         // SAFETY: the processor has AVX2.
         return unsafe { x86::step(network, token, state, workspace) };
     }
@@ -120,6 +125,11 @@ pub(crate) fn values(
 ) {
     #[cfg(kernel = "armv7em")]
     return armv7em::values(shifts, scales, start, sums);
+    #[cfg(target_arch = "x86_64")]
+    if x86::selected() {
+        // SAFETY: the processor has AVX2.
+        return unsafe { x86::values(shifts, scales, start, sums) };
+    }
     portable::values(shifts, scales, start, sums);
 }
 
@@ -127,7 +137,7 @@ pub(crate) fn values(
 #[inline]
 pub(crate) fn cells(sums: &[[i32; ROWS_PER_QUAD]], c: &mut [i32], h: &mut [i16]) {
     #[cfg(target_arch = "x86_64")]
-    if x86::available() {
+    if x86::selected() {
         // SAFETY: the processor has AVX2.
         return unsafe { x86::cells(sums, c, h) };
     }

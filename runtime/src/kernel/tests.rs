@@ -6,7 +6,7 @@ use rand_core::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use std::vec::Vec;
 
-use super::{COLUMNS, NIBBLE_COLUMNS, Quad, ROWS_PER_QUAD, portable};
+use super::{COLUMNS, NIBBLE_COLUMNS, Quad, ROWS_PER_QUAD, Scales, Shifts, StartValues, portable};
 use crate::layout::COLUMN_ORDER;
 
 /// Adds products of weights and inputs to sums.
@@ -16,6 +16,7 @@ type Dot<Inputs> = fn(&[Quad], &[Inputs], &mut [[i32; ROWS_PER_QUAD]]);
 struct Backend {
     dot: Dot<[i16; COLUMNS]>,
     dot_nibbles: Dot<[i16; NIBBLE_COLUMNS]>,
+    values: fn(Shifts, &[Scales], &[StartValues], &mut [[i32; ROWS_PER_QUAD]]),
     cells: fn(&[[i32; ROWS_PER_QUAD]], &mut [i32], &mut [i16]),
 }
 
@@ -24,6 +25,7 @@ fn backends() -> Vec<Backend> {
     let mut backends = std::vec![Backend {
         dot: super::dot,
         dot_nibbles: super::dot_nibbles,
+        values: super::values,
         cells: super::cells,
     }];
     #[cfg(target_arch = "x86_64")]
@@ -32,7 +34,12 @@ fn backends() -> Vec<Backend> {
         backends.push(unsafe {
             Backend {
                 dot: |weights, inputs, sums| super::x86::dot(weights, inputs, sums),
-                dot_nibbles: super::dot_nibbles,
+                dot_nibbles: |weights, inputs, sums| {
+                    super::x86::dot_nibbles(weights, inputs, sums);
+                },
+                values: |shifts, scales, start, sums| {
+                    super::x86::values(shifts, scales, start, sums);
+                },
                 cells: |sums, c, h| super::x86::cells(sums, c, h),
             }
         });
@@ -105,8 +112,11 @@ fn nibbles_stand_where_the_layout_says() {
 fn dots_are_equal() {
     let mut random = Xoshiro256PlusPlus::seed_from_u64(1);
     let mut random = || random.next_u32();
-    for quads in [0, 1, 2, 3, 5, 32, 33, 64] {
-        for blocks in 1..=18 {
+    // The long rows are beyond what a backend sums, or spreads, at once.
+    let short = [0, 1, 2, 3, 5, 32, 33, 64].map(|quads| (quads, 1..=18));
+    let long = [127, 128, 129, 256, 511, 512, 513, 1025].map(|quads| (quads, 4..=5));
+    for (quads, blocks) in short.into_iter().chain(long) {
+        for blocks in blocks {
             for extreme in 0..16 {
                 // Of weights and inputs: all random, all small, or all large, in all combinations.
                 let mut weight = || match extreme / 4 {
@@ -145,6 +155,43 @@ fn every_weight_meets_every_kind_of_input() {
                 let mut inputs = [[0; COLUMNS]; 3];
                 inputs.iter_mut().for_each(|quad| quad[place] = input);
                 compare_dots(&[[weight; 16]; 3], &inputs, &[[0; ROWS_PER_QUAD]]);
+            }
+        }
+    }
+}
+
+#[test]
+fn values_are_equal() {
+    let mut random = Xoshiro256PlusPlus::seed_from_u64(4);
+    let mut random = || random.next_u32();
+    for blocks in 0..=9 {
+        for (first, second) in [(0, 0), (0, 24), (7, 13), (15, 15), (16, 24)] {
+            for _ in 0..500 {
+                let shifts = Shifts { first, second };
+                let multiplier = |random: u32| match random >> 30 {
+                    0 => 0x7fff,
+                    _ => random as u16 & 0x7fff,
+                };
+                let scales: Vec<Scales> = (0..blocks)
+                    .map(|_| {
+                        let multipliers: [u16; 2 * ROWS_PER_QUAD] =
+                            core::array::from_fn(|_| multiplier(random()).to_le());
+                        bytemuck::must_cast(multipliers)
+                    })
+                    .collect();
+                let start: Vec<StartValues> = (0..blocks).map(|_| random().to_ne_bytes()).collect();
+                // As a checked model has them: of 16 bits once they are shifted.
+                let mut sum = || (random().cast_signed() >> 16) << first;
+                let sums: Vec<_> = (0..blocks)
+                    .map(|_| core::array::from_fn(|_| sum()))
+                    .collect();
+                let mut expected = sums.clone();
+                portable::values(shifts, &scales, &start, &mut expected);
+                for backend in backends() {
+                    let mut actual = sums.clone();
+                    (backend.values)(shifts, &scales, &start, &mut actual);
+                    assert_eq!(actual, expected, "{shifts:?} {scales:?} {start:?} {sums:?}");
+                }
             }
         }
     }

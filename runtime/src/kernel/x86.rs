@@ -1,50 +1,66 @@
 //! AVX2, on desktops whose processor has it.
 
 use core::arch::x86_64::{
-    __cpuid, __cpuid_count, __m128i, __m256i, _mm_add_epi32, _mm_and_si128, _mm_madd_epi16,
-    _mm_max_epi32, _mm_min_epi32, _mm_mulhi_epu16, _mm_packs_epi32, _mm_set1_epi16, _mm_set1_epi32,
-    _mm_setzero_si128, _mm_shuffle_epi32, _mm_srai_epi32, _mm_srli_epi16, _mm_sub_epi32,
-    _mm_unpackhi_epi32, _mm_unpackhi_epi64, _mm_unpacklo_epi32, _mm_unpacklo_epi64,
-    _mm256_abs_epi32, _mm256_add_epi32, _mm256_and_si256, _mm256_castsi128_si256,
-    _mm256_castsi256_si128, _mm256_extracti128_si256, _mm256_i32gather_epi32, _mm256_madd_epi16,
-    _mm256_min_epu32, _mm256_permute4x64_epi64, _mm256_set_m128i, _mm256_set1_epi16,
-    _mm256_set1_epi32, _mm256_setzero_si256, _mm256_shuffle_epi32, _mm256_sign_epi32,
-    _mm256_srli_epi16, _mm256_srli_epi32, _mm256_sub_epi32, _xgetbv,
+    __cpuid, __cpuid_count, __m128i, __m256i, _mm_add_epi32, _mm_cvtsi32_si128, _mm_cvtsi64_si128,
+    _mm_packs_epi32, _mm_setzero_si128, _mm256_abs_epi32, _mm256_add_epi32, _mm256_and_si256,
+    _mm256_blend_epi16, _mm256_castsi128_si256, _mm256_castsi256_si128, _mm256_cvtepu8_epi32,
+    _mm256_extracti128_si256, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_max_epi32,
+    _mm256_min_epi32, _mm256_min_epu32, _mm256_mulhi_epu16, _mm256_permute4x64_epi64,
+    _mm256_set_m128i, _mm256_set1_epi16, _mm256_set1_epi32, _mm256_setzero_si256,
+    _mm256_shuffle_epi32, _mm256_sign_epi32, _mm256_slli_epi32, _mm256_sra_epi32,
+    _mm256_srai_epi32, _mm256_srli_epi16, _mm256_srli_epi32, _mm256_sub_epi32,
+    _mm256_unpackhi_epi32, _mm256_unpackhi_epi64, _mm256_unpacklo_epi32, _mm256_unpacklo_epi64,
+    _xgetbv,
 };
+use core::mem::MaybeUninit;
+use core::slice;
 use core::sync::atomic::{AtomicU8, Ordering};
 
 use bytemuck::must_cast;
 
-use super::{Quad, portable};
+use super::{Quad, Scales, Shifts, StartValues, portable};
 use crate::Token;
 use crate::fixed::{C_BITS, GATE_BITS, H_BITS, ONE, SIGMOID, STEP_BITS, SUM_BITS};
-use crate::layout::{COLUMNS, ROWS_PER_QUAD};
+use crate::layout::{COLUMNS, NIBBLE_COLUMNS, ROWS_PER_QUAD};
 use crate::network::Network;
 
-/// Whether this processor has AVX2 and the system keeps its registers.
+/// What was selected; AVX2 only where the processor has it.
+static SELECTED: AtomicU8 = AtomicU8::new(UNKNOWN);
+const UNKNOWN: u8 = 0;
+const PORTABLE: u8 = 1;
+const AVX2: u8 = 2;
+
+/// Whether AVX2 shall be used: where the processor has it, unless the portable code was selected.
 #[inline]
-pub(crate) fn available() -> bool {
-    const UNKNOWN: u8 = 0;
-    const NO: u8 = 1;
-    const YES: u8 = 2;
-    static ANSWER: AtomicU8 = AtomicU8::new(UNKNOWN);
-    // Threads that ask at the same time find the same answer, so that no order is needed.
-    match ANSWER.load(Ordering::Relaxed) {
-        UNKNOWN => {
-            let found = detect();
-            ANSWER.store(if found { YES } else { NO }, Ordering::Relaxed);
-            found
-        }
-        answer => answer == YES,
+pub(crate) fn selected() -> bool {
+    // Every answer gives the same bits, so that threads need no order.
+    match SELECTED.load(Ordering::Relaxed) {
+        UNKNOWN => select_best(),
+        selected => selected == AVX2,
     }
 }
 
-/// Asks the processor, as Intel's manual describes (volume 1, "Detection of Intel AVX2").
+/// The first selection, unless another thread makes one meanwhile.
 #[cold]
+fn select_best() -> bool {
+    let found = available();
+    let best = if found { AVX2 } else { PORTABLE };
+    let _ = SELECTED.compare_exchange(UNKNOWN, best, Ordering::Relaxed, Ordering::Relaxed);
+    found
+}
+
+/// Selects AVX2, if the processor has it, or the portable code.
+pub(crate) fn select(avx2: bool) {
+    let selected = if avx2 && available() { AVX2 } else { PORTABLE };
+    SELECTED.store(selected, Ordering::Relaxed);
+}
+
+/// Whether this processor has AVX2 and the system keeps its registers, as Intel's manual describes
+/// it (volume 1, "Detection of Intel AVX2").
 #[allow(unused_unsafe, reason = "newer compilers call cpuid safe")]
-fn detect() -> bool {
+pub(crate) fn available() -> bool {
     const OSXSAVE_AND_AVX: u32 = 1 << 27 | 1 << 28;
-    const AVX2: u32 = 1 << 5;
+    const HAS_AVX2: u32 = 1 << 5;
     const SSE_AND_AVX_STATE: u64 = 0b110;
     // SAFETY: every 64-bit processor has the instruction; leaf 7 is read only where there is one.
     let (leaves, features) = unsafe { (__cpuid(0).eax, __cpuid(1).ecx) };
@@ -55,7 +71,7 @@ fn detect() -> bool {
     let more_features = unsafe { __cpuid_count(7, 0).ebx };
     // SAFETY: OSXSAVE says that the instruction is there.
     let kept = unsafe { kept_state() };
-    more_features & AVX2 != 0 && kept & SSE_AND_AVX_STATE == SSE_AND_AVX_STATE
+    more_features & HAS_AVX2 != 0 && kept & SSE_AND_AVX_STATE == SSE_AND_AVX_STATE
 }
 
 /// Which registers the system keeps for each thread.
@@ -72,77 +88,258 @@ pub(crate) fn step(network: &Network<'_>, token: Token, state: &mut [u32], works
 }
 
 /// As [`portable::dot`], 32 weights with each instruction.
-#[target_feature(enable = "avx2")]
-pub(crate) fn dot(weights: &[Quad], inputs: &[[i16; COLUMNS]], sums: &mut [[i32; ROWS_PER_QUAD]]) {
-    let mut blocks = weights.chunks_exact(inputs.len().max(1));
-    for sums in sums.chunks_mut(BLOCKS_AT_ONCE) {
-        let Some(first) = blocks.next() else { return };
-        // Where there are fewer, the first is computed again and the result left alone.
-        let mut next = || blocks.next().unwrap_or(first);
-        let totals = dot_blocks([first, next(), next(), next()], inputs);
-        for (sum, total) in sums.iter_mut().zip(totals) {
-            *sum = must_cast(_mm_add_epi32(must_cast(*sum), total));
-        }
-    }
-}
-
-/// Blocks that share what is made of an input: their weights are as many as registers hold.
-const BLOCKS_AT_ONCE: usize = 4;
-
-/// The sums of each block's four rows.
 ///
 /// Of each pair of weights one instruction multiplies with a pair of inputs, and adds: the bytes of
 /// columns 0 and 1 are 16-bit numbers once the others are masked, those of 2 and 3 once shifted.
 #[target_feature(enable = "avx2")]
+pub(crate) fn dot(weights: &[Quad], inputs: &[[i16; COLUMNS]], sums: &mut [[i32; ROWS_PER_QUAD]]) {
+    dot_spread::<COLUMNS, 2, 256, 4>(
+        weights,
+        inputs,
+        sums,
+        |inputs| {
+            let inputs = spread(must_cast(inputs));
+            [
+                _mm256_shuffle_epi32::<0b00_00_00_00>(inputs),
+                _mm256_shuffle_epi32::<0b01_01_01_01>(inputs),
+            ]
+        },
+        |blocks, inputs| byte_sums(blocks, inputs),
+        |block, inputs| byte_sums(block, inputs),
+    );
+}
+
+/// Pairs of quads of half a byte that are summed at once: their sums, times 16, have 32 bits.
+const NIBBLE_PAIRS: usize = 64;
+
+/// As [`portable::dot_nibbles`], 64 weights with each instruction.
+#[target_feature(enable = "avx2")]
+pub(crate) fn dot_nibbles(
+    weights: &[Quad],
+    inputs: &[[i16; NIBBLE_COLUMNS]],
+    sums: &mut [[i32; ROWS_PER_QUAD]],
+) {
+    dot_spread::<NIBBLE_COLUMNS, 4, NIBBLE_PAIRS, 4>(
+        weights,
+        inputs,
+        sums,
+        |inputs| {
+            let [a, b]: [__m128i; 2] = must_cast(inputs);
+            let inputs = _mm256_set_m128i(b, a);
+            [
+                _mm256_shuffle_epi32::<0b00_00_00_00>(inputs),
+                _mm256_shuffle_epi32::<0b01_01_01_01>(inputs),
+                _mm256_shuffle_epi32::<0b10_10_10_10>(inputs),
+                _mm256_shuffle_epi32::<0b11_11_11_11>(inputs),
+            ]
+        },
+        |blocks, inputs| nibble_sums(blocks, inputs),
+        |block, inputs| nibble_sums(block, inputs),
+    );
+}
+
+/// Dot products of pairs of quads with inputs that were spread before: each 32 bits of them as often
+/// as quads have rows. The shuffles would be as much work as the products of a block.
+///
+/// `C` are the columns of a quad, `S` the registers of a pair's inputs, `PAIRS` how many are spread at
+/// once: as many as leave half of the first cache to the weights. `G` blocks share what is loaded.
+#[target_feature(enable = "avx2")]
 #[inline]
-fn dot_blocks(
-    blocks: [&[Quad]; BLOCKS_AT_ONCE],
-    inputs: &[[i16; COLUMNS]],
-) -> [__m128i; BLOCKS_AT_ONCE] {
-    let mut totals = [_mm256_setzero_si256(); BLOCKS_AT_ONCE];
+fn dot_spread<'w, const C: usize, const S: usize, const PAIRS: usize, const G: usize>(
+    weights: &'w [Quad],
+    inputs: &[[i16; C]],
+    sums: &mut [[i32; ROWS_PER_QUAD]],
+    spread: impl Fn([[i16; C]; 2]) -> [__m256i; S],
+    sums_of_group: impl Fn([&[Quad]; G], &[[__m256i; S]]) -> [__m128i; G],
+    sums_of_block: impl Fn([&[Quad]; 1], &[[__m256i; S]]) -> [__m128i; 1],
+) {
+    let quads = inputs.len().max(1);
+    let mut memory = [const { MaybeUninit::<[__m256i; S]>::uninit() }; PAIRS];
+    for (at, inputs) in inputs.chunks(2 * PAIRS).enumerate() {
+        let (pairs, last) = inputs.as_chunks::<2>();
+        for (place, &pair) in memory.iter_mut().zip(pairs) {
+            place.write(spread(pair));
+        }
+        if let ([last], Some(place)) = (last, memory.get_mut(pairs.len())) {
+            place.write(spread([*last, [0; C]]));
+        }
+        // SAFETY: as many were written just now, one for each pair and one for the last.
+        let spread =
+            unsafe { slice::from_raw_parts(memory.as_ptr().cast(), pairs.len() + last.len()) };
+        let columns = |block: &'w [Quad]| {
+            let block = block.get(2 * PAIRS * at..).unwrap_or_default();
+            block.get(..inputs.len()).unwrap_or_default()
+        };
+        let mut rest_of_weights = weights;
+        let (groups, rest) = sums.as_chunks_mut::<G>();
+        for sums in groups {
+            let (group, rest) = rest_of_weights
+                .split_at_checked(G * quads)
+                .unwrap_or_default();
+            rest_of_weights = rest;
+            let mut blocks = [&[][..]; G];
+            for (place, block) in blocks.iter_mut().zip(group.chunks_exact(quads)) {
+                *place = columns(block);
+            }
+            for (sum, more) in sums.iter_mut().zip(sums_of_group(blocks, spread)) {
+                *sum = must_cast(_mm_add_epi32(must_cast(*sum), more));
+            }
+        }
+        for (sum, block) in rest.iter_mut().zip(rest_of_weights.chunks_exact(quads)) {
+            let [more] = sums_of_block([columns(block)], spread);
+            *sum = must_cast(_mm_add_epi32(must_cast(*sum), more));
+        }
+    }
+}
+
+/// The sums of the rows of some blocks, of weights of a byte.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn byte_sums<const N: usize>(blocks: [&[Quad]; N], inputs: &[[__m256i; 2]]) -> [__m128i; N] {
     let low_bytes = _mm256_set1_epi16(0xff);
-    // The first quad of a pair fills the lower half of a register, the second the upper one.
-    let (input_pairs, last_input) = inputs.as_chunks::<2>();
-    let [(a, last_a), (b, last_b), (c, last_c), (d, last_d)] = blocks.map(<[_]>::as_chunks::<2>);
-    for ((((a, b), c), d), input) in a.iter().zip(b).zip(c).zip(d).zip(input_pairs) {
-        let input = _mm256_castsi128_si256(must_cast(*input));
-        let input = _mm256_permute4x64_epi64::<0b01_01_00_00>(input);
-        let inputs_01 = _mm256_shuffle_epi32::<0b00_00_00_00>(input);
-        let inputs_23 = _mm256_shuffle_epi32::<0b01_01_01_01>(input);
-        for (total, quads) in totals.iter_mut().zip([a, b, c, d]) {
-            let weights: __m256i = must_cast(*quads);
+    let mut totals = [_mm256_setzero_si256(); N];
+    each_pair(blocks, inputs, |[inputs_01, inputs_23], pairs| {
+        for (total, weights) in totals.iter_mut().zip(pairs) {
             let columns_01 = _mm256_madd_epi16(_mm256_and_si256(weights, low_bytes), inputs_01);
             let columns_23 = _mm256_madd_epi16(_mm256_srli_epi16::<8>(weights), inputs_23);
             *total = _mm256_add_epi32(*total, _mm256_add_epi32(columns_01, columns_23));
         }
-    }
-    let mut sums = totals.map(|total| {
-        let [first, second] = halves(total);
-        _mm_add_epi32(first, second)
     });
-    if let [[x0, x1, x2, x3]] = *last_input {
-        let input: __m128i = must_cast([[x0, x1, x2, x3], [0; COLUMNS]]);
-        let inputs_01 = _mm_shuffle_epi32::<0b00_00_00_00>(input);
-        let inputs_23 = _mm_shuffle_epi32::<0b01_01_01_01>(input);
-        for (sum, last) in sums.iter_mut().zip([last_a, last_b, last_c, last_d]) {
-            let weights: __m128i = must_cast(last.first().copied().unwrap_or_default());
-            let columns_01 =
-                _mm_madd_epi16(_mm_and_si128(weights, _mm_set1_epi16(0xff)), inputs_01);
-            let columns_23 = _mm_madd_epi16(_mm_srli_epi16::<8>(weights), inputs_23);
-            *sum = _mm_add_epi32(*sum, _mm_add_epi32(columns_01, columns_23));
+    sums_of_halves(totals)
+}
+
+/// The same of weights of half a byte.
+///
+/// The lower half of a byte is a weight once the upper one is masked. The upper half is left where it
+/// stands, 16 times as large, and has a sum of its own.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn nibble_sums<const N: usize>(blocks: [&[Quad]; N], inputs: &[[__m256i; 4]]) -> [__m128i; N] {
+    // Four products of a pair are added to the same sum.
+    const { assert!(4 * NIBBLE_PAIRS * (15 << 4) * (1 << 15) < 1 << 31) };
+    let lower = _mm256_set1_epi16(0xf);
+    let upper = _mm256_set1_epi16(0xf0);
+    let mut ones = [_mm256_setzero_si256(); N];
+    let mut sixteens = [_mm256_setzero_si256(); N];
+    each_pair(
+        blocks,
+        inputs,
+        |[inputs_01, inputs_23, inputs_45, inputs_67], pairs| {
+            for ((ones, sixteens), weights) in ones.iter_mut().zip(&mut sixteens).zip(pairs) {
+                let shifted = _mm256_srli_epi16::<8>(weights);
+                let columns_01 = _mm256_madd_epi16(_mm256_and_si256(weights, lower), inputs_01);
+                let columns_23 = _mm256_madd_epi16(_mm256_and_si256(shifted, lower), inputs_23);
+                let columns_45 = _mm256_madd_epi16(_mm256_and_si256(weights, upper), inputs_45);
+                let columns_67 = _mm256_madd_epi16(_mm256_and_si256(shifted, upper), inputs_67);
+                *ones = _mm256_add_epi32(*ones, _mm256_add_epi32(columns_01, columns_23));
+                *sixteens = _mm256_add_epi32(*sixteens, _mm256_add_epi32(columns_45, columns_67));
+            }
+        },
+    );
+    for (ones, sixteens) in ones.iter_mut().zip(sixteens) {
+        *ones = _mm256_add_epi32(*ones, _mm256_srai_epi32::<4>(sixteens));
+    }
+    sums_of_halves(ones)
+}
+
+/// Takes each pair of inputs with the quads of each block that belong to it; a last quad without
+/// another comes with zeros.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn each_pair<const N: usize, const S: usize>(
+    blocks: [&[Quad]; N],
+    inputs: &[[__m256i; S]],
+    mut take: impl FnMut([__m256i; S], [__m256i; N]),
+) {
+    let mut shortest = usize::MAX;
+    for block in blocks {
+        shortest = shortest.min(block.len());
+    }
+    let (inputs, last) = inputs
+        .split_at_checked(shortest / 2)
+        .unwrap_or((inputs, &[]));
+    let mut pairs = [_mm256_setzero_si256(); N];
+    let mut at = 0;
+    let mut take_next = |inputs: &[__m256i; S]| {
+        for (pair, block) in pairs.iter_mut().zip(blocks) {
+            // SAFETY: no block is shorter than twice the inputs, of which this is called for each.
+            *pair = unsafe { _mm256_loadu_si256(block.as_ptr().add(2 * at).cast()) };
         }
+        at += 1;
+        take(*inputs, pairs);
+    };
+    // Two pairs in each turn of the loop: its own instructions would cost as much as a block's.
+    let (twos, one) = inputs.as_chunks::<2>();
+    for [first, second] in twos {
+        take_next(first);
+        take_next(second);
+    }
+    if let [one] = one {
+        take_next(one);
+    }
+    if let [inputs, ..] = last {
+        for (pair, block) in pairs.iter_mut().zip(blocks) {
+            let last = block.get(shortest & !1).copied().unwrap_or_default();
+            *pair = must_cast([last, Quad::default()]);
+        }
+        take(*inputs, pairs);
+    }
+}
+
+/// Two quads of inputs, each filling a half with them twice.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn spread(inputs: __m128i) -> __m256i {
+    _mm256_permute4x64_epi64::<0b01_01_00_00>(_mm256_castsi128_si256(inputs))
+}
+
+#[target_feature(enable = "avx2")]
+#[inline]
+fn sums_of_halves<const N: usize>(totals: [__m256i; N]) -> [__m128i; N] {
+    let mut sums = [_mm_setzero_si128(); N];
+    for (sum, total) in sums.iter_mut().zip(totals) {
+        let [first, second] = halves(total);
+        *sum = _mm_add_epi32(first, second);
     }
     sums
 }
 
-/// As [`portable::cells`], four units at a time.
+/// As [`portable::values`], eight rows at a time.
+#[target_feature(enable = "avx2")]
+pub(crate) fn values(
+    shifts: Shifts,
+    scales: &[Scales],
+    start: &[StartValues],
+    sums: &mut [[i32; ROWS_PER_QUAD]],
+) {
+    let [first, second] = [shifts.first, shifts.second].map(|by| _mm_cvtsi32_si128(by as i32));
+    let half = _mm256_set1_epi32((1 << shifts.second) >> 1);
+    let (scales, last_scales) = scales.as_chunks::<2>();
+    let (start, last_start) = start.as_chunks::<2>();
+    let (sums, last_sums) = sums.as_chunks_mut::<2>();
+    for ((sums, scales), start) in sums.iter_mut().zip(scales).zip(start) {
+        // The pairs of a shifted sum and a start value times 256, both of 16 bits.
+        let start = _mm_cvtsi64_si128(i64::from_le_bytes(must_cast(*start)));
+        let start = _mm256_slli_epi32::<24>(_mm256_cvtepu8_epi32(start));
+        let shifted = _mm256_sra_epi32(must_cast(*sums), first);
+        let pairs = _mm256_blend_epi16::<0b1010_1010>(shifted, start);
+        let scaled = _mm256_madd_epi16(pairs, must_cast(*scales));
+        *sums = must_cast(_mm256_sra_epi32(_mm256_add_epi32(scaled, half), second));
+    }
+    portable::values(shifts, last_scales, last_start, last_sums);
+}
+
+/// Units whose cells are computed at once.
+const UNITS: usize = 8;
+
+/// As [`portable::cells`], eight units at a time.
 #[target_feature(enable = "avx2")]
 pub(crate) fn cells(sums: &[[i32; ROWS_PER_QUAD]], c: &mut [i32], h: &mut [i16]) {
-    let (sums, last_sums) = sums.as_chunks();
-    let (c, last_c) = c.as_chunks_mut();
-    let (h, last_h) = h.as_chunks_mut();
+    let (sums, last_sums) = sums.as_chunks::<UNITS>();
+    let (c, last_c) = c.as_chunks_mut::<UNITS>();
+    let (h, last_h) = h.as_chunks_mut::<UNITS>();
     for ((sums, c), h) in sums.iter().zip(c).zip(h) {
-        (*c, *h) = four_cells(sums, *c);
+        (*c, *h) = eight_cells(sums, *c);
     }
     portable::cells(last_sums, last_c, last_h);
 }
@@ -153,30 +350,30 @@ pub(crate) fn cells(sums: &[[i32; ROWS_PER_QUAD]], c: &mut [i32], h: &mut [i16])
 /// products of 32 bits.
 #[target_feature(enable = "avx2")]
 #[inline]
-fn four_cells(sums: &[[i32; 4]; 4], c: [i32; 4]) -> ([i32; 4], [i16; 4]) {
+fn eight_cells(sums: &[[i32; 4]; UNITS], c: [i32; UNITS]) -> ([i32; UNITS], [i16; UNITS]) {
     const H_SHIFT: i32 = (2 * GATE_BITS - H_BITS) as i32;
-    let [i, f, g, o] = transpose(sums.map(must_cast));
-    let inner = sigmoid(_mm256_set_m128i(f, i));
-    let outer = sigmoid(_mm256_set_m128i(o, double(g)));
-    let [i, f] = halves(inner);
-    let [g, o] = halves(outer);
-    let tanh = |sigmoid| _mm_sub_epi32(_mm_add_epi32(sigmoid, sigmoid), _mm_set1_epi32(ONE));
+    let [i, f, g, o] = transpose(sums);
+    let [i, f, o] = [i, f, o].map(|sums| sigmoid(sums));
+    let tanh = |sums| {
+        let sigmoid = sigmoid(double(sums));
+        _mm256_sub_epi32(_mm256_add_epi32(sigmoid, sigmoid), _mm256_set1_epi32(ONE))
+    };
     // (c * f) >> 16, the upper and the lower half of c apart.
-    let c: __m128i = must_cast(c);
-    let kept = _mm_add_epi32(
-        _mm_madd_epi16(_mm_srai_epi32::<16>(c), f),
-        _mm_mulhi_epu16(c, f),
+    let c: __m256i = must_cast(c);
+    let kept = _mm256_add_epi32(
+        _mm256_madd_epi16(_mm256_srai_epi32::<16>(c), f),
+        _mm256_mulhi_epu16(c, f),
     );
-    let added = _mm_madd_epi16(i, tanh(g));
-    let added = _mm_srai_epi32::<{ (2 * GATE_BITS - C_BITS) as i32 }>(added);
-    let c = _mm_add_epi32(_mm_add_epi32(kept, kept), added);
-    let sum = double(_mm_srai_epi32::<{ (C_BITS - SUM_BITS) as i32 }>(c));
-    let [squashed, _] = halves(sigmoid(_mm256_castsi128_si256(sum)));
-    let product = _mm_madd_epi16(o, tanh(squashed));
-    let half = _mm_set1_epi32(1 << (H_SHIFT - 1));
-    let h = _mm_srai_epi32::<H_SHIFT>(_mm_add_epi32(product, half));
-    let [h, _]: [[i16; 4]; 2] = must_cast(_mm_packs_epi32(h, h));
-    (must_cast(c), h)
+    let added = _mm256_madd_epi16(i, tanh(g));
+    let added = _mm256_srai_epi32::<{ (2 * GATE_BITS - C_BITS) as i32 }>(added);
+    let c = _mm256_add_epi32(_mm256_add_epi32(kept, kept), added);
+    let squashed = tanh(_mm256_srai_epi32::<{ (C_BITS - SUM_BITS) as i32 }>(c));
+    let product = _mm256_madd_epi16(o, squashed);
+    let half = _mm256_set1_epi32(1 << (H_SHIFT - 1));
+    let [low, high] = halves(_mm256_srai_epi32::<H_SHIFT>(_mm256_add_epi32(
+        product, half,
+    )));
+    (must_cast(c), must_cast(_mm_packs_epi32(low, high)))
 }
 
 /// As [`fixed::sigmoid`](crate::fixed::sigmoid).
@@ -187,10 +384,14 @@ fn sigmoid(sums: __m256i) -> __m256i {
     const { assert!(SIGMOID.len() >= (0x7fff >> STEP) + 2) };
     let limit = _mm256_set1_epi32(0x7fff);
     let magnitude = _mm256_min_epu32(_mm256_abs_epi32(sums), limit);
-    let at = _mm256_srli_epi32::<STEP>(magnitude);
-    // SAFETY: magnitudes have 15 bits, so that this entry and the next, which 32 bits from it are,
-    // stand in the table: its length is asserted above.
-    let entries = unsafe { _mm256_i32gather_epi32::<2>(SIGMOID.as_ptr().cast(), at) };
+    let at: [u32; UNITS] = must_cast(_mm256_srli_epi32::<STEP>(magnitude));
+    // One by one, which is faster than the instruction that gathers them.
+    let entries: __m256i = must_cast(at.map(|at| {
+        let entry = SIGMOID.as_ptr().wrapping_add(at as usize);
+        // SAFETY: magnitudes have 15 bits, so that this entry and the next stand in the table: its
+        // length is asserted above.
+        unsafe { entry.cast::<u32>().read_unaligned() }
+    }));
     let low = _mm256_and_si256(entries, _mm256_set1_epi32(0xffff));
     let high = _mm256_srli_epi32::<16>(entries);
     let fraction = _mm256_and_si256(magnitude, _mm256_set1_epi32((1 << STEP) - 1));
@@ -205,11 +406,11 @@ fn sigmoid(sums: __m256i) -> __m256i {
 /// What tanh gives to sigmoid: twice the sum, within 16 bits before.
 #[target_feature(enable = "avx2")]
 #[inline]
-fn double(sums: __m128i) -> __m128i {
-    let limit = _mm_set1_epi32(0x7fff);
-    let sums = _mm_min_epi32(sums, limit);
-    let sums = _mm_max_epi32(sums, _mm_sub_epi32(_mm_setzero_si128(), limit));
-    _mm_add_epi32(sums, sums)
+fn double(sums: __m256i) -> __m256i {
+    let limit = _mm256_set1_epi32(0x7fff);
+    let sums = _mm256_min_epi32(sums, limit);
+    let sums = _mm256_max_epi32(sums, _mm256_sub_epi32(_mm256_setzero_si256(), limit));
+    _mm256_add_epi32(sums, sums)
 }
 
 /// The lower and the upper half.
@@ -222,16 +423,17 @@ fn halves(values: __m256i) -> [__m128i; 2] {
     ]
 }
 
-/// Rows to columns.
+/// The four gates of each unit as four gates of eight units.
 #[target_feature(enable = "avx2")]
 #[inline]
-fn transpose([a, b, c, d]: [__m128i; 4]) -> [__m128i; 4] {
-    let (ab_01, ab_23) = (_mm_unpacklo_epi32(a, b), _mm_unpackhi_epi32(a, b));
-    let (cd_01, cd_23) = (_mm_unpacklo_epi32(c, d), _mm_unpackhi_epi32(c, d));
+fn transpose(&[a, b, c, d, e, f, g, h]: &[[i32; 4]; UNITS]) -> [__m256i; 4] {
+    let [a, b, c, d] = [[a, e], [b, f], [c, g], [d, h]].map(must_cast);
+    let (ab_01, ab_23) = (_mm256_unpacklo_epi32(a, b), _mm256_unpackhi_epi32(a, b));
+    let (cd_01, cd_23) = (_mm256_unpacklo_epi32(c, d), _mm256_unpackhi_epi32(c, d));
     [
-        _mm_unpacklo_epi64(ab_01, cd_01),
-        _mm_unpackhi_epi64(ab_01, cd_01),
-        _mm_unpacklo_epi64(ab_23, cd_23),
-        _mm_unpackhi_epi64(ab_23, cd_23),
+        _mm256_unpacklo_epi64(ab_01, cd_01),
+        _mm256_unpackhi_epi64(ab_01, cd_01),
+        _mm256_unpacklo_epi64(ab_23, cd_23),
+        _mm256_unpackhi_epi64(ab_23, cd_23),
     ]
 }

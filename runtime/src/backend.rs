@@ -1,0 +1,97 @@
+//! Which instructions compute a step.
+
+use core::fmt;
+
+use crate::Error;
+#[cfg(target_arch = "x86_64")]
+use crate::kernel::x86;
+
+/// The instructions that a step is computed with. All give the same bits.
+///
+/// A build for a microcontroller or for WebAssembly has one, which was picked when it was compiled.
+/// On x86-64 the best is picked when the program runs, and [`select`](Self::select) picks another:
+/// for measurements and tests.
+///
+/// ```
+/// use charlet::Backend;
+///
+/// assert!(Backend::available().contains(&Backend::current()));
+/// Backend::Portable.select()?;
+/// # Ok::<(), charlet::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Backend {
+    /// Safe Rust for any processor: the reference for all others.
+    Portable,
+    /// AVX2, on x86-64.
+    Avx2,
+    /// The SIMD of WebAssembly.
+    Simd128,
+    /// Assembly for Armv6-M: Cortex-M0, M0+ and M23.
+    Armv6M,
+    /// Assembly for Armv7-M: Cortex-M3, and cores without DSP instructions.
+    Armv7M,
+    /// Assembly for Armv7E-M: Cortex-M4, M7, M33, and other cores with DSP instructions.
+    Armv7EM,
+}
+
+impl Backend {
+    /// What this build has beside AVX2.
+    const BUILT: Self = if cfg!(kernel = "armv6m") {
+        Self::Armv6M
+    } else if cfg!(kernel = "armv7m") {
+        Self::Armv7M
+    } else if cfg!(kernel = "armv7em") {
+        Self::Armv7EM
+    } else if cfg!(all(target_arch = "wasm32", target_feature = "simd128")) {
+        Self::Simd128
+    } else {
+        Self::Portable
+    };
+
+    /// The backends that this build has and this processor can run, the fastest first.
+    pub fn available() -> &'static [Self] {
+        #[cfg(target_arch = "x86_64")]
+        if x86::available() {
+            return &[Self::Avx2, Self::Portable];
+        }
+        &[Self::BUILT]
+    }
+
+    /// The backend of the next step.
+    pub fn current() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        if x86::selected() {
+            return Self::Avx2;
+        }
+        Self::BUILT
+    }
+
+    /// Makes this the backend of the whole process. Steps that other threads are taking may be
+    /// finished by either, which changes no bit of them.
+    ///
+    /// # Errors
+    /// [`Error::Backend`] if it isn't [`available`](Self::available).
+    pub fn select(self) -> Result<(), Error> {
+        if !Self::available().contains(&self) {
+            return Err(Error::Backend);
+        }
+        #[cfg(target_arch = "x86_64")]
+        x86::select(self == Self::Avx2);
+        Ok(())
+    }
+}
+
+impl fmt::Display for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Portable => "portable",
+            Self::Avx2 => "avx2",
+            Self::Simd128 => "simd128",
+            Self::Armv6M => "armv6m",
+            Self::Armv7M => "armv7m",
+            Self::Armv7EM => "armv7em",
+        })
+    }
+}

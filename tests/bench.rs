@@ -1,0 +1,142 @@
+//! Backends give the same bits, and `charlet bench` says what it measured.
+
+use std::process::{Command, Output};
+
+use charlet::format::Precision;
+use charlet::{Backend, Error, Model, Token};
+use charlet_trainer::export::model_file;
+use charlet_trainer::network::Shape;
+use serde_json::Value;
+
+use crate::support::{alphabet, memory, network, repository};
+
+fn charlet(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_charlet"));
+    command.args(arguments).output().unwrap()
+}
+
+/// State and logits after every step of a random text.
+fn trace(bytes: &[u8], backend: Backend) -> Vec<(Vec<u32>, Vec<u32>)> {
+    backend.select().unwrap();
+    let model = Model::from_bytes(bytes).unwrap();
+    let (mut state, mut workspace) = memory(&model);
+    let vocab_size = model.vocab().size();
+    let mut steps = Vec::new();
+    for step in 0..50 {
+        let token = Token((step * step % vocab_size) as u16);
+        let logits = model.step(token, &mut state, &mut workspace).unwrap();
+        let logits = logits.iter().map(f32::to_bits).collect();
+        steps.push((state.as_words().to_vec(), logits));
+    }
+    steps
+}
+
+#[test]
+fn every_backend_gives_the_same_bits() {
+    // Whole blocks, and units, rows and tokens left over.
+    let shapes = [
+        (5, 3, 2),
+        (27, 128, 1),
+        (33, 20, 3),
+        (70, 37, 2),
+        (18, 66, 2),
+    ];
+    for (vocab_size, hidden_size, num_layers) in shapes {
+        let shape = Shape {
+            vocab_size,
+            embedding_size: 7,
+            hidden_size,
+            num_layers,
+        };
+        for precision in [Precision::F32, Precision::I8, Precision::I4] {
+            let bytes = model_file(&network(shape), &alphabet(vocab_size), precision).unwrap();
+            let expected = trace(&bytes, Backend::Portable);
+            for &backend in Backend::available() {
+                assert!(
+                    trace(&bytes, backend) == expected,
+                    "{shape:?} {precision} {backend}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_backend_that_is_missing_is_refused() {
+    assert_eq!(Backend::Armv6M.select(), Err(Error::Backend));
+    assert!(Backend::available().contains(&Backend::current()));
+    assert!(Backend::available().contains(&Backend::Portable));
+}
+
+#[test]
+fn steps_of_files_and_random_weights_are_measured_on_every_backend() {
+    let names = repository("models/names/names-i8.charlet");
+    let names = names.to_str().unwrap();
+    let arguments = [
+        "bench",
+        "step",
+        names,
+        "--shape",
+        "9,8,2",
+        "--seconds",
+        "0.01",
+    ];
+    let output = charlet(&[&arguments[..], &["--json"]].concat());
+    assert!(output.status.success(), "{output:?}");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(report["features"].is_array());
+    let results = report["results"].as_array().unwrap();
+    assert_eq!(results.len(), 3 * Backend::available().len());
+    for (at, result) in results.iter().enumerate() {
+        let backends = Backend::available();
+        let expected = match at / backends.len() {
+            0 => (names, "i8", 27, 128, 1),
+            1 => ("9,8,2", "f32", 9, 8, 2),
+            _ => ("9,8,2", "i8", 9, 8, 2),
+        };
+        let text = |key: &str| result[key].as_str().unwrap();
+        let number = |key: &str| result[key].as_f64().unwrap();
+        let sizes = ["vocab_size", "hidden_size", "layers"].map(|key| number(key) as u32);
+        let actual = (
+            text("model"),
+            text("precision"),
+            sizes[0],
+            sizes[1],
+            sizes[2],
+        );
+        assert_eq!(actual, expected);
+        assert_eq!(text("backend"), backends[at % backends.len()].to_string());
+        assert!(number("best_ns") > 0.0 && number("best_ns") <= number("median_ns"));
+        let per_second = number("bytes_per_step") / number("median_ns") * 1e9;
+        assert!((per_second / number("bytes_per_second") - 1.0).abs() < 1e-9);
+    }
+    // 128 units and 7 blocks of the head, with 128 columns of four rows; their scales and starts.
+    let bytes = (128 + 7) * 128 * 4 + 16 * (128 + 7) + 16;
+    assert_eq!(results[0]["bytes_per_step"], bytes);
+
+    let output = charlet(&arguments);
+    assert!(output.status.success(), "{output:?}");
+    let table = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(table.lines().count(), 2 + results.len(), "{table}");
+    assert!(!table.contains('\x1b'), "{table}");
+}
+
+#[test]
+fn what_cannot_be_measured_is_refused() {
+    let refused = [
+        (&["--shape", "1,8,1"][..], "16,384 tokens"),
+        (&["--shape", "9,0,1"], "hidden units"),
+        (&["--shape", "9,8,17"], "layers"),
+        (&["--shape", "9,8"], "three numbers"),
+        (&["--shape", "9,8,1", "--precision", "i9"], "i9"),
+        (&["--shape", "9,8,1", "--seconds", "0"], "seconds"),
+        (&[], "MODEL"),
+        (&["missing.charlet"], "missing.charlet"),
+    ];
+    for (arguments, word) in refused {
+        let output = charlet(&[&["bench", "step"], arguments].concat());
+        assert!(!output.status.success(), "{arguments:?}");
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert!(message.contains(word), "{arguments:?}: {message}");
+    }
+}
