@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use candle_core::{Device, Tensor};
 use charlet::format::Precision;
-use charlet::{Error, Model, Sampler, Token};
+use charlet::{Backend, Error, Model, Sampler, Token};
 use charlet_trainer::export::model_file;
 use charlet_trainer::network::{Network, Parameter, Shape};
 use charlet_trainer::speak::text_rng;
@@ -14,7 +14,7 @@ use rand_core::Rng;
 use sha2::{Digest, Sha256};
 
 use crate::model_file::reseal;
-use crate::support::{alphabet, hex, memory};
+use crate::support::{alphabet, hex, memory, with_backend};
 
 /// A model file taken apart, as wide integers.
 struct Reference {
@@ -317,9 +317,20 @@ fn shape(vocab_size: usize, hidden_size: usize, num_layers: usize) -> Shape {
     }
 }
 
-/// Runs a model and the reference side by side on tokens that are drawn from their logits, and
-/// gives the digest of all states, logits and tokens.
+/// Runs a model with every backend that this machine has, and gives the digest of all states, logits
+/// and tokens.
 fn compare(name: &str, file: &[u8], start: Option<(i16, i32)>, steps: usize) -> String {
+    let digest = |&backend: &Backend| {
+        let name = format!("{name} on {backend}");
+        with_backend(backend, || digest(&name, file, start, steps))
+    };
+    let digests: Vec<String> = Backend::available().iter().map(digest).collect();
+    assert!(digests.iter().all(|digest| *digest == digests[0]));
+    digests[0].clone()
+}
+
+/// Runs a model and the reference side by side on tokens that are drawn from their logits.
+fn digest(name: &str, file: &[u8], start: Option<(i16, i32)>, steps: usize) -> String {
     let model = Model::from_bytes(file).unwrap();
     let mut reference = Reference::new(file);
     let (mut state, mut workspace) = memory(&model);

@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 
 use candle_core::{DType, Device, Tensor};
 use charlet::format::Precision;
-use charlet::{Model, State, Workspace};
+use charlet::{Backend, Model, State, Workspace};
 use charlet_trainer::config::Mode;
 use charlet_trainer::corpus::Alphabet;
 use charlet_trainer::export::model_file;
@@ -133,4 +134,13 @@ impl Case {
         let alphabet = alphabet(self.shape().vocab_size);
         model_file(&self.network(), &alphabet, Precision::F32).unwrap()
     }
+}
+
+/// Runs something with a backend, while no other test selects one.
+pub fn with_backend<T>(backend: Backend, run: impl FnOnce() -> T) -> T {
+    static SELECTING: Mutex<()> = Mutex::new(());
+    // A test that failed meanwhile has left nothing that matters.
+    let _guard = SELECTING.lock().unwrap_or_else(PoisonError::into_inner);
+    backend.select().unwrap();
+    run()
 }

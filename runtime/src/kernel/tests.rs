@@ -12,11 +12,14 @@ use crate::layout::COLUMN_ORDER;
 /// Adds products of weights and inputs to sums.
 type Dot<Inputs> = fn(&[Quad], &[Inputs], &mut [[i32; ROWS_PER_QUAD]]);
 
+/// Turns sums into values.
+type Values = fn(Shifts, &[Scales], &[StartValues], &mut [[i32; ROWS_PER_QUAD]]);
+
 /// A backend's functions.
 struct Backend {
     dot: Dot<[i16; COLUMNS]>,
     dot_nibbles: Dot<[i16; NIBBLE_COLUMNS]>,
-    values: fn(Shifts, &[Scales], &[StartValues], &mut [[i32; ROWS_PER_QUAD]]),
+    values: Values,
     cells: fn(&[[i32; ROWS_PER_QUAD]], &mut [i32], &mut [i16]),
 }
 
