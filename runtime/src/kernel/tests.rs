@@ -12,11 +12,14 @@ use crate::layout::COLUMN_ORDER;
 /// The products of weights and so many inputs at a time.
 type Dot<const INPUTS: usize> = fn(&[Quad], &[[i16; INPUTS]], &mut [[i32; ROWS_PER_QUAD]]);
 
+/// What turns sums into values.
+type Values = fn(Shifts, &[Scales], &[StartValues], &mut [[i32; ROWS_PER_QUAD]]);
+
 /// A backend's functions.
 struct Backend {
     dot: Dot<COLUMNS>,
     dot_nibbles: Dot<NIBBLE_COLUMNS>,
-    values: fn(Shifts, &[Scales], &[StartValues], &mut [[i32; ROWS_PER_QUAD]]),
+    values: Values,
     cells: fn(&[[i32; ROWS_PER_QUAD]], &mut [i32], &mut [i16]),
 }
 
