@@ -1,6 +1,6 @@
 //! What a step predicts: one logit per token.
 
-use bytemuck::must_cast_slice_mut;
+use bytemuck::{must_cast_slice, must_cast_slice_mut};
 
 use crate::Token;
 use crate::activation::exp;
@@ -64,6 +64,16 @@ impl<'w> Logits<'w> {
     /// The logits in the order of the tokens.
     pub fn iter(&self) -> impl Iterator<Item = f32> {
         (0..).map_while(|token| self.get(Token(token)))
+    }
+
+    /// The logits as the model's arithmetic has them, in the order of the tokens: bits of an `f32`, or
+    /// an `i32` with 11 fraction bits. No floating-point code is linked for it.
+    pub fn as_words(&self) -> &[u32] {
+        match &self.values {
+            #[cfg(feature = "f32")]
+            Values::Float(values) => must_cast_slice(values),
+            Values::Fixed(values) => must_cast_slice(values),
+        }
     }
 
     /// The most probable token, the first of equals.

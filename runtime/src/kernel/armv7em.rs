@@ -3,8 +3,8 @@
 
 use core::arch::asm;
 
-use super::{Quad, portable};
-use crate::layout::{COLUMNS, ROWS_PER_QUAD};
+use super::{Quad, Scales, Shifts, StartValues, portable};
+use crate::layout::{COLUMNS, NIBBLE_COLUMNS, ROWS_PER_QUAD};
 
 /// What [`portable::dot`] computes.
 pub(crate) fn dot(weights: &[Quad], inputs: &[[i16; COLUMNS]], sums: &mut [[i32; ROWS_PER_QUAD]]) {
@@ -16,6 +16,24 @@ pub(crate) fn dot(weights: &[Quad], inputs: &[[i16; COLUMNS]], sums: &mut [[i32;
         // SAFETY: weights and inputs are aligned to words and have `inputs.len()` quads each; if
         // that is 0, no quad is read.
         unsafe { block(weights.as_ptr(), inputs.as_ptr(), sums, inputs.len()) };
+    }
+}
+
+/// What [`portable::dot_nibbles`] computes.
+pub(crate) fn dot_nibbles(
+    weights: &[Quad],
+    inputs: &[[i16; NIBBLE_COLUMNS]],
+    sums: &mut [[i32; ROWS_PER_QUAD]],
+) {
+    let aligned =
+        weights.as_ptr().cast::<u32>().is_aligned() && inputs.as_ptr().cast::<u32>().is_aligned();
+    if inputs.is_empty() || !aligned {
+        return portable::dot_nibbles(weights, inputs, sums);
+    }
+    let range = inputs.as_ptr_range();
+    for (sums, weights) in sums.iter_mut().zip(weights.chunks_exact(inputs.len())) {
+        // SAFETY: weights and inputs are aligned to words, not empty and of the same length.
+        unsafe { block_nibbles(weights.as_ptr(), range.start, sums, range.end) };
     }
 }
 
@@ -94,6 +112,149 @@ unsafe fn block(
             out("r10") _,
             out("r11") _,
             out("r12") _,
+        );
+    }
+}
+
+/// Adds the products of weights and the inputs before `end` to the sums of a block.
+///
+/// Masked, and shifted with the same instruction, a row's word is the weights of two columns, one in
+/// each half, as smlad takes them.
+///
+/// # Safety
+/// The inputs must be at least one, the weights as many, and both aligned to words.
+#[inline(never)]
+unsafe fn block_nibbles(
+    weights: *const Quad,
+    inputs: *const [i16; NIBBLE_COLUMNS],
+    sums: &mut [i32; ROWS_PER_QUAD],
+    end: *const [i16; NIBBLE_COLUMNS],
+) {
+    // Sums r4 to r7, inputs r8 to r11, weights of two rows r2 and r3, the mask r12, two weights lr. The
+    // end is on the stack.
+    macro_rules! columns {
+        ($sum:literal, $inputs:literal, $($weights:literal),+) => {
+            concat!(
+                "and lr, r12, ", $($weights,)+ "\n",
+                "smlad ", $sum, ", lr, ", $inputs, ", ", $sum, "\n",
+            )
+        };
+    }
+    macro_rules! row {
+        ($sum:literal, $weights:literal) => {
+            concat!(
+                columns!($sum, "r8", $weights),
+                columns!($sum, "r9", $weights, ", lsr #8"),
+                columns!($sum, "r10", $weights, ", lsr #4"),
+                columns!($sum, "r11", $weights, ", lsr #12"),
+            )
+        };
+    }
+    macro_rules! quad {
+        () => {
+            concat!(
+                "ldmia r1!, {{r8-r11}}\n",
+                "ldrd r2, r3, [r0], #8\n",
+                row!("r4", "r2"),
+                row!("r5", "r3"),
+                "ldrd r2, r3, [r0], #8\n",
+                row!("r6", "r2"),
+                row!("r7", "r3"),
+            )
+        };
+    }
+    // SAFETY: it reads the inputs before the end, of which the caller says that there are some, as many
+    // weights, and reads and writes the sums. LLVM keeps r6 and r7 for itself: they are saved here.
+    unsafe {
+        asm!(
+            "push {{r2, r3, r6, r7}}",
+            "ldm r2, {{r4-r7}}",
+            "mov r12, #0x000f000f",
+            // The loop takes two quads; it starts with the second where their number is odd.
+            "sub r3, r1",
+            "tst r3, #16",
+            "bne 3f",
+            "2:",
+            quad!(),
+            "3:",
+            quad!(),
+            "ldr r2, [sp, #4]",
+            "cmp r1, r2",
+            "bne 2b",
+            "pop {{r2, r3}}",
+            "stm r2, {{r4-r7}}",
+            "pop {{r6, r7}}",
+            inout("r0") weights => _,
+            inout("r1") inputs => _,
+            inout("r2") sums.as_mut_ptr() => _,
+            inout("r3") end => _,
+            out("r4") _,
+            out("r5") _,
+            out("r8") _,
+            out("r9") _,
+            out("r10") _,
+            out("r11") _,
+            out("r12") _,
+            out("lr") _,
+        );
+    }
+}
+
+/// What [`portable::values`] computes.
+pub(crate) fn values(
+    shifts: Shifts,
+    scales: &[Scales],
+    start: &[StartValues],
+    sums: &mut [[i32; ROWS_PER_QUAD]],
+) {
+    let blocks = sums.len().min(scales.len()).min(start.len());
+    if blocks == 0 {
+        return;
+    }
+    // A row's shifted sum and, above it, its start value times 2^8, times both of its multipliers.
+    macro_rules! row {
+        ($start:literal, $shift:literal) => {
+            concat!(
+                "ldr {sum}, [{sums}]\n",
+                "ldr {scale}, [{scales}], #4\n",
+                "asr {sum}, {sum}, {first}\n",
+                "pkhbt {sum}, {sum}, ",
+                $start,
+                ", lsl #",
+                $shift,
+                "\n",
+                "smlad {sum}, {sum}, {scale}, {half}\n",
+                "asr {sum}, {sum}, {second}\n",
+                "str {sum}, [{sums}], #4\n",
+            )
+        };
+    }
+    // SAFETY: it reads the scales and start values of as many blocks as there are, and reads and
+    // writes their sums; these chips load words from any address.
+    unsafe {
+        asm!(
+            "2:",
+            "ldr {even}, [{start}], #4",
+            "and {odd}, {even}, #0xff00ff00",
+            "and {even}, {even}, #0x00ff00ff",
+            row!("{even}", "24"),
+            row!("{odd}", "16"),
+            row!("{even}", "8"),
+            row!("{odd}", "0"),
+            "cmp {sums}, {end}",
+            "bne 2b",
+            sums = inout(reg) sums.as_mut_ptr() => _,
+            end = in(reg) sums.as_mut_ptr().wrapping_add(blocks),
+            scales = inout(reg) scales.as_ptr() => _,
+            start = inout(reg) start.as_ptr() => _,
+            first = in(reg) shifts.first,
+            second = in(reg) shifts.second,
+            half = in(reg) (1 << shifts.second) >> 1,
+            sum = out(reg) _,
+            scale = out(reg) _,
+            even = out(reg) _,
+            odd = out(reg) _,
+            options(nostack),
         );
     }
 }

@@ -1,14 +1,23 @@
-//! Cortex-M3, and Cortex-M33 without DSP instructions: a weight at a time, eight rows for each input.
+//! Cortex-M3, and Cortex-M33 without DSP instructions: a byte at a time, eight rows for each input.
 #![allow(unsafe_code)]
 
 use core::arch::naked_asm;
 
-use super::{Quad, pairs};
-use crate::layout::{COLUMNS, ROWS_PER_QUAD};
+use super::{Quad, pairs, portable};
+use crate::layout::{COLUMNS, NIBBLE_COLUMNS, ROWS_PER_QUAD};
 
-/// What the portable kernel computes.
+/// What [`portable::dot`] computes.
 pub(crate) fn dot(weights: &[Quad], inputs: &[[i16; COLUMNS]], sums: &mut [[i32; ROWS_PER_QUAD]]) {
-    pairs::dot(weights, inputs, sums, pair);
+    pairs::dot(weights, inputs, sums, pair, portable::dot);
+}
+
+/// What [`portable::dot_nibbles`] computes.
+pub(crate) fn dot_nibbles(
+    weights: &[Quad],
+    inputs: &[[i16; NIBBLE_COLUMNS]],
+    sums: &mut [[i32; ROWS_PER_QUAD]],
+) {
+    pairs::dot(weights, inputs, sums, pair_nibbles, portable::dot_nibbles);
 }
 
 /// See [`pairs::Pair`].
@@ -18,9 +27,8 @@ unsafe extern "C" fn pair(
     inputs: *const [i16; COLUMNS],
     second: *const Quad,
     sums: &mut [[i32; ROWS_PER_QUAD]; 2],
-    end: *const [i16; COLUMNS],
 ) {
-    // Sums r4 to r11, an input r3, a weight r12, the end lr.
+    // Sums r4 to r11, an input r3, a weight r12; the first block ends at lr, where the second starts.
     macro_rules! row {
         ($sum:literal, $($weight:literal),+) => {
             concat!("ldrb r12, ", $($weight,)+ "\n mla ", $sum, ", r12, r3, ", $sum, "\n")
@@ -46,7 +54,7 @@ unsafe extern "C" fn pair(
     }
     naked_asm!(
         "push {{r3-r11, lr}}",
-        "ldr lr, [sp, #40]",
+        "mov lr, r2",
         "ldm r3, {{r4-r11}}",
         "2:",
         column!("[r1, #2]", "2", "[r0, #2]", "[r2, #2]"),
@@ -54,9 +62,67 @@ unsafe extern "C" fn pair(
         column!("[r1, #6]", "3", "[r0, #3]", "[r2, #3]"),
         // The last to use the pointers moves them on.
         column!("[r1], #8", "0", "[r0], #16", "[r2], #16"),
-        "cmp r1, lr",
+        "cmp r0, lr",
         "bne 2b",
         "pop {{r3}}",
+        "stm r3, {{r4-r11}}",
+        "pop {{r4-r11, pc}}",
+    )
+}
+
+/// See [`pairs::Pair`], and [`pairs`] for what the factors are.
+#[unsafe(naked)]
+unsafe extern "C" fn pair_nibbles(
+    first: *const Quad,
+    inputs: *const [i16; NIBBLE_COLUMNS],
+    second: *const Quad,
+    sums: &mut [[i32; ROWS_PER_QUAD]; 2],
+) {
+    // Sums r4 to r11, factors r12 and lr, a byte or its upper half r3. Where the first block ends, as
+    // the second starts there, is on the stack.
+    macro_rules! row {
+        ($sum:literal, $($byte:literal),+) => {
+            concat!(
+                "ldrb r3, ", $($byte,)+ "\n",
+                "mla ", $sum, ", r3, r12, ", $sum, "\n",
+                "lsrs r3, r3, #4\n",
+                "mla ", $sum, ", r3, lr, ", $sum, "\n",
+            )
+        };
+    }
+    // Two columns: their inputs, their byte in each row's word, and where the words of rows 0 and 4 are.
+    macro_rules! columns {
+        ($low:literal, $high:literal, $byte:literal, $row0:literal, $row4:literal) => {
+            concat!(
+                "ldrsh lr, ",
+                $high,
+                "\n ldrsh r12, ",
+                $low,
+                "\n sub lr, lr, r12, lsl #4\n",
+                row!("r5", "[r0, #4 + ", $byte, "]"),
+                row!("r6", "[r0, #8 + ", $byte, "]"),
+                row!("r7", "[r0, #12 + ", $byte, "]"),
+                row!("r9", "[r2, #4 + ", $byte, "]"),
+                row!("r10", "[r2, #8 + ", $byte, "]"),
+                row!("r11", "[r2, #12 + ", $byte, "]"),
+                row!("r4", $row0),
+                row!("r8", $row4),
+            )
+        };
+    }
+    naked_asm!(
+        "push {{r2-r11, lr}}",
+        "ldm r3, {{r4-r11}}",
+        "2:",
+        columns!("[r1, #2]", "[r1, #10]", "2", "[r0, #2]", "[r2, #2]"),
+        columns!("[r1, #4]", "[r1, #12]", "1", "[r0, #1]", "[r2, #1]"),
+        columns!("[r1, #6]", "[r1, #14]", "3", "[r0, #3]", "[r2, #3]"),
+        // The last to use the pointers moves them on.
+        columns!("[r1], #16", "[r1, #8]", "0", "[r0], #16", "[r2], #16"),
+        "ldr r3, [sp]",
+        "cmp r0, r3",
+        "bne 2b",
+        "pop {{r2, r3}}",
         "stm r3, {{r4-r11}}",
         "pop {{r4-r11, pc}}",
     )

@@ -82,11 +82,20 @@ pub(crate) fn dot(weights: &[Quad], inputs: &[[i16; COLUMNS]], sums: &mut [[i32;
 /// As [`dot`], with weights of half a byte: the lower ones for the first four inputs, the upper ones
 /// for the others.
 #[inline]
+#[allow(unreachable_code, reason = "some builds know their backend")]
 pub(crate) fn dot_nibbles(
     weights: &[Quad],
     inputs: &[[i16; NIBBLE_COLUMNS]],
     sums: &mut [[i32; ROWS_PER_QUAD]],
 ) {
+    #[cfg(kernel = "armv6m")]
+    return armv6m::dot_nibbles(weights, inputs, sums);
+    #[cfg(kernel = "armv7m")]
+    return armv7m::dot_nibbles(weights, inputs, sums);
+    #[cfg(kernel = "armv7em")]
+    return armv7em::dot_nibbles(weights, inputs, sums);
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    return wasm::dot_nibbles(weights, inputs, sums);
     #[cfg(target_arch = "x86_64")]
     if x86::selected() {
         // SAFETY: the processor has AVX2.
@@ -107,12 +116,15 @@ pub(crate) fn step(network: &Network<'_>, token: Token, state: &mut [u32], works
 
 /// Turns sums into the values of their rows: scales them and adds what the rows start with.
 #[inline]
+#[allow(unreachable_code, reason = "some builds know their backend")]
 pub(crate) fn values(
     shifts: Shifts,
     scales: &[Scales],
     start: &[StartValues],
     sums: &mut [[i32; ROWS_PER_QUAD]],
 ) {
+    #[cfg(kernel = "armv7em")]
+    return armv7em::values(shifts, scales, start, sums);
     #[cfg(target_arch = "x86_64")]
     if x86::selected() {
         // SAFETY: the processor has AVX2.

@@ -9,16 +9,16 @@ use std::vec::Vec;
 use super::{COLUMNS, NIBBLE_COLUMNS, Quad, ROWS_PER_QUAD, Scales, Shifts, StartValues, portable};
 use crate::layout::COLUMN_ORDER;
 
-/// The products of weights and so many inputs at a time.
-type Dot<const INPUTS: usize> = fn(&[Quad], &[[i16; INPUTS]], &mut [[i32; ROWS_PER_QUAD]]);
+/// Adds products of weights and inputs to sums.
+type Dot<Inputs> = fn(&[Quad], &[Inputs], &mut [[i32; ROWS_PER_QUAD]]);
 
 /// What turns sums into values.
 type Values = fn(Shifts, &[Scales], &[StartValues], &mut [[i32; ROWS_PER_QUAD]]);
 
 /// A backend's functions.
 struct Backend {
-    dot: Dot<COLUMNS>,
-    dot_nibbles: Dot<NIBBLE_COLUMNS>,
+    dot: Dot<[i16; COLUMNS]>,
+    dot_nibbles: Dot<[i16; NIBBLE_COLUMNS]>,
     values: Values,
     cells: fn(&[[i32; ROWS_PER_QUAD]], &mut [i32], &mut [i16]),
 }

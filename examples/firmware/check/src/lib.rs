@@ -1,40 +1,60 @@
-//! What the benchmark computes on every target: hashes over many steps, and names.
+//! What every target must compute to the bit: hashes of generated text, and names.
 #![no_std]
 
 use core::fmt::{self, Write};
 
-use charlet::{Error, Generator, Model, Sampler, State, Token, Workspace};
+use charlet::{Error, Generator, Model, Sampler, State, Workspace, include_model};
 use rand_core::SeedableRng;
 use rand_xoshiro::Xoshiro128PlusPlus;
 
-/// Bytes that start where a word may: kernels read whole words.
-#[repr(align(4))]
-struct Aligned<B: ?Sized>(B);
-
-macro_rules! model {
-    ($path:expr) => {{
-        static FILE: &Aligned<[u8]> = &Aligned(*include_bytes!($path));
-        &FILE.0
-    }};
+/// A model that the build script made, with its name.
+macro_rules! random {
+    ($sizes:literal) => {
+        (
+            concat!("random-", $sizes),
+            include_model!(concat!(env!("OUT_DIR"), "/random-", $sizes, ".charlet")),
+        )
+    };
 }
 
-/// Names, as the repository ships them: 128 hidden units.
-pub static NAMES: &[u8] = model!("../../../../models/names/names-i8.charlet");
-/// Random weights for 33 hidden units: an odd number of blocks and of quads.
-#[cfg(feature = "random")]
-static RANDOM_33: &[u8] = model!(concat!(env!("OUT_DIR"), "/random-33-8.charlet"));
-/// Random weights for 128 hidden units, with one and two blocks in the head.
-#[cfg(feature = "random")]
-pub static RANDOM_128: [&[u8]; 2] = [
-    model!(concat!(env!("OUT_DIR"), "/random-128-4.charlet")),
-    model!(concat!(env!("OUT_DIR"), "/random-128-8.charlet")),
+/// Names, as the repository ships them.
+static NAMES: &[u8] = include_model!("../../../../models/names/names-i8.charlet");
+static NAMES_I4: &[u8] = include_model!("../../../../models/names/names-i4.charlet");
+#[cfg(feature = "f32")]
+static NAMES_F32: &[u8] = include_model!("../../../../models/names/names.charlet");
+
+/// The models that are compared, with their names.
+pub static MODELS: &[(&str, &[u8])] = &[
+    ("names-i8", NAMES),
+    ("names-i4", NAMES_I4),
+    random!("i8-2x33"),
+    random!("i4-2x33"),
+    #[cfg(feature = "large")]
+    random!("i8-1x128"),
+    #[cfg(feature = "large")]
+    random!("i8-1x256"),
+    #[cfg(feature = "f32")]
+    ("names-f32", NAMES_F32),
 ];
-/// The same for 256 hidden units.
-#[cfg(feature = "random")]
-pub static RANDOM_256: [&[u8]; 2] = [
-    model!(concat!(env!("OUT_DIR"), "/random-256-4.charlet")),
-    model!(concat!(env!("OUT_DIR"), "/random-256-8.charlet")),
-];
+
+/// Characters that each of them makes.
+const CHARS: usize = 10_000;
+
+/// All ways to choose a token, in turn.
+const SAMPLERS: [Sampler; 3] = [Sampler::greedy(), DRAWING, RESTRICTED];
+
+// Samplers that are constants bring no floating-point code into a firmware.
+const DRAWING: Sampler = match Sampler::with_temperature(0.8) {
+    Ok(sampler) => sampler,
+    Err(_) => panic!("0.8 is a temperature"),
+};
+const RESTRICTED: Sampler = match DRAWING.top_k(5) {
+    Ok(sampler) => match sampler.top_p(0.9) {
+        Ok(sampler) => sampler,
+        Err(_) => panic!("0.9 is a share"),
+    },
+    Err(_) => panic!("5 is a number of tokens"),
+};
 
 /// Memory for any of the models.
 pub struct Memory {
@@ -71,39 +91,39 @@ impl Default for Memory {
 /// # Errors
 /// Those of the models and of `out`.
 pub fn compare(memory: &mut Memory, out: &mut impl Write) -> Result<(), Failure> {
-    writeln!(out, "hash names {:08x}", hash(NAMES, memory)?)?;
-    #[cfg(feature = "random")]
-    let random = [(33, RANDOM_33), (128, RANDOM_128[1]), (256, RANDOM_256[1])];
-    #[cfg(feature = "random")]
-    for (hidden, model) in random {
-        writeln!(out, "hash random-{hidden} {:08x}", hash(model, memory)?)?;
+    for (name, file) in MODELS {
+        writeln!(out, "hash {name} {:08x}", hash(file, memory)?)?;
     }
     names(memory, out)
 }
 
-/// A hash of all words of the state and all logits over 1,000 steps: the first half feeds the most
-/// probable token, the second draws.
+/// A hash of all states, logits and tokens while a model makes [`CHARS`] characters.
 fn hash(file: &[u8], memory: &mut Memory) -> Result<u32, Failure> {
     let model = Model::from_bytes(file)?;
     let (mut state, mut workspace) = memory.of(&model);
     let mut random = Xoshiro128PlusPlus::seed_from_u64(1);
     let mut token = model.vocab().start();
     let mut hash = Fnv::new();
-    for step in 0..1000 {
+    let mut chars = 0;
+    for sampler in SAMPLERS.iter().cycle() {
         let logits = model.step(token, &mut state, &mut workspace)?;
-        logits.iter().for_each(|logit| hash.word(logit.to_bits()));
-        let sampler = if step < 500 { GREEDY } else { DRAWING };
+        hash.words(logits.as_words());
+        hash.words(state.as_words());
         token = sampler.sample(logits, &mut random);
-        state.as_words().iter().for_each(|&word| hash.word(word));
+        hash.words(&[token.0.into()]);
+        if model.vocab().char(token).is_some() {
+            chars += 1;
+        } else {
+            // The mark ends a text, and another starts.
+            state.reset();
+            token = model.vocab().start();
+        }
+        if chars == CHARS {
+            break;
+        }
     }
     Ok(hash.0)
 }
-
-const GREEDY: Sampler = Sampler::greedy();
-const DRAWING: Sampler = match Sampler::with_temperature(0.8) {
-    Ok(sampler) => sampler,
-    Err(_) => panic!("0.8 is a temperature"),
-};
 
 /// What `charlet generate names-i8.charlet -n 20 --temperature 0.8 --seed 1` prints.
 fn names(memory: &mut Memory, out: &mut impl Write) -> Result<(), Failure> {
@@ -121,22 +141,6 @@ fn names(memory: &mut Memory, out: &mut impl Write) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Feeds `steps` tokens in turn: what the benchmark counts.
-///
-/// # Errors
-/// None, with a state and workspace of the model.
-pub fn steps(
-    model: &Model<'_>,
-    state: &mut State<&mut [u32]>,
-    workspace: &mut Workspace<&mut [u32]>,
-    steps: u16,
-) -> Result<(), Error> {
-    for step in 0..steps {
-        model.step(Token(step % 4), state, workspace)?;
-    }
-    Ok(())
-}
-
 /// FNV-1a.
 struct Fnv(u32);
 
@@ -145,14 +149,14 @@ impl Fnv {
         Self(0x811c_9dc5)
     }
 
-    fn word(&mut self, word: u32) {
-        for byte in word.to_le_bytes() {
+    fn words(&mut self, words: &[u32]) {
+        for byte in words.iter().flat_map(|word| word.to_le_bytes()) {
             self.0 = (self.0 ^ u32::from(byte)).wrapping_mul(0x0100_0193);
         }
     }
 }
 
-/// What stops the benchmark.
+/// What stops the check.
 #[derive(Debug)]
 pub enum Failure {
     /// Something is wrong with a model.

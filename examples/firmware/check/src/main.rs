@@ -1,6 +1,6 @@
-//! Prints what the benchmark must print on every chip.
+//! Prints what every target must print.
 
-use bench::{Failure, Memory, compare};
+use check::{Failure, Memory, compare};
 
 fn main() -> Result<(), Failure> {
     let mut out = String::new();

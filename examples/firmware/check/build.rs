@@ -1,0 +1,88 @@
+//! Makes models of random weights, the same every time.
+
+use std::env;
+use std::fs;
+use std::path::Path;
+
+use charlet::format::{self, Cell, Header, Precision};
+use charlet::layout::{IntegerSections, QUAD_BYTES, SCALE_BYTES, start_bytes};
+use rand_core::{Rng, SeedableRng};
+use rand_xoshiro::Xoshiro128PlusPlus;
+
+/// Layers, hidden units and tokens of each model.
+const MODELS: [(Precision, [u16; 3]); 4] = [
+    // Sizes that are no multiples of anything, so that every rest is met.
+    (Precision::I8, [2, 33, 21]),
+    (Precision::I4, [2, 33, 21]),
+    // For counting: the smallest head, and common sizes.
+    (Precision::I8, [1, 128, 4]),
+    (Precision::I8, [1, 256, 4]),
+];
+/// With this second shift states stay lively.
+const SECOND_SHIFT: u8 = 11;
+
+fn main() {
+    let out = env::var("OUT_DIR").expect("cargo sets it");
+    for (precision, sizes @ [layers, hidden, _]) in MODELS {
+        let file = format!("random-{precision}-{layers}x{hidden}.charlet");
+        let model = random_model(precision, sizes);
+        fs::write(Path::new(&out).join(file), model).expect("a model is written");
+    }
+    println!("cargo:rerun-if-changed=build.rs");
+}
+
+/// A model whose weights, multipliers and start values are random. So is what pads them, which nothing
+/// may depend on.
+fn random_model(precision: Precision, [num_layers, hidden_size, vocab_size]: [u16; 3]) -> Vec<u8> {
+    let header = Header {
+        cell: Cell::Lstm,
+        precision,
+        chars: &"abcdefghijklmnopqrstuvwxyz"[..vocab_size.into()],
+        vocab_size,
+        start: 0,
+        end: None,
+        embedding_size: 1,
+        hidden_size,
+        num_layers,
+    };
+    let sections = IntegerSections::of(&header).expect("small sizes");
+    let mut bytes = vec![0; format::file_len(&header).expect("small sizes")];
+    format::write(&header, &mut bytes, |weights| {
+        let mut random = Xoshiro128PlusPlus::seed_from_u64(hidden_size.into());
+        let (shifts, rest) = weights.split_at_mut(sections.shifts);
+        let layers = (0..sections.num_layers).map(|layer| sections.columns(layer));
+        let columns = layers.chain([sections.padded_hidden]);
+        for (shifts, columns) in shifts.as_chunks_mut().0.iter_mut().zip(columns) {
+            *shifts = [first_shift(columns), SECOND_SHIFT];
+        }
+        // All else is random. In the place of a multiplier that needs its highest bit to be 0.
+        rest.fill_with(|| random.next_u32() as u8);
+        let (_, mut rest) = rest.split_at_mut(sections.table);
+        for layer in 0..=sections.num_layers {
+            let mut section = |len| rest.split_off_mut(..len).expect("the sections' lengths");
+            let is_head = layer == sections.num_layers;
+            let blocks = if is_head {
+                sections.head_blocks
+            } else {
+                sections.hidden_size
+            };
+            for multiplier in section(SCALE_BYTES * blocks).as_chunks_mut::<2>().0 {
+                multiplier[1] &= 0x7f;
+            }
+            // The first layer starts with a row of the table instead.
+            if layer > 0 {
+                section(start_bytes(blocks));
+            }
+            if !is_head {
+                section(QUAD_BYTES * blocks * sections.quads(layer));
+            }
+        }
+    })
+    .expect("the buffer has the file's length");
+    bytes
+}
+
+/// The smallest with which no row can overflow: 128 times 2^12 for each column, in 15 bits.
+fn first_shift(columns: usize) -> u8 {
+    columns.next_power_of_two().ilog2() as u8 + 5
+}
