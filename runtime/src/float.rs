@@ -4,7 +4,7 @@ use bytemuck::must_cast_slice_mut;
 
 use crate::cell;
 use crate::format::Header;
-use crate::kernel::float::{Column, accumulate, load};
+use crate::kernel::float::{BLOCKS_AT_ONCE, Column, accumulate, accumulate_blocks, load};
 use crate::layout::{ROWS, Sections, UNITS};
 use crate::{Error, Token};
 
@@ -154,14 +154,45 @@ fn step_layer(
     c: &mut [f32],
     h_next: &mut [f32],
 ) {
-    let units = c.chunks_mut(UNITS).zip(h_next.chunks_mut(UNITS));
-    for (start, (c, h_next)) in start.iter().zip(units) {
-        let mut sums = load(start);
-        for inputs in [x, h] {
-            let (block, rest) = weights.split_at_checked(inputs.len()).unwrap_or_default();
-            sums = accumulate(sums, block, inputs);
-            weights = rest;
-        }
+    let columns = x.len() + h.len();
+    let mut units = c.chunks_mut(UNITS).zip(h_next.chunks_mut(UNITS));
+    let (groups, last) = start.as_chunks::<BLOCKS_AT_ONCE>();
+    for start in groups {
+        let (group, rest) = weights
+            .split_at_checked(BLOCKS_AT_ONCE * columns)
+            .unwrap_or_default();
+        weights = rest;
+        step_blocks(start, group, [x, h], &mut units);
+    }
+    for start in last {
+        let (block, rest) = weights.split_at_checked(columns).unwrap_or_default();
+        weights = rest;
+        step_blocks(&[*start], block, [x, h], &mut units);
+    }
+}
+
+/// The same for some blocks, whose weights stand block after block; `units` gives c and next h of
+/// each.
+#[inline(always)]
+fn step_blocks<'u, const N: usize>(
+    start: &[Column; N],
+    weights: &[Column],
+    [x, h]: [&[f32]; 2],
+    units: &mut impl Iterator<Item = (&'u mut [f32], &'u mut [f32])>,
+) {
+    let mut sums = [[0.0; ROWS]; N];
+    for (sums, start) in sums.iter_mut().zip(start) {
+        *sums = load(start);
+    }
+    let mut of_x = [&[][..]; N];
+    let mut of_h = [&[][..]; N];
+    let blocks = weights.chunks_exact((x.len() + h.len()).max(1));
+    for ((of_x, of_h), block) in of_x.iter_mut().zip(&mut of_h).zip(blocks) {
+        (*of_x, *of_h) = block.split_at_checked(x.len()).unwrap_or_default();
+    }
+    accumulate_blocks(&mut sums, of_x, x);
+    accumulate_blocks(&mut sums, of_h, h);
+    for (sums, (c, h_next)) in sums.iter().zip(units) {
         // Whole blocks, padded ones too: loops of a known length vectorise.
         let mut cells = [0.0; UNITS];
         let mut next = [0.0; UNITS];

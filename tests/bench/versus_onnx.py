@@ -264,7 +264,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--charlet", default="target/release/charlet", help="the command to measure")
     parser.add_argument("--shapes", nargs="+", choices=SHAPES, default=list(SHAPES), help="what to measure")
-    parser.add_argument("--precisions", nargs="+", default=["f32", "i8"], help="charlet's precisions")
+    parser.add_argument("--precisions", nargs="+", default=["f32", "i8", "i4"], help="charlet's precisions")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=0.3, help="for each network in each round")
     parser.add_argument("--json", action="store_true", help="print JSON, in nanoseconds")

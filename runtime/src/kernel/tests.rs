@@ -12,7 +12,7 @@ use crate::layout::COLUMN_ORDER;
 /// Adds products of weights and inputs to sums.
 type Dot<Inputs> = fn(&[Quad], &[Inputs], &mut [[i32; ROWS_PER_QUAD]]);
 
-/// Turns sums into values.
+/// What turns sums into values.
 type Values = fn(Shifts, &[Scales], &[StartValues], &mut [[i32; ROWS_PER_QUAD]]);
 
 /// A backend's functions.

@@ -10,7 +10,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use candle_core::Device;
 use charlet::format::{Header, Precision};
-use charlet::layout::{IntegerSections, ROWS, Sections};
+use charlet::layout::{IntegerSections, ROWS, ROWS_PER_QUAD, Sections};
 use charlet::{Backend, Model, State, Token, Workspace};
 use charlet_trainer::config::{IntegerPrecision, Mode};
 use charlet_trainer::corpus::Alphabet;
@@ -282,7 +282,7 @@ fn bytes_per_step(header: &Header<'_>) -> Option<usize> {
         }
         _ => {
             let sections = IntegerSections::of(header)?;
-            let row = sections.table / usize::from(header.vocab_size);
+            let row = ROWS_PER_QUAD * sections.hidden_size;
             sections.shifts + row + sections.layers + sections.head
         }
     })
