@@ -52,8 +52,8 @@ pub enum Error {
     /// A weight is infinite or not a number.
     #[error("the model has a weight that is infinite or not a number")]
     NonFiniteWeight,
-    /// Scales of an integer model could make a sum overflow.
-    #[error("the model's scales are invalid: a sum could overflow")]
+    /// Weights or scales of an integer model exceed their formats, so that a sum could overflow.
+    #[error("the model's weights or scales are invalid: a sum could overflow")]
     Multiplier,
     /// The runtime was built without the model's precision.
     #[error("this runtime was built without the model's precision: enable its feature")]

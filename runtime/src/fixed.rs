@@ -7,7 +7,7 @@ pub(crate) const GATE_BITS: u32 = 15;
 /// Fraction bits of c.
 pub(crate) const C_BITS: u32 = 16;
 /// Fraction bits of h.
-pub(crate) const H_BITS: u32 = 12;
+pub(crate) const H_BITS: u32 = 7;
 
 /// One in the format of activated gates.
 pub(crate) const ONE: i32 = 1 << GATE_BITS;

@@ -4,7 +4,7 @@ use crc::{CRC_32_ISO_HDLC, Crc, NoTable};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
-use crate::layout::{COLUMNS, IntegerSections, NIBBLE_COLUMNS, Sections};
+use crate::layout::{IntegerSections, Sections};
 
 /// The first bytes of every model. The line feed at the end shows a file that was sent as text.
 pub const MAGIC: [u8; 8] = *b"charlet\n";
@@ -105,15 +105,17 @@ impl Sizes {
     /// What a model with this header needs; `None` if that overflows.
     pub fn of(header: &Header<'_>) -> Option<Self> {
         let hidden = usize::from(header.hidden_size);
-        // h of integer models has half a word a unit, padded to whole quads.
-        let h = match header.precision {
-            Precision::F32 => hidden,
-            Precision::I8 => hidden.next_multiple_of(COLUMNS) / 2,
-            Precision::I4 => hidden.next_multiple_of(NIBBLE_COLUMNS) / 2,
+        // Words of h of a layer, and of what a step needs beside the logits.
+        let (h, scratch) = match header.precision {
+            Precision::F32 => (hidden, hidden),
+            Precision::I8 | Precision::I4 => {
+                let sections = IntegerSections::of(header)?;
+                (sections.padded_hidden / 4, sections.most_columns() / 2)
+            }
         };
         Some(Self {
             state: (h + hidden).checked_mul(usize::from(header.num_layers))?,
-            workspace: h + usize::from(header.vocab_size),
+            workspace: scratch + usize::from(header.vocab_size),
         })
     }
 

@@ -82,12 +82,15 @@ impl Rows<'_> {
         for block in self.weights.chunks(quads.max(1)) {
             let mut sums = [0u32; ROWS_PER_QUAD];
             for quad in block {
+                if self.weight_bits == WeightBits::Eight && quad.iter().any(|&byte| byte > 0x7f) {
+                    return Err(Error::Multiplier);
+                }
                 for (sum, row) in sums.iter_mut().zip(quad.as_chunks::<COLUMNS>().0) {
                     *sum += row.iter().map(|&byte| self.magnitude(byte)).sum::<u32>();
                 }
             }
             for sum in sums {
-                // At most 128 * 2 * 65536 * 2^12 in 64 bits.
+                // At most 64 * 2 * 65536 * 2^7.
                 let largest = (u64::from(sum) << H_BITS) + self.shifts.half() as u64;
                 if largest >> self.shifts.first > 0x7fff {
                     return Err(Error::Multiplier);
@@ -205,8 +208,8 @@ impl<'a> IntegerNetwork<'a> {
 
     /// Feeds one token: changes the state, and leaves the logits at the workspace's end.
     ///
-    /// The state is h of all layers, padded to whole quads, then c of all layers; the workspace the next
-    /// h, then the logits.
+    /// The state is h of all layers, padded to whole quads, then c of all layers; the workspace the
+    /// inputs of a layer, then the logits.
     #[inline(always)]
     pub(crate) fn step(&self, token: Token, state: &mut [u32], workspace: &mut [u32]) {
         let IntegerSections {
@@ -216,12 +219,10 @@ impl<'a> IntegerNetwork<'a> {
             ..
         } = self.sections;
         let (h, c) = self.split_state(state);
-        let (h_next, logits) = workspace
-            .split_at_mut_checked(padded_hidden / 2)
+        let (inputs, logits) = workspace
+            .split_at_mut_checked(self.sections.most_columns() / 2)
             .unwrap_or_default();
-        let h_next = must_cast_slice_mut::<u32, i16>(h_next)
-            .get_mut(..hidden_size)
-            .unwrap_or_default();
+        let inputs = must_cast_slice_mut(inputs);
         let c = must_cast_slice_mut::<u32, i32>(c);
         let mut rest = self.layers;
         for (layer, c) in c
@@ -232,44 +233,37 @@ impl<'a> IntegerNetwork<'a> {
             let (rows, left) = self.layer(layer, token, rest);
             rest = left;
             // x, the h of the layer below, stands just before this layer's own.
-            let from = layer.saturating_sub(1) * padded_hidden;
-            let inputs = h
-                .get_mut(from..(layer + 1) * padded_hidden)
-                .unwrap_or_default();
-            let mut units = c
-                .chunks_mut(UNITS_AT_ONCE)
-                .zip(h_next.chunks_mut(UNITS_AT_ONCE));
+            let own = layer * padded_hidden;
+            let below = layer.saturating_sub(1) * padded_hidden;
+            let inputs = widened(h.get(below..own + padded_hidden), inputs);
+            let h = h.get_mut(own..own + hidden_size).unwrap_or_default();
+            let mut units = c.chunks_mut(UNITS_AT_ONCE).zip(h.chunks_mut(UNITS_AT_ONCE));
             rows.each_block(inputs, |sums| {
                 if let Some((c, h)) = units.next() {
                     cells(sums, c, h);
                 }
             });
-            let own = inputs.len().saturating_sub(padded_hidden);
-            for (h, next) in inputs.iter_mut().skip(own).zip(&*h_next) {
-                *h = *next;
-            }
         }
         let last = num_layers.saturating_sub(1) * padded_hidden;
-        let logits = must_cast_slice_mut::<u32, i32>(logits);
-        let mut logits = logits.iter_mut();
-        self.head()
-            .each_block(h.get(last..).unwrap_or_default(), |sums| {
-                for (sum, logit) in sums.as_flattened().iter().zip(&mut logits) {
-                    *logit = *sum;
-                }
-            });
+        let inputs = widened(h.get(last..), inputs);
+        let mut logits = must_cast_slice_mut::<u32, i32>(logits).iter_mut();
+        self.head().each_block(inputs, |sums| {
+            for (sum, logit) in sums.as_flattened().iter().zip(&mut logits) {
+                *logit = *sum;
+            }
+        });
     }
 
-    /// h, as 16-bit numbers, and the words of c.
-    fn split_state<'s>(&self, state: &'s mut [u32]) -> (&'s mut [i16], &'s mut [u32]) {
-        let h_words = self.sections.num_layers * self.sections.padded_hidden / 2;
+    /// h, and the words of c.
+    fn split_state<'s>(&self, state: &'s mut [u32]) -> (&'s mut [i8], &'s mut [u32]) {
+        let h_words = self.sections.num_layers * self.sections.padded_hidden / 4;
         let (h, c) = state.split_at_mut_checked(h_words).unwrap_or_default();
         (must_cast_slice_mut(h), c)
     }
 
     /// h of a unit.
     pub(crate) fn h(&self, state: &[u32], layer: usize, unit: usize) -> f32 {
-        let h = must_cast_slice::<u32, i16>(state);
+        let h = must_cast_slice::<u32, i8>(state);
         let h = h
             .get(layer * self.sections.padded_hidden + unit)
             .copied()
@@ -285,7 +279,7 @@ impl<'a> IntegerNetwork<'a> {
             num_layers,
             ..
         } = self.sections;
-        let at = num_layers * padded_hidden / 2 + layer * hidden_size + unit;
+        let at = num_layers * padded_hidden / 4 + layer * hidden_size + unit;
         let c = state.get(at).map_or(0, |&word| word.cast_signed());
         c as f32 / (1 << C_BITS) as f32
     }
@@ -299,13 +293,23 @@ impl<'a> IntegerNetwork<'a> {
         } = self.sections;
         let (hs, cs) = self.split_state(state);
         if let Some(place) = hs.get_mut(layer * padded_hidden + unit) {
-            let limit = (1 << H_BITS) as f32;
-            *place = libm::rintf(h * limit).clamp(-limit, limit) as i16;
+            // What has no 8 bits becomes the nearest that has.
+            *place = libm::rintf(h * (1 << H_BITS) as f32) as i8;
         }
         if let Some(place) = cs.get_mut(layer * hidden_size + unit) {
             *place = (libm::rintf(c * (1 << C_BITS) as f32) as i32).cast_unsigned();
         }
     }
+}
+
+/// Gives h the 16 bits that kernels multiply.
+#[inline(always)]
+fn widened<'w>(h: Option<&[i8]>, inputs: &'w mut [i16]) -> &'w [i16] {
+    let h = h.unwrap_or_default();
+    for (input, &h) in inputs.iter_mut().zip(h) {
+        *input = h.into();
+    }
+    inputs.get(..h.len()).unwrap_or_default()
 }
 
 /// What some blocks have, so many bytes each, and what follows the section.

@@ -109,7 +109,7 @@ pub const SECTION_ALIGN: usize = 16;
 pub enum WeightBits {
     /// Half a byte, stored plus 8.
     Four,
-    /// A byte, stored plus 128.
+    /// A byte, of which weights use seven bits, stored plus 64.
     Eight,
 }
 
@@ -126,7 +126,7 @@ impl WeightBits {
     pub const fn bias(self) -> u8 {
         match self {
             Self::Four => 8,
-            Self::Eight => 128,
+            Self::Eight => 64,
         }
     }
 }
@@ -187,6 +187,11 @@ impl IntegerSections {
             .checked_mul(num_layers.checked_sub(1)?)?
             .checked_add(layer(0)?)?;
         Some(sections)
+    }
+
+    /// Inputs of the layer that has most.
+    pub const fn most_columns(&self) -> usize {
+        self.columns(self.num_layers.saturating_sub(1))
     }
 
     /// Inputs of a layer, padded: h, or x and h.

@@ -1,6 +1,6 @@
 //! From trained weights to integers, as `runtime/ARITHMETIC.md` defines them.
 //!
-//! Every row has a scale of its own: with weights of 8 bits its largest becomes 127; with 4 bits the
+//! Every row has a scale of its own: with weights of 7 bits its largest becomes 63; with 4 bits the
 //! largest may be cut off where that makes the sum of all errors smaller. All else follows from that:
 //! what a sum of products is worth, how far it can grow, and so the shifts and multipliers that turn
 //! it into a gate's sum without overflow.
@@ -14,7 +14,7 @@ use crate::lstm::WeightSlices;
 use crate::network::Shape;
 
 /// Fraction bits of h, of gate sums and logits, as in the runtime.
-const H_BITS: i32 = 12;
+const H_BITS: i32 = 7;
 const SUM_BITS: i32 = 11;
 /// Multipliers, and sums after the first shift, have as many bits beside their sign.
 const MULTIPLIER_MAX: f64 = 32_767.0;

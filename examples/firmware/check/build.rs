@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use charlet::format::{self, Cell, Header, Precision};
-use charlet::layout::{IntegerSections, QUAD_BYTES, SCALE_BYTES, start_bytes};
+use charlet::layout::{IntegerSections, QUAD_BYTES, SCALE_BYTES, WeightBits, start_bytes};
 use rand_core::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro128PlusPlus;
 
@@ -50,10 +50,11 @@ fn random_model(precision: Precision, [num_layers, hidden_size, vocab_size]: [u1
     format::write(&header, &mut bytes, |weights| {
         let mut random = Xoshiro128PlusPlus::seed_from_u64(hidden_size.into());
         let (shifts, rest) = weights.split_at_mut(sections.shifts);
-        let layers = (0..sections.num_layers).map(|layer| sections.columns(layer));
-        let columns = layers.chain([sections.padded_hidden]);
-        for (shifts, columns) in shifts.as_chunks_mut().0.iter_mut().zip(columns) {
-            *shifts = [first_shift(columns), SECOND_SHIFT];
+        let layers =
+            (0..sections.num_layers).map(|layer| (sections.columns(layer), sections.weight_bits));
+        let sums = layers.chain([(sections.padded_hidden, WeightBits::Eight)]);
+        for (shifts, (columns, weights)) in shifts.as_chunks_mut().0.iter_mut().zip(sums) {
+            *shifts = [first_shift(columns, weights), SECOND_SHIFT];
         }
         // All else is random. In the place of a multiplier that needs its highest bit to be 0.
         rest.fill_with(|| random.next_u32() as u8);
@@ -73,8 +74,15 @@ fn random_model(precision: Precision, [num_layers, hidden_size, vocab_size]: [u1
             if layer > 0 {
                 section(start_bytes(blocks));
             }
-            if !is_head {
-                section(QUAD_BYTES * blocks * sections.quads(layer));
+            // The head comes last, with all that is left.
+            let quads = blocks * sections.quads(layer);
+            let weights = if is_head {
+                &mut *rest
+            } else {
+                section(QUAD_BYTES * quads)
+            };
+            if is_head || sections.weight_bits == WeightBits::Eight {
+                weights.iter_mut().for_each(|weight| *weight &= 0x7f);
             }
         }
     })
@@ -82,7 +90,13 @@ fn random_model(precision: Precision, [num_layers, hidden_size, vocab_size]: [u1
     bytes
 }
 
-/// The smallest with which no row can overflow: 128 times 2^12 for each column, in 15 bits.
-fn first_shift(columns: usize) -> u8 {
-    columns.next_power_of_two().ilog2() as u8 + 5
+/// The smallest with which no row can overflow: the largest weight times the largest h for each
+/// column, in 15 bits.
+fn first_shift(columns: usize, weights: WeightBits) -> u8 {
+    let product_bits = match weights {
+        WeightBits::Eight => 6 + 7,
+        WeightBits::Four => 3 + 7,
+    };
+    let sum_bits = columns.next_power_of_two().ilog2() + product_bits;
+    sum_bits.saturating_sub(14) as u8
 }

@@ -1,6 +1,7 @@
 //! The inner loops: weights times inputs, several rows at a time. The backend is picked here.
 //!
-//! In integers sums are exact modulo 2^32, so that backends may take them in any order. In single
+//! In integers sums are exact, so that backends may take them in any order: inputs come as 16 bits,
+//! of which they use 8, and weights have 7 bits or 4. In single
 //! precision every backend computes each row's sum from the first column to the last, with a rounded
 //! multiplication and a rounded addition per column; how many rows it takes at once doesn't change a
 //! bit of the result.
@@ -34,7 +35,7 @@ use crate::Token;
 use crate::layout::{COLUMNS, NIBBLE_COLUMNS, QUAD_BYTES, ROWS_PER_QUAD, SCALE_BYTES};
 use crate::network::Network;
 
-/// Four weights, plus 128, of each of four rows, in the order of the file; or eight weights of half a
+/// Four weights, plus 64, of each of four rows, in the order of the file; or eight weights of half a
 /// byte, plus 8.
 pub(crate) type Quad = [u8; QUAD_BYTES];
 /// For each row of a block two multipliers of 15 bits, little-endian: of its sum, of its start value.
@@ -135,7 +136,7 @@ pub(crate) fn values(
 
 /// c and h of units after a step, from the sums of their gates.
 #[inline]
-pub(crate) fn cells(sums: &[[i32; ROWS_PER_QUAD]], c: &mut [i32], h: &mut [i16]) {
+pub(crate) fn cells(sums: &[[i32; ROWS_PER_QUAD]], c: &mut [i32], h: &mut [i8]) {
     #[cfg(target_arch = "x86_64")]
     if x86::selected() {
         // SAFETY: the processor has AVX2.

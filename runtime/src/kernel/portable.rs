@@ -73,7 +73,7 @@ pub(crate) fn values(
 }
 
 /// c and h of units after a step, from the sums of their gates.
-pub(crate) fn cells(sums: &[[i32; ROWS_PER_QUAD]], c: &mut [i32], h: &mut [i16]) {
+pub(crate) fn cells(sums: &[[i32; ROWS_PER_QUAD]], c: &mut [i32], h: &mut [i8]) {
     for ((&sums, c), h) in sums.iter().zip(c).zip(h) {
         (*c, *h) = cell::fixed(sums, *c);
     }

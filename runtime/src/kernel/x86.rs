@@ -2,15 +2,15 @@
 
 use core::arch::x86_64::{
     __cpuid, __cpuid_count, __m128i, __m256i, _mm_add_epi32, _mm_cvtsi32_si128, _mm_cvtsi64_si128,
-    _mm_packs_epi32, _mm_setzero_si128, _mm256_abs_epi32, _mm256_add_epi32, _mm256_and_si256,
-    _mm256_blend_epi16, _mm256_castsi128_si256, _mm256_castsi256_si128, _mm256_cvtepu8_epi32,
-    _mm256_extracti128_si256, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_max_epi32,
-    _mm256_min_epi32, _mm256_min_epu32, _mm256_mulhi_epu16, _mm256_permute4x64_epi64,
-    _mm256_set_m128i, _mm256_set1_epi16, _mm256_set1_epi32, _mm256_setzero_si256,
-    _mm256_shuffle_epi32, _mm256_sign_epi32, _mm256_slli_epi32, _mm256_sra_epi32,
-    _mm256_srai_epi32, _mm256_srli_epi16, _mm256_srli_epi32, _mm256_sub_epi32,
-    _mm256_unpackhi_epi32, _mm256_unpackhi_epi64, _mm256_unpacklo_epi32, _mm256_unpacklo_epi64,
-    _xgetbv,
+    _mm_packs_epi16, _mm_packs_epi32, _mm_setzero_si128, _mm_unpackhi_epi64, _mm_unpacklo_epi64,
+    _mm256_abs_epi32, _mm256_add_epi16, _mm256_add_epi32, _mm256_and_si256, _mm256_blend_epi16,
+    _mm256_broadcastsi128_si256, _mm256_castsi256_si128, _mm256_cvtepu8_epi32,
+    _mm256_extracti128_si256, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_maddubs_epi16,
+    _mm256_max_epi32, _mm256_min_epi32, _mm256_min_epu32, _mm256_mulhi_epu16, _mm256_set1_epi8,
+    _mm256_set1_epi16, _mm256_set1_epi32, _mm256_setzero_si256, _mm256_shuffle_epi8,
+    _mm256_sign_epi32, _mm256_slli_epi32, _mm256_sra_epi32, _mm256_srai_epi32, _mm256_srli_epi16,
+    _mm256_srli_epi32, _mm256_sub_epi32, _mm256_unpackhi_epi32, _mm256_unpackhi_epi64,
+    _mm256_unpacklo_epi32, _mm256_unpacklo_epi64, _xgetbv,
 };
 use core::mem::MaybeUninit;
 use core::slice;
@@ -21,7 +21,7 @@ use bytemuck::must_cast;
 use super::{Quad, Scales, Shifts, StartValues, portable};
 use crate::Token;
 use crate::fixed::{C_BITS, GATE_BITS, H_BITS, ONE, SIGMOID, STEP_BITS, SUM_BITS};
-use crate::layout::{COLUMNS, NIBBLE_COLUMNS, ROWS_PER_QUAD};
+use crate::layout::{COLUMN_ORDER, COLUMNS, NIBBLE_COLUMNS, ROWS_PER_QUAD};
 use crate::network::Network;
 
 /// What was selected; AVX2 only where the processor has it.
@@ -93,24 +93,15 @@ pub(crate) fn step(network: &Network<'_>, token: Token, state: &mut [u32], works
 /// columns 0 and 1 are 16-bit numbers once the others are masked, those of 2 and 3 once shifted.
 #[target_feature(enable = "avx2")]
 pub(crate) fn dot(weights: &[Quad], inputs: &[[i16; COLUMNS]], sums: &mut [[i32; ROWS_PER_QUAD]]) {
-    dot_spread::<COLUMNS, 2, 256, 4>(
+    dot_spread::<COLUMNS, 1, 256, 4>(
         weights,
         inputs,
         sums,
-        |inputs| {
-            let inputs = spread(must_cast(inputs));
-            [
-                _mm256_shuffle_epi32::<0b00_00_00_00>(inputs),
-                _mm256_shuffle_epi32::<0b01_01_01_01>(inputs),
-            ]
-        },
+        |inputs| [spread(must_cast(inputs))],
         |blocks, inputs| byte_sums(blocks, inputs),
         |block, inputs| byte_sums(block, inputs),
     );
 }
-
-/// Pairs of quads of half a byte that are summed at once: their sums, times 16, have 32 bits.
-const NIBBLE_PAIRS: usize = 64;
 
 /// As [`portable::dot_nibbles`], 64 weights with each instruction.
 #[target_feature(enable = "avx2")]
@@ -119,18 +110,15 @@ pub(crate) fn dot_nibbles(
     inputs: &[[i16; NIBBLE_COLUMNS]],
     sums: &mut [[i32; ROWS_PER_QUAD]],
 ) {
-    dot_spread::<NIBBLE_COLUMNS, 4, NIBBLE_PAIRS, 4>(
+    dot_spread::<NIBBLE_COLUMNS, 2, 256, 4>(
         weights,
         inputs,
         sums,
         |inputs| {
-            let [a, b]: [__m128i; 2] = must_cast(inputs);
-            let inputs = _mm256_set_m128i(b, a);
+            let [first, second]: [__m128i; 2] = must_cast(inputs);
             [
-                _mm256_shuffle_epi32::<0b00_00_00_00>(inputs),
-                _mm256_shuffle_epi32::<0b01_01_01_01>(inputs),
-                _mm256_shuffle_epi32::<0b10_10_10_10>(inputs),
-                _mm256_shuffle_epi32::<0b11_11_11_11>(inputs),
+                spread(_mm_unpacklo_epi64(first, second)),
+                spread(_mm_unpackhi_epi64(first, second)),
             ]
         },
         |blocks, inputs| nibble_sums(blocks, inputs),
@@ -192,105 +180,126 @@ fn dot_spread<'w, const C: usize, const S: usize, const PAIRS: usize, const G: u
     }
 }
 
+/// The largest stored weight of a byte.
+const MAX_BYTE: usize = 0x7f;
+/// The largest magnitude of an input.
+const LARGEST_INPUT: usize = 0x80;
+
 /// The sums of the rows of some blocks, of weights of a byte.
+///
+/// One instruction multiplies 32 weights of 7 bits with as many inputs and adds pairs of products, in
+/// 16 bits; another adds pairs of those.
 #[target_feature(enable = "avx2")]
 #[inline]
-fn byte_sums<const N: usize>(blocks: [&[Quad]; N], inputs: &[[__m256i; 2]]) -> [__m128i; N] {
-    let low_bytes = _mm256_set1_epi16(0xff);
+fn byte_sums<const N: usize>(blocks: [&[Quad]; N], inputs: &[[__m256i; 1]]) -> [__m128i; N] {
+    const { assert!(2 * MAX_BYTE * LARGEST_INPUT < 1 << 15) };
     let mut totals = [_mm256_setzero_si256(); N];
-    each_pair(blocks, inputs, |[inputs_01, inputs_23], pairs| {
-        for (total, weights) in totals.iter_mut().zip(pairs) {
-            let columns_01 = _mm256_madd_epi16(_mm256_and_si256(weights, low_bytes), inputs_01);
-            let columns_23 = _mm256_madd_epi16(_mm256_srli_epi16::<8>(weights), inputs_23);
-            *total = _mm256_add_epi32(*total, _mm256_add_epi32(columns_01, columns_23));
+    each_pair::<N, 1, 2>(blocks, inputs, |pairs| {
+        for (weights, [inputs]) in pairs {
+            for (total, weights) in totals.iter_mut().zip(weights) {
+                let products = _mm256_maddubs_epi16(weights, inputs);
+                *total = _mm256_add_epi32(*total, widened(products));
+            }
         }
     });
     sums_of_halves(totals)
 }
 
-/// The same of weights of half a byte.
-///
-/// The lower half of a byte is a weight once the upper one is masked. The upper half is left where it
-/// stands, 16 times as large, and has a sum of its own.
+/// The same of weights of half a byte, the lower ones and the upper ones apart.
 #[target_feature(enable = "avx2")]
 #[inline]
-fn nibble_sums<const N: usize>(blocks: [&[Quad]; N], inputs: &[[__m256i; 4]]) -> [__m128i; N] {
-    // Four products of a pair are added to the same sum.
-    const { assert!(4 * NIBBLE_PAIRS * (15 << 4) * (1 << 15) < 1 << 31) };
-    let lower = _mm256_set1_epi16(0xf);
-    let upper = _mm256_set1_epi16(0xf0);
-    let mut ones = [_mm256_setzero_si256(); N];
-    let mut sixteens = [_mm256_setzero_si256(); N];
-    each_pair(
-        blocks,
-        inputs,
-        |[inputs_01, inputs_23, inputs_45, inputs_67], pairs| {
-            for ((ones, sixteens), weights) in ones.iter_mut().zip(&mut sixteens).zip(pairs) {
-                let shifted = _mm256_srli_epi16::<8>(weights);
-                let columns_01 = _mm256_madd_epi16(_mm256_and_si256(weights, lower), inputs_01);
-                let columns_23 = _mm256_madd_epi16(_mm256_and_si256(shifted, lower), inputs_23);
-                let columns_45 = _mm256_madd_epi16(_mm256_and_si256(weights, upper), inputs_45);
-                let columns_67 = _mm256_madd_epi16(_mm256_and_si256(shifted, upper), inputs_67);
-                *ones = _mm256_add_epi32(*ones, _mm256_add_epi32(columns_01, columns_23));
-                *sixteens = _mm256_add_epi32(*sixteens, _mm256_add_epi32(columns_45, columns_67));
+fn nibble_sums<const N: usize>(blocks: [&[Quad]; N], inputs: &[[__m256i; 2]]) -> [__m128i; N] {
+    /// Pairs of quads whose sums have 16 bits.
+    const PAIRS: usize = 4;
+    const { assert!(PAIRS * 4 * 0xf * LARGEST_INPUT < 1 << 15) };
+    let mask = _mm256_set1_epi8(0xf);
+    let mut totals = [_mm256_setzero_si256(); N];
+    each_pair::<N, 2, PAIRS>(blocks, inputs, |pairs| {
+        let mut sums = [_mm256_setzero_si256(); N];
+        for (weights, [lower, upper]) in pairs {
+            for (sum, weights) in sums.iter_mut().zip(weights) {
+                let shifted = _mm256_srli_epi16::<4>(weights);
+                let lower = _mm256_maddubs_epi16(_mm256_and_si256(weights, mask), lower);
+                let upper = _mm256_maddubs_epi16(_mm256_and_si256(shifted, mask), upper);
+                *sum = _mm256_add_epi16(_mm256_add_epi16(*sum, lower), upper);
             }
-        },
-    );
-    for (ones, sixteens) in ones.iter_mut().zip(sixteens) {
-        *ones = _mm256_add_epi32(*ones, _mm256_srai_epi32::<4>(sixteens));
-    }
-    sums_of_halves(ones)
+        }
+        for (total, sum) in totals.iter_mut().zip(sums) {
+            *total = _mm256_add_epi32(*total, widened(sum));
+        }
+    });
+    sums_of_halves(totals)
 }
 
-/// Takes each pair of inputs with the quads of each block that belong to it; a last quad without
-/// another comes with zeros.
+/// The sums of pairs of 16-bit numbers, in 32 bits.
 #[target_feature(enable = "avx2")]
 #[inline]
-fn each_pair<const N: usize, const S: usize>(
+fn widened(sums: __m256i) -> __m256i {
+    _mm256_madd_epi16(sums, _mm256_set1_epi16(1))
+}
+
+/// Takes the pairs of quads of each block with the inputs that belong to them, `TURN` pairs at a time;
+/// a last quad without another comes with zeros, and so do pairs that are missing in the last turn.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn each_pair<const N: usize, const S: usize, const TURN: usize>(
     blocks: [&[Quad]; N],
     inputs: &[[__m256i; S]],
-    mut take: impl FnMut([__m256i; S], [__m256i; N]),
+    mut take: impl FnMut([([__m256i; N], [__m256i; S]); TURN]),
 ) {
     let mut shortest = usize::MAX;
     for block in blocks {
         shortest = shortest.min(block.len());
     }
-    let (inputs, last) = inputs
-        .split_at_checked(shortest / 2)
-        .unwrap_or((inputs, &[]));
-    let mut pairs = [_mm256_setzero_si256(); N];
-    let mut at = 0;
-    let mut take_next = |inputs: &[__m256i; S]| {
-        for (pair, block) in pairs.iter_mut().zip(blocks) {
-            // SAFETY: no block is shorter than twice the inputs, of which this is called for each.
-            *pair = unsafe { _mm256_loadu_si256(block.as_ptr().add(2 * at).cast()) };
+    let zero = _mm256_setzero_si256();
+    let (turns, _) = inputs.as_chunks::<TURN>();
+    let whole_turns = turns.len().min(shortest / (2 * TURN));
+    for (turn, inputs) in turns.iter().take(whole_turns).enumerate() {
+        let mut pairs = [([zero; N], [zero; S]); TURN];
+        for (at, (place, inputs)) in pairs.iter_mut().zip(inputs).enumerate() {
+            for (pair, block) in place.0.iter_mut().zip(blocks) {
+                // SAFETY: no block is shorter than the quads of all whole turns.
+                *pair = unsafe {
+                    let pair = block.as_ptr().add(2 * (TURN * turn + at));
+                    _mm256_loadu_si256(pair.cast())
+                };
+            }
+            place.1 = *inputs;
         }
-        at += 1;
-        take(*inputs, pairs);
-    };
-    // Two pairs in each turn of the loop: its own instructions would cost as much as a block's.
-    let (twos, one) = inputs.as_chunks::<2>();
-    for [first, second] in twos {
-        take_next(first);
-        take_next(second);
+        take(pairs);
     }
-    if let [one] = one {
-        take_next(one);
-    }
-    if let [inputs, ..] = last {
-        for (pair, block) in pairs.iter_mut().zip(blocks) {
-            let last = block.get(shortest & !1).copied().unwrap_or_default();
-            *pair = must_cast([last, Quad::default()]);
+    let rest = whole_turns * TURN;
+    if 2 * rest < shortest {
+        let mut pairs = [([zero; N], [zero; S]); TURN];
+        let rest_of_inputs = inputs.get(rest..).unwrap_or_default();
+        for (at, (place, inputs)) in pairs.iter_mut().zip(rest_of_inputs).enumerate() {
+            for (pair, block) in place.0.iter_mut().zip(blocks) {
+                let quad = |at: usize| block.get(at).copied().unwrap_or_default();
+                *pair = must_cast([quad(2 * (rest + at)), quad(2 * (rest + at) + 1)]);
+            }
+            place.1 = *inputs;
         }
-        take(*inputs, pairs);
+        take(pairs);
     }
 }
 
-/// Two quads of inputs, each filling a half with them twice.
+/// Where the bytes of `COLUMN_ORDER` stand among the lower ones of four 16-bit numbers.
+const ORDER: [u8; COLUMNS] = [
+    2 * COLUMN_ORDER[0] as u8,
+    2 * COLUMN_ORDER[1] as u8,
+    2 * COLUMN_ORDER[2] as u8,
+    2 * COLUMN_ORDER[3] as u8,
+];
+
+/// Four inputs for each half, in the order of a row's weights, once for each row.
 #[target_feature(enable = "avx2")]
 #[inline]
 fn spread(inputs: __m128i) -> __m256i {
-    _mm256_permute4x64_epi64::<0b01_01_00_00>(_mm256_castsi128_si256(inputs))
+    let [a, b, c, d] = ORDER;
+    let first = [a, b, c, d, a, b, c, d, a, b, c, d, a, b, c, d];
+    let second = first.map(|at| at + 8);
+    let both = _mm256_broadcastsi128_si256(inputs);
+    _mm256_shuffle_epi8(both, must_cast([first, second]))
 }
 
 #[target_feature(enable = "avx2")]
@@ -334,7 +343,7 @@ const UNITS: usize = 8;
 
 /// As [`portable::cells`], eight units at a time.
 #[target_feature(enable = "avx2")]
-pub(crate) fn cells(sums: &[[i32; ROWS_PER_QUAD]], c: &mut [i32], h: &mut [i16]) {
+pub(crate) fn cells(sums: &[[i32; ROWS_PER_QUAD]], c: &mut [i32], h: &mut [i8]) {
     let (sums, last_sums) = sums.as_chunks::<UNITS>();
     let (c, last_c) = c.as_chunks_mut::<UNITS>();
     let (h, last_h) = h.as_chunks_mut::<UNITS>();
@@ -350,7 +359,7 @@ pub(crate) fn cells(sums: &[[i32; ROWS_PER_QUAD]], c: &mut [i32], h: &mut [i16])
 /// products of 32 bits.
 #[target_feature(enable = "avx2")]
 #[inline]
-fn eight_cells(sums: &[[i32; 4]; UNITS], c: [i32; UNITS]) -> ([i32; UNITS], [i16; UNITS]) {
+fn eight_cells(sums: &[[i32; 4]; UNITS], c: [i32; UNITS]) -> ([i32; UNITS], [i8; UNITS]) {
     const H_SHIFT: i32 = (2 * GATE_BITS - H_BITS) as i32;
     let [i, f, g, o] = transpose(sums);
     let [i, f, o] = [i, f, o].map(|sums| sigmoid(sums));
@@ -370,10 +379,11 @@ fn eight_cells(sums: &[[i32; 4]; UNITS], c: [i32; UNITS]) -> ([i32; UNITS], [i16
     let squashed = tanh(_mm256_srai_epi32::<{ (C_BITS - SUM_BITS) as i32 }>(c));
     let product = _mm256_madd_epi16(o, squashed);
     let half = _mm256_set1_epi32(1 << (H_SHIFT - 1));
-    let [low, high] = halves(_mm256_srai_epi32::<H_SHIFT>(_mm256_add_epi32(
-        product, half,
-    )));
-    (must_cast(c), must_cast(_mm_packs_epi32(low, high)))
+    let h = _mm256_srai_epi32::<H_SHIFT>(_mm256_add_epi32(product, half));
+    let [low, high] = halves(h);
+    let h = _mm_packs_epi32(low, high);
+    let [h, _]: [[i8; UNITS]; 2] = must_cast(_mm_packs_epi16(h, h));
+    (must_cast(c), h)
 }
 
 /// As [`fixed::sigmoid`](crate::fixed::sigmoid).
