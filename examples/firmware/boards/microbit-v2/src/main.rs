@@ -1,4 +1,4 @@
-//! BBC micro:bit v2 (nRF52833, Cortex-M4F, 512 KiB of flash, 128 KiB of RAM): button A makes a name.
+//! BBC micro:bit v2 (nRF52833, Cortex-M4F, 512 KiB flash, 128 KiB RAM): button A makes a name.
 //!
 //! Pins: those of the board, nothing is wired. The name leaves through the USB interface chip at
 //! 115200 baud and scrolls over the LEDs, in the font of the micro:bit's own runtime.

@@ -1,7 +1,7 @@
 //! STM32 Nucleo-L476RG (Cortex-M4F, 1 MiB of flash, 128 KiB of RAM): the blue button makes a name.
 //!
-//! Pins: PC13 is the button B1, PA2 sends to the ST-LINK, which is a serial port to the computer, at
-//! 115200 baud. Nothing is wired.
+//! Pins: PC13 is the button B1, PA2 sends to the ST-LINK, which is a serial port to the computer,
+//! at 115200 baud. Nothing is wired.
 //! Limits: 96 KiB of RAM are used, the 32 KiB of SRAM2 are not.
 //! To flash: `cargo run --release` in this folder, with probe-rs installed. See README.md.
 #![no_std]

@@ -1,4 +1,4 @@
-//! Raspberry Pi Pico (RP2040, Cortex-M0+, 2 MiB of flash, 264 KiB of RAM): a key makes a name, over USB.
+//! Raspberry Pi Pico (RP2040, Cortex-M0+, 2 MiB of flash, 264 KiB of RAM): a key makes a name.
 //!
 //! Pins: none, but the USB port. It is a serial port to the computer; the letters that one packet
 //! brings, a key or a pasted line, begin the name; Enter alone leaves the beginning open.

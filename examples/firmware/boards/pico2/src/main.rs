@@ -1,4 +1,4 @@
-//! Raspberry Pi Pico 2 (RP2350, Cortex-M33, 4 MiB of flash, 520 KiB of RAM): a key makes a name, by USB.
+//! Raspberry Pi Pico 2 (RP2350, Cortex-M33, 4 MiB of flash, 520 KiB of RAM): a key makes a name.
 //!
 //! Pins: none, but the USB port. It is a serial port to the computer; the letters that one packet
 //! brings, a key or a pasted line, begin the name; Enter alone leaves the beginning open.
