@@ -2,10 +2,11 @@
 //! of random numbers, and a reason to make a name.
 #![no_std]
 
+use core::convert::Infallible;
 use core::fmt::{self, Write};
 
 use charlet::{Error, Generator, Model, Sampler, Sizes, State, Workspace, include_model, sizes_of};
-use rand_core::Rng;
+use rand_core::{Rng, TryRng, utils};
 
 /// The model, in flash.
 #[cfg(not(feature = "i4"))]
@@ -91,6 +92,26 @@ impl From<Error> for Failure {
 impl From<fmt::Error> for Failure {
     fn from(_: fmt::Error) -> Self {
         Self::Print
+    }
+}
+
+/// The random numbers of a chip, read by a function, whichever rand_core its HAL is written for.
+#[derive(Clone, Copy, Debug)]
+pub struct Entropy<F>(pub F);
+
+impl<F: FnMut() -> u32> TryRng for Entropy<F> {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        Ok((self.0)())
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        utils::next_u64_via_u32(self)
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+        utils::fill_bytes_via_next_word(bytes, || self.try_next_u32())
     }
 }
 
