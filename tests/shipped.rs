@@ -41,7 +41,6 @@ fn the_names_are_a_sorted_list_of_plain_names() {
 /// baseline.
 #[test]
 fn the_names_models_are_what_their_card_says() {
-    let card = fs::read_to_string(repository("models/names/README.md")).unwrap();
     let config = Config::from_file(&repository("models/names/train.toml"), None).unwrap();
     let mut split = Streams::new(config.training.seed).split;
     let corpus = Corpus::load(&config.data, config.training.window, &mut split).unwrap();
@@ -50,8 +49,16 @@ fn the_names_models_are_what_their_card_says() {
         notes: Vec::new(),
     };
     let mut losses = Vec::new();
-    for name in ["names", "names-i8", "names-i4"] {
-        let bytes = fs::read(repository(&format!("models/names/{name}.charlet"))).unwrap();
+    let models = [
+        ("names", "names"),
+        ("names", "names-i8"),
+        ("names", "names-i4"),
+        ("names-tiny", "names-tiny"),
+    ];
+    for (folder, name) in models {
+        let folder = repository("models").join(folder);
+        let card = fs::read_to_string(folder.join("README.md")).unwrap();
+        let bytes = fs::read(folder.join(format!("{name}.charlet"))).unwrap();
         let value = |key: &str| card_value(&card, &format!("{name}: {key}"));
         assert_eq!(hex(&Sha256::digest(&bytes)), value("sha256"));
         assert_eq!(format!("{} bytes", bytes.len()), value("size"));

@@ -36,9 +36,11 @@ struct Rows<'a> {
 }
 
 impl Rows<'_> {
-    /// Gives the values of the blocks to `take`, at most [`UNITS_AT_ONCE`] at a time.
-    #[inline(always)]
-    fn each_block(&self, inputs: &[i16], mut take: impl FnMut(&[[i32; ROWS_PER_QUAD]])) {
+    /// Computes the values of all blocks, at most [`UNITS_AT_ONCE`] at a time.
+    // Where it is inlined it is there twice, which large processors have room for.
+    #[cfg_attr(target_arch = "x86_64", inline(always))]
+    #[cfg_attr(not(target_arch = "x86_64"), inline(never))]
+    fn compute(&self, inputs: &[i16], mut out: Out<'_>) {
         let total = inputs.iter().map(|&input| i32::from(input));
         let total = total.fold(0i32, i32::wrapping_add);
         // The weights are stored with a bias.
@@ -46,22 +48,31 @@ impl Rows<'_> {
         let initial = self.shifts.half().wrapping_sub(total.wrapping_mul(bias));
         let quads = inputs.len() / self.weight_bits.columns();
         let mut weights = self.weights;
-        let scales = self.scales.chunks(UNITS_AT_ONCE);
-        for (scales, start) in scales.zip(self.start.chunks(UNITS_AT_ONCE)) {
+        let mut start = self.start;
+        for scales in self.scales.chunks(UNITS_AT_ONCE) {
             let mut sums = [[initial; ROWS_PER_QUAD]; UNITS_AT_ONCE];
             let (sums, _) = sums.split_at_mut_checked(scales.len()).unwrap_or_default();
-            let (now, rest) = weights
-                .split_at_checked(sums.len() * quads)
-                .unwrap_or_default();
-            weights = rest;
+            let now = split_off(&mut weights, sums.len() * quads);
             match self.weight_bits {
                 WeightBits::Eight => dot(now, inputs.as_chunks::<COLUMNS>().0, sums),
                 WeightBits::Four => {
                     dot_nibbles(now, inputs.as_chunks::<NIBBLE_COLUMNS>().0, sums);
                 }
             }
+            let start = split_off(&mut start, sums.len());
             values(self.shifts, scales, start, sums);
-            take(sums);
+            match &mut out {
+                Out::Cells { c, h } => {
+                    let c = c.split_off_mut(..sums.len()).unwrap_or_default();
+                    let h = h.split_off_mut(..sums.len()).unwrap_or_default();
+                    cells(sums, c, h);
+                }
+                Out::Logits(logits) => {
+                    let len = logits.len().min(ROWS_PER_QUAD * sums.len());
+                    let logits = logits.split_off_mut(..len).unwrap_or_default();
+                    logits.copy_from_slice(sums.as_flattened().get(..len).unwrap_or_default());
+                }
+            }
         }
     }
 
@@ -110,6 +121,19 @@ impl Rows<'_> {
             }
         }
     }
+}
+
+/// What the values of rows become.
+enum Out<'s> {
+    /// A step of each unit's cell.
+    Cells { c: &'s mut [i32], h: &'s mut [i8] },
+    /// Logits, as many as there is room for.
+    Logits(&'s mut [i32]),
+}
+
+/// Takes elements off a slice's front; nothing if it has fewer.
+fn split_off<'w, T>(from: &mut &'w [T], count: usize) -> &'w [T] {
+    from.split_off(..count).unwrap_or_default()
 }
 
 /// The weights of an integer model, borrowed from the file.
@@ -237,21 +261,12 @@ impl<'a> IntegerNetwork<'a> {
             let below = layer.saturating_sub(1) * padded_hidden;
             let inputs = widened(h.get(below..own + padded_hidden), inputs);
             let h = h.get_mut(own..own + hidden_size).unwrap_or_default();
-            let mut units = c.chunks_mut(UNITS_AT_ONCE).zip(h.chunks_mut(UNITS_AT_ONCE));
-            rows.each_block(inputs, |sums| {
-                if let Some((c, h)) = units.next() {
-                    cells(sums, c, h);
-                }
-            });
+            rows.compute(inputs, Out::Cells { c, h });
         }
         let last = num_layers.saturating_sub(1) * padded_hidden;
         let inputs = widened(h.get(last..), inputs);
-        let mut logits = must_cast_slice_mut::<u32, i32>(logits).iter_mut();
-        self.head().each_block(inputs, |sums| {
-            for (sum, logit) in sums.as_flattened().iter().zip(&mut logits) {
-                *logit = *sum;
-            }
-        });
+        let logits = must_cast_slice_mut(logits);
+        self.head().compute(inputs, Out::Logits(logits));
     }
 
     /// h, and the words of c.

@@ -31,14 +31,17 @@ impl<'a> Vocab<'a> {
     /// [`Error::Vocabulary`] if `chars` is not strictly ascending or has more characters than there
     /// are tokens, if `start` is no token, or if `end` is no mark.
     pub fn new(chars: &'a str, size: u16, start: Token, end: Option<Token>) -> Result<Self, Error> {
-        let ascending = chars.chars().zip(chars.chars().skip(1)).all(|(a, b)| a < b);
-        let count = chars.chars().count();
-        let marks = count..usize::from(size);
-        if !ascending
-            || count > usize::from(size)
-            || start.0 >= size
-            || end.is_some_and(|end| !marks.contains(&end.index()))
-        {
+        let mut count = 0;
+        let mut last = None;
+        for char in chars.chars() {
+            if last >= Some(char) || count == size {
+                return Err(Error::Vocabulary);
+            }
+            last = Some(char);
+            count += 1;
+        }
+        let marks = count..size;
+        if start.0 >= size || end.is_some_and(|end| !marks.contains(&end.0)) {
             return Err(Error::Vocabulary);
         }
         Ok(Self {
@@ -72,16 +75,20 @@ impl<'a> Vocab<'a> {
     /// The token of a character, if the model knows it.
     pub fn token(&self, char: char) -> Option<Token> {
         // Counted in u16: the constructor made sure that there are no more characters than tokens.
-        self.chars
-            .chars()
-            .zip(0u16..)
-            .find(|&(known, _)| known == char)
-            .map(|(_, id)| Token(id))
+        let mut tokens = self.tokens();
+        tokens.find_map(|(known, token)| (known == char).then_some(token))
     }
 
     /// The character of a token; marks have none.
     pub fn char(&self, token: Token) -> Option<char> {
-        self.chars.chars().nth(token.index())
+        let mut tokens = self.tokens();
+        tokens.find_map(|(char, known)| (known == token).then_some(char))
+    }
+
+    /// The characters with their tokens.
+    fn tokens(&self) -> impl Iterator<Item = (char, Token)> {
+        // The constructor made sure that there are no more characters than tokens.
+        self.chars.chars().zip((0..self.size).map(Token))
     }
 
     /// Whether a token belongs to this vocabulary.
