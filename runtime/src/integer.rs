@@ -7,9 +7,7 @@ use bytemuck::{must_cast_slice, must_cast_slice_mut};
 use crate::fixed::{C_BITS, H_BITS};
 use crate::format::Header;
 use crate::kernel::{Quad, Scales, Shifts, StartValues, cells, dot, dot_nibbles, values};
-use crate::layout::{
-    COLUMNS, IntegerSections, NIBBLE_COLUMNS, ROWS_PER_QUAD, SECTION_ALIGN, WeightBits,
-};
+use crate::layout::{COLUMNS, IntegerSections, ROWS_PER_QUAD, SECTION_ALIGN, WeightBits};
 use crate::{Error, Token};
 
 /// Units whose sums are taken at once, so that a kernel can use an input for several rows, and that
@@ -40,13 +38,12 @@ impl Rows<'_> {
     // Where it is inlined it is there twice, which large processors have room for.
     #[cfg_attr(target_arch = "x86_64", inline(always))]
     #[cfg_attr(not(target_arch = "x86_64"), inline(never))]
-    fn compute(&self, inputs: &[i16], mut out: Out<'_>) {
-        let total = inputs.iter().map(|&input| i32::from(input));
-        let total = total.fold(0i32, i32::wrapping_add);
+    fn compute(&self, inputs: Widened<'_>, mut out: Out<'_>) {
         // The weights are stored with a bias.
-        let bias = i32::from(self.weight_bits.bias());
-        let initial = self.shifts.half().wrapping_sub(total.wrapping_mul(bias));
-        let quads = inputs.len() / self.weight_bits.columns();
+        let bias = i32::from(self.weight_bits.bias()).wrapping_mul(inputs.total);
+        let initial = self.shifts.half().wrapping_sub(bias);
+        let inputs = inputs.words;
+        let quads = self.weight_bits.quads(2 * inputs.len());
         let mut weights = self.weights;
         let mut start = self.start;
         for scales in self.scales.chunks(UNITS_AT_ONCE) {
@@ -54,9 +51,9 @@ impl Rows<'_> {
             let (sums, _) = sums.split_at_mut_checked(scales.len()).unwrap_or_default();
             let now = split_off(&mut weights, sums.len() * quads);
             match self.weight_bits {
-                WeightBits::Eight => dot(now, inputs.as_chunks::<COLUMNS>().0, sums),
+                WeightBits::Eight => dot(now, inputs.as_chunks().0, sums),
                 WeightBits::Four => {
-                    dot_nibbles(now, inputs.as_chunks::<NIBBLE_COLUMNS>().0, sums);
+                    dot_nibbles(now, inputs.as_chunks().0, sums);
                 }
             }
             let start = split_off(&mut start, sums.len());
@@ -89,7 +86,7 @@ impl Rows<'_> {
         {
             return Err(Error::Multiplier);
         }
-        let quads = columns / self.weight_bits.columns();
+        let quads = self.weight_bits.quads(columns);
         for block in self.weights.chunks(quads.max(1)) {
             let mut sums = [0u32; ROWS_PER_QUAD];
             for quad in block {
@@ -120,6 +117,31 @@ impl Rows<'_> {
                 u32::from((byte & 0xf).abs_diff(bias)) + u32::from((byte >> 4).abs_diff(bias))
             }
         }
+    }
+}
+
+/// The inputs of rows as kernels take them, with 16 bits each.
+struct Widened<'w> {
+    /// Two inputs each, the first in the lower half.
+    words: &'w [u32],
+    /// The sum of all inputs.
+    total: i32,
+}
+
+impl<'w> Widened<'w> {
+    /// Widens h, an even number of units.
+    // Large processors have instructions for it, which the caller may be compiled for.
+    #[cfg_attr(target_arch = "x86_64", inline(always))]
+    #[cfg_attr(not(target_arch = "x86_64"), inline(never))]
+    fn new(h: Option<&[i8]>, words: &'w mut [u32]) -> Self {
+        let (h, _) = h.unwrap_or_default().as_chunks::<2>();
+        let mut total = 0;
+        for (word, &[low, high]) in words.iter_mut().zip(h) {
+            total += i32::from(low) + i32::from(high);
+            *word = (i32::from(low) & 0xffff | i32::from(high) << 16).cast_unsigned();
+        }
+        let words = words.get(..h.len()).unwrap_or_default();
+        Self { words, total }
     }
 }
 
@@ -246,7 +268,6 @@ impl<'a> IntegerNetwork<'a> {
         let (inputs, logits) = workspace
             .split_at_mut_checked(self.sections.most_columns() / 2)
             .unwrap_or_default();
-        let inputs = must_cast_slice_mut(inputs);
         let c = must_cast_slice_mut::<u32, i32>(c);
         let mut rest = self.layers;
         for (layer, c) in c
@@ -259,12 +280,12 @@ impl<'a> IntegerNetwork<'a> {
             // x, the h of the layer below, stands just before this layer's own.
             let own = layer * padded_hidden;
             let below = layer.saturating_sub(1) * padded_hidden;
-            let inputs = widened(h.get(below..own + padded_hidden), inputs);
+            let inputs = Widened::new(h.get(below..own + padded_hidden), inputs);
             let h = h.get_mut(own..own + hidden_size).unwrap_or_default();
             rows.compute(inputs, Out::Cells { c, h });
         }
         let last = num_layers.saturating_sub(1) * padded_hidden;
-        let inputs = widened(h.get(last..), inputs);
+        let inputs = Widened::new(h.get(last..), inputs);
         let logits = must_cast_slice_mut(logits);
         self.head().compute(inputs, Out::Logits(logits));
     }
@@ -315,16 +336,6 @@ impl<'a> IntegerNetwork<'a> {
             *place = (libm::rintf(c * (1 << C_BITS) as f32) as i32).cast_unsigned();
         }
     }
-}
-
-/// Gives h the 16 bits that kernels multiply.
-#[inline(always)]
-fn widened<'w>(h: Option<&[i8]>, inputs: &'w mut [i16]) -> &'w [i16] {
-    let h = h.unwrap_or_default();
-    for (input, &h) in inputs.iter_mut().zip(h) {
-        *input = h.into();
-    }
-    inputs.get(..h.len()).unwrap_or_default()
 }
 
 /// What some blocks have, so many bytes each, and what follows the section.

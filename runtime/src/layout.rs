@@ -122,6 +122,15 @@ impl WeightBits {
         }
     }
 
+    /// Quads of so many inputs.
+    // The compiler sees a shift, where a division would need a function on small chips.
+    pub const fn quads(self, columns: usize) -> usize {
+        match self {
+            Self::Four => columns / NIBBLE_COLUMNS,
+            Self::Eight => columns / COLUMNS,
+        }
+    }
+
     /// What a weight is stored plus.
     pub const fn bias(self) -> u8 {
         match self {
@@ -205,7 +214,7 @@ impl IntegerSections {
 
     /// Quads of a layer's block.
     pub const fn quads(&self, layer: usize) -> usize {
-        self.columns(layer) / self.weight_bits.columns()
+        self.weight_bits.quads(self.columns(layer))
     }
 
     /// Bytes of all sections; `None` if they overflow.

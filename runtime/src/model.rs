@@ -17,8 +17,9 @@ pub struct Model<'a> {
 }
 
 impl<'a> Model<'a> {
-    /// Checks a model file and borrows it. Bytes at any alignment will do; a Cortex-M4 needs half as
-    /// long for ones that start at a multiple of four.
+    /// Checks a model file and borrows it. Bytes at any alignment will do; a Cortex-M4 is several times
+    /// as fast with ones that start at a multiple of four, as [`include_model!`](crate::include_model)
+    /// gives them.
     ///
     /// # Errors
     /// The bytes are no model, are truncated, damaged or followed by others, have another version, a

@@ -3,25 +3,35 @@
 
 use core::arch::naked_asm;
 
-use super::{Quad, pairs, portable};
-use crate::layout::{COLUMNS, NIBBLE_COLUMNS, ROWS_PER_QUAD};
+use super::{Inputs, NibbleInputs, Quad, pairs};
+use crate::layout::ROWS_PER_QUAD;
 
-/// What [`portable::dot`] computes.
-pub(crate) fn dot(weights: &[Quad], inputs: &[[i16; COLUMNS]], sums: &mut [[i32; ROWS_PER_QUAD]]) {
-    pairs::dot(weights, inputs, sums, pair, portable::dot);
+/// What [`portable::dot`](super::portable::dot) computes.
+pub(crate) fn dot(weights: &[Quad], inputs: &[Inputs], sums: &mut [[i32; ROWS_PER_QUAD]]) {
+    // SAFETY: these are the inputs of all quads, as the kernel takes them.
+    unsafe { pairs::dot(weights, inputs.as_ptr().cast(), inputs.len(), sums, pair) };
 }
 
-/// What [`portable::dot_nibbles`] computes.
+/// What [`portable::dot_nibbles`](super::portable::dot_nibbles) computes.
 pub(crate) fn dot_nibbles(
     weights: &[Quad],
-    inputs: &[[i16; NIBBLE_COLUMNS]],
+    inputs: &[NibbleInputs],
     sums: &mut [[i32; ROWS_PER_QUAD]],
 ) {
-    pairs::dot(weights, inputs, sums, pair_nibbles, portable::dot_nibbles);
+    // SAFETY: these are the inputs of all quads, as the kernel takes them.
+    unsafe {
+        pairs::dot(
+            weights,
+            inputs.as_ptr().cast(),
+            inputs.len(),
+            sums,
+            pair_nibbles,
+        )
+    };
 }
 
-// A kernel's beginning: sums in r8 to r12, lr, r6 and r7. On the stack are the address of the inputs,
-// then that of the second block, where the first ends, then that of the sums.
+// A kernel's beginning: sums in r8 to r12, lr, r6 and r7. On the stack are the address of the inputs and,
+// 8 bytes on, that of the sums; 48 bytes on that where the first block ends.
 macro_rules! enter {
     () => {
         concat!(
@@ -70,9 +80,10 @@ macro_rules! leave {
 #[unsafe(naked)]
 unsafe extern "C" fn pair(
     first: *const Quad,
-    inputs: *const [i16; COLUMNS],
+    inputs: *const u32,
     second: *const Quad,
     sums: &mut [[i32; ROWS_PER_QUAD]; 2],
+    end: *const Quad,
 ) {
     // Two inputs r4 and r5, a weight r3.
     macro_rules! row {
@@ -124,7 +135,7 @@ unsafe extern "C" fn pair(
         columns!("1", "3"),
         "adds r0, #16",
         "adds r2, #16",
-        "ldr r3, [sp, #4]",
+        "ldr r3, [sp, #48]",
         "cmp r0, r3",
         "bne 2b",
         leave!(),
@@ -135,9 +146,10 @@ unsafe extern "C" fn pair(
 #[unsafe(naked)]
 unsafe extern "C" fn pair_nibbles(
     first: *const Quad,
-    inputs: *const [i16; NIBBLE_COLUMNS],
+    inputs: *const u32,
     second: *const Quad,
     sums: &mut [[i32; ROWS_PER_QUAD]; 2],
+    end: *const Quad,
 ) {
     // Factors r4 and r5, a byte r1 and its upper half r3.
     macro_rules! row {
@@ -204,7 +216,7 @@ unsafe extern "C" fn pair_nibbles(
         columns!("4", "12", upper, "adds r3, #16\n str r3, [sp]\n", "3"),
         "adds r0, #16",
         "adds r2, #16",
-        "ldr r3, [sp, #4]",
+        "ldr r3, [sp, #48]",
         "cmp r0, r3",
         // Too far back for a branch with a condition.
         "beq 3f",

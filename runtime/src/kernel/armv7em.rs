@@ -3,51 +3,82 @@
 
 use core::arch::asm;
 
-use super::{Quad, Scales, Shifts, StartValues, portable};
-use crate::layout::{COLUMNS, NIBBLE_COLUMNS, ROWS_PER_QUAD};
+use bytemuck::must_cast;
 
-/// What [`portable::dot`] computes.
-pub(crate) fn dot(weights: &[Quad], inputs: &[[i16; COLUMNS]], sums: &mut [[i32; ROWS_PER_QUAD]]) {
-    if !weights.as_ptr().cast::<u32>().is_aligned() || !inputs.as_ptr().cast::<u32>().is_aligned() {
-        return portable::dot(weights, inputs, sums);
-    }
-    let blocks = weights.chunks_exact(inputs.len().max(1));
-    for (sums, weights) in sums.iter_mut().zip(blocks) {
-        // SAFETY: weights and inputs are aligned to words and have `inputs.len()` quads each; if
-        // that is 0, no quad is read.
-        unsafe { block(weights.as_ptr(), inputs.as_ptr(), sums, inputs.len()) };
-    }
+use super::{Inputs, NibbleInputs, Quad, Scales, Shifts, StartValues};
+use crate::layout::ROWS_PER_QUAD;
+
+/// What [`portable::dot`](super::portable::dot) computes.
+pub(crate) fn dot(weights: &[Quad], inputs: &[Inputs], sums: &mut [[i32; ROWS_PER_QUAD]]) {
+    let words = size_of::<Inputs>() / size_of::<u32>();
+    // SAFETY: these are the inputs of all quads, as the kernel takes them.
+    unsafe { each_block(weights, inputs.as_flattened(), words, sums, block) };
 }
 
-/// What [`portable::dot_nibbles`] computes.
+/// What [`portable::dot_nibbles`](super::portable::dot_nibbles) computes.
 pub(crate) fn dot_nibbles(
     weights: &[Quad],
-    inputs: &[[i16; NIBBLE_COLUMNS]],
+    inputs: &[NibbleInputs],
     sums: &mut [[i32; ROWS_PER_QUAD]],
 ) {
-    let aligned =
-        weights.as_ptr().cast::<u32>().is_aligned() && inputs.as_ptr().cast::<u32>().is_aligned();
-    if inputs.is_empty() || !aligned {
-        return portable::dot_nibbles(weights, inputs, sums);
-    }
-    let range = inputs.as_ptr_range();
-    for (sums, weights) in sums.iter_mut().zip(weights.chunks_exact(inputs.len())) {
-        // SAFETY: weights and inputs are aligned to words, not empty and of the same length.
-        unsafe { block_nibbles(weights.as_ptr(), range.start, sums, range.end) };
+    let words = size_of::<NibbleInputs>() / size_of::<u32>();
+    // SAFETY: as above.
+    unsafe { each_block(weights, inputs.as_flattened(), words, sums, block_nibbles) };
+}
+
+/// Adds the products of weights and the inputs before `end` to the sums of a block.
+///
+/// # Safety
+/// The inputs must be those of at least one quad, with as many weights, which are aligned to words.
+type Block = unsafe fn(
+    weights: *const Quad,
+    inputs: *const u32,
+    sums: &mut [i32; ROWS_PER_QUAD],
+    end: *const u32,
+);
+
+/// Calls a kernel for each block.
+///
+/// # Safety
+/// The kernel must take so many words of inputs for a quad.
+// One function for both kinds of weights, to be small.
+#[inline(never)]
+unsafe fn each_block(
+    weights: &[Quad],
+    inputs: &[u32],
+    words: usize,
+    sums: &mut [[i32; ROWS_PER_QUAD]],
+    block: Block,
+) {
+    let is_aligned = weights.as_ptr().cast::<u32>().is_aligned();
+    let quads = inputs.len() / words;
+    let mut weights = weights;
+    for sums in sums {
+        let weights = weights.split_off(..quads).unwrap_or_default();
+        if is_aligned && !weights.is_empty() {
+            let range = inputs.as_ptr_range();
+            // SAFETY: the weights are aligned, as many as there are inputs for, and not none.
+            unsafe { block(weights.as_ptr(), range.start, sums, range.end) };
+            continue;
+        }
+        for (quad, inputs) in weights.iter().zip(inputs.chunks_exact(words)) {
+            let quad: [u32; ROWS_PER_QUAD] = must_cast(*quad);
+            let range = inputs.as_ptr_range();
+            // SAFETY: it is one quad, in words now, and its inputs.
+            unsafe { block(quad.as_ptr().cast(), range.start, sums, range.end) };
+        }
     }
 }
 
-/// Adds the products of `count` quads of weights and inputs to the sums of a block.
-///
-/// # Safety
-/// Weights and inputs must have `count` quads and be aligned to words.
+/// See [`Block`].
 #[inline(never)]
 unsafe fn block(
     weights: *const Quad,
-    inputs: *const [i16; COLUMNS],
+    inputs: *const u32,
     sums: &mut [i32; ROWS_PER_QUAD],
-    count: usize,
+    end: *const u32,
 ) {
+    let count = (end.addr() - inputs.addr()) / size_of::<Inputs>();
     // Sums r4 to r7, weights of four rows r8 to r11, inputs r2 and r3, quads left lr.
     macro_rules! quad {
         () => {
@@ -116,19 +147,16 @@ unsafe fn block(
     }
 }
 
-/// Adds the products of weights and the inputs before `end` to the sums of a block.
+/// See [`Block`].
 ///
 /// Masked, and shifted with the same instruction, a row's word is the weights of two columns, one in
 /// each half, as smlad takes them.
-///
-/// # Safety
-/// The inputs must be at least one, the weights as many, and both aligned to words.
 #[inline(never)]
 unsafe fn block_nibbles(
     weights: *const Quad,
-    inputs: *const [i16; NIBBLE_COLUMNS],
+    inputs: *const u32,
     sums: &mut [i32; ROWS_PER_QUAD],
-    end: *const [i16; NIBBLE_COLUMNS],
+    end: *const u32,
 ) {
     // Sums r4 to r7, inputs r8 to r11, weights of two rows r2 and r3, the mask r12, two weights lr. The
     // end is on the stack.
@@ -200,7 +228,7 @@ unsafe fn block_nibbles(
     }
 }
 
-/// What [`portable::values`] computes.
+/// What [`portable::values`](super::portable::values) computes.
 pub(crate) fn values(
     shifts: Shifts,
     scales: &[Scales],

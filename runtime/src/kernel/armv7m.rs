@@ -3,32 +3,43 @@
 
 use core::arch::naked_asm;
 
-use super::{Quad, pairs, portable};
-use crate::layout::{COLUMNS, NIBBLE_COLUMNS, ROWS_PER_QUAD};
+use super::{Inputs, NibbleInputs, Quad, pairs};
+use crate::layout::ROWS_PER_QUAD;
 
-/// What [`portable::dot`] computes.
-pub(crate) fn dot(weights: &[Quad], inputs: &[[i16; COLUMNS]], sums: &mut [[i32; ROWS_PER_QUAD]]) {
-    pairs::dot(weights, inputs, sums, pair, portable::dot);
+/// What [`portable::dot`](super::portable::dot) computes.
+pub(crate) fn dot(weights: &[Quad], inputs: &[Inputs], sums: &mut [[i32; ROWS_PER_QUAD]]) {
+    // SAFETY: these are the inputs of all quads, as the kernel takes them.
+    unsafe { pairs::dot(weights, inputs.as_ptr().cast(), inputs.len(), sums, pair) };
 }
 
-/// What [`portable::dot_nibbles`] computes.
+/// What [`portable::dot_nibbles`](super::portable::dot_nibbles) computes.
 pub(crate) fn dot_nibbles(
     weights: &[Quad],
-    inputs: &[[i16; NIBBLE_COLUMNS]],
+    inputs: &[NibbleInputs],
     sums: &mut [[i32; ROWS_PER_QUAD]],
 ) {
-    pairs::dot(weights, inputs, sums, pair_nibbles, portable::dot_nibbles);
+    // SAFETY: these are the inputs of all quads, as the kernel takes them.
+    unsafe {
+        pairs::dot(
+            weights,
+            inputs.as_ptr().cast(),
+            inputs.len(),
+            sums,
+            pair_nibbles,
+        )
+    };
 }
 
 /// See [`pairs::Pair`].
 #[unsafe(naked)]
 unsafe extern "C" fn pair(
     first: *const Quad,
-    inputs: *const [i16; COLUMNS],
+    inputs: *const u32,
     second: *const Quad,
     sums: &mut [[i32; ROWS_PER_QUAD]; 2],
+    end: *const Quad,
 ) {
-    // Sums r4 to r11, an input r3, a weight r12; the first block ends at lr, where the second starts.
+    // Sums r4 to r11, an input r3, a weight r12; the first block ends at lr.
     macro_rules! row {
         ($sum:literal, $($weight:literal),+) => {
             concat!("ldrb r12, ", $($weight,)+ "\n mla ", $sum, ", r12, r3, ", $sum, "\n")
@@ -54,7 +65,7 @@ unsafe extern "C" fn pair(
     }
     naked_asm!(
         "push {{r3-r11, lr}}",
-        "mov lr, r2",
+        "ldr lr, [sp, #40]",
         "ldm r3, {{r4-r11}}",
         "2:",
         column!("[r1, #2]", "2", "[r0, #2]", "[r2, #2]"),
@@ -74,12 +85,13 @@ unsafe extern "C" fn pair(
 #[unsafe(naked)]
 unsafe extern "C" fn pair_nibbles(
     first: *const Quad,
-    inputs: *const [i16; NIBBLE_COLUMNS],
+    inputs: *const u32,
     second: *const Quad,
     sums: &mut [[i32; ROWS_PER_QUAD]; 2],
+    end: *const Quad,
 ) {
-    // Sums r4 to r11, factors r12 and lr, a byte or its upper half r3. Where the first block ends, as
-    // the second starts there, is on the stack.
+    // Sums r4 to r11, factors r12 and lr, a byte or its upper half r3. Where the first block ends is on
+    // the stack.
     macro_rules! row {
         ($sum:literal, $($byte:literal),+) => {
             concat!(
@@ -111,7 +123,7 @@ unsafe extern "C" fn pair_nibbles(
         };
     }
     naked_asm!(
-        "push {{r2-r11, lr}}",
+        "push {{r3-r11, lr}}",
         "ldm r3, {{r4-r11}}",
         "2:",
         columns!("[r1, #2]", "[r1, #10]", "2", "[r0, #2]", "[r2, #2]"),
@@ -119,10 +131,10 @@ unsafe extern "C" fn pair_nibbles(
         columns!("[r1, #6]", "[r1, #14]", "3", "[r0, #3]", "[r2, #3]"),
         // The last to use the pointers moves them on.
         columns!("[r1], #16", "[r1, #8]", "0", "[r0], #16", "[r2], #16"),
-        "ldr r3, [sp]",
+        "ldr r3, [sp, #40]",
         "cmp r0, r3",
         "bne 2b",
-        "pop {{r2, r3}}",
+        "pop {{r3}}",
         "stm r3, {{r4-r11}}",
         "pop {{r4-r11, pc}}",
     )

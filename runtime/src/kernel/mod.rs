@@ -38,6 +38,10 @@ use crate::network::Network;
 /// Four weights, plus 64, of each of four rows, in the order of the file; or eight weights of half a
 /// byte, plus 8.
 pub(crate) type Quad = [u8; QUAD_BYTES];
+/// Four inputs, as kernels take them: 16 bits each, the first in the lower half of a word.
+pub(crate) type Inputs = [u32; COLUMNS / 2];
+/// The eight inputs of a quad of weights of half a byte.
+pub(crate) type NibbleInputs = [u32; NIBBLE_COLUMNS / 2];
 /// For each row of a block two multipliers of 15 bits, little-endian: of its sum, of its start value.
 pub(crate) type Scales = [u8; SCALE_BYTES];
 /// What the rows of a block start with, in 8 bits.
@@ -63,7 +67,7 @@ impl Shifts {
 /// `kernel` for Arm.
 #[inline]
 #[allow(unreachable_code, reason = "some builds know their backend")]
-pub(crate) fn dot(weights: &[Quad], inputs: &[[i16; COLUMNS]], sums: &mut [[i32; ROWS_PER_QUAD]]) {
+pub(crate) fn dot(weights: &[Quad], inputs: &[Inputs], sums: &mut [[i32; ROWS_PER_QUAD]]) {
     #[cfg(kernel = "armv6m")]
     return armv6m::dot(weights, inputs, sums);
     #[cfg(kernel = "armv7m")]
@@ -86,7 +90,7 @@ pub(crate) fn dot(weights: &[Quad], inputs: &[[i16; COLUMNS]], sums: &mut [[i32;
 #[allow(unreachable_code, reason = "some builds know their backend")]
 pub(crate) fn dot_nibbles(
     weights: &[Quad],
-    inputs: &[[i16; NIBBLE_COLUMNS]],
+    inputs: &[NibbleInputs],
     sums: &mut [[i32; ROWS_PER_QUAD]],
 ) {
     #[cfg(kernel = "armv6m")]

@@ -11,40 +11,45 @@ use crate::layout::ROWS_PER_QUAD;
 /// Adds the products of two blocks of weights and the inputs to the sums of both.
 ///
 /// # Safety
-/// The inputs must be aligned to words, and both blocks have a quad for each of them, at least one.
-/// The first block must end where the second starts.
-pub(super) type Pair<Inputs> = unsafe extern "C" fn(
+/// Both blocks must have a quad for each of the inputs, at least one; the first ends at `end`.
+pub(super) type Pair = unsafe extern "C" fn(
     first: *const Quad,
-    inputs: *const Inputs,
+    inputs: *const u32,
     second: *const Quad,
     sums: &mut [[i32; ROWS_PER_QUAD]; 2],
+    end: *const Quad,
 );
 
-/// What the portable kernel computes, which is asked for what `pair` can't do.
-#[inline]
-pub(super) fn dot<Inputs>(
+/// What the portable kernel computes.
+///
+/// # Safety
+/// There must be inputs for as many quads as `quads` says, of the kind that `pair` takes.
+// One function for both kinds of weights, to be small.
+#[inline(never)]
+pub(super) unsafe fn dot(
     weights: &[Quad],
-    inputs: &[Inputs],
+    inputs: *const u32,
+    quads: usize,
     sums: &mut [[i32; ROWS_PER_QUAD]],
-    pair: Pair<Inputs>,
-    portable: fn(&[Quad], &[Inputs], &mut [[i32; ROWS_PER_QUAD]]),
+    pair: Pair,
 ) {
-    if inputs.is_empty() || !inputs.as_ptr().cast::<u32>().is_aligned() {
-        return portable(weights, inputs, sums);
-    }
     let mut weights = weights;
-    let (pairs, single) = sums.as_chunks_mut();
-    for sums in pairs {
-        let (now, rest) = weights
-            .split_at_checked(2 * inputs.len())
-            .unwrap_or_default();
-        weights = rest;
-        let mut blocks = now.chunks_exact(inputs.len());
-        if let (Some(first), Some(second)) = (blocks.next(), blocks.next()) {
-            // SAFETY: the inputs are not empty and aligned to words, and each block has their length;
-            // one block follows the other.
-            unsafe { pair(first.as_ptr(), inputs.as_ptr(), second.as_ptr(), sums) };
+    let mut next = || weights.split_off(..quads).unwrap_or_default();
+    for sums in sums.chunks_mut(2) {
+        let first = next();
+        let end = first.as_ptr_range().end;
+        if let Ok(sums) = <&mut [_; 2]>::try_from(&mut *sums) {
+            let second = next();
+            if !second.is_empty() {
+                // SAFETY: both blocks have as many quads as there are inputs for, and not none.
+                unsafe { pair(first.as_ptr(), inputs, second.as_ptr(), sums, end) };
+            }
+        } else if let ([sums], false) = (sums, first.is_empty()) {
+            // A last block without another is computed twice.
+            let mut both = [*sums; 2];
+            // SAFETY: as above.
+            unsafe { pair(first.as_ptr(), inputs, first.as_ptr(), &mut both, end) };
+            [*sums, _] = both;
         }
     }
-    portable(weights, inputs, single);
 }

@@ -1,17 +1,18 @@
 //! The safe reference that every other backend must equal.
 
-use super::{Quad, Scales, Shifts, StartValues};
+use super::{Inputs, NibbleInputs, Quad, Scales, Shifts, StartValues};
 use crate::cell;
-use crate::layout::{COLUMNS, NIBBLE_COLUMNS, ROWS_PER_QUAD};
+use crate::layout::ROWS_PER_QUAD;
 
 /// For each block of four rows, `sums[row] += weights[row][column] * inputs[column]`, modulo 2^32.
 ///
 /// `weights` has as many quads for each block as there are quads of inputs.
 #[inline(never)]
-pub(crate) fn dot(weights: &[Quad], inputs: &[[i16; COLUMNS]], sums: &mut [[i32; ROWS_PER_QUAD]]) {
+pub(crate) fn dot(weights: &[Quad], inputs: &[Inputs], sums: &mut [[i32; ROWS_PER_QUAD]]) {
     let blocks = weights.chunks(inputs.len().max(1));
     for (sums, block) in sums.iter_mut().zip(blocks) {
-        for (quad, &[x0, x1, x2, x3]) in block.iter().zip(inputs) {
+        for (quad, inputs) in block.iter().zip(inputs) {
+            let [[x0, x1], [x2, x3]] = inputs.map(halves);
             for (sum, row) in sums.iter_mut().zip(quad.as_chunks().0) {
                 // The order of `COLUMN_ORDER`.
                 let &[w0, w2, w1, w3] = row;
@@ -24,17 +25,23 @@ pub(crate) fn dot(weights: &[Quad], inputs: &[[i16; COLUMNS]], sums: &mut [[i32;
     }
 }
 
+/// The two inputs of a word.
+fn halves(word: u32) -> [i16; 2] {
+    [word as u16, (word >> 16) as u16].map(u16::cast_signed)
+}
+
 /// As [`dot`], with weights of half a byte: the lower ones for the first four inputs, the upper ones
 /// for the others.
 #[inline(never)]
 pub(crate) fn dot_nibbles(
     weights: &[Quad],
-    inputs: &[[i16; NIBBLE_COLUMNS]],
+    inputs: &[NibbleInputs],
     sums: &mut [[i32; ROWS_PER_QUAD]],
 ) {
     let blocks = weights.chunks(inputs.len().max(1));
     for (sums, block) in sums.iter_mut().zip(blocks) {
-        for (quad, &[x0, x1, x2, x3, x4, x5, x6, x7]) in block.iter().zip(inputs) {
+        for (quad, inputs) in block.iter().zip(inputs) {
+            let [[x0, x1], [x2, x3], [x4, x5], [x6, x7]] = inputs.map(halves);
             for (sum, row) in sums.iter_mut().zip(quad.as_chunks().0) {
                 // The order of `COLUMN_ORDER`.
                 let &[w04, w26, w15, w37] = row;

@@ -6,8 +6,8 @@ use rand_core::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use std::vec::Vec;
 
-use super::{COLUMNS, NIBBLE_COLUMNS, Quad, ROWS_PER_QUAD, Scales, Shifts, StartValues, portable};
-use crate::layout::COLUMN_ORDER;
+use super::{Inputs, NibbleInputs, Quad, Scales, Shifts, StartValues, portable};
+use crate::layout::{COLUMN_ORDER, COLUMNS, NIBBLE_COLUMNS, ROWS_PER_QUAD};
 
 /// Adds products of weights and inputs to sums.
 type Dot<Inputs> = fn(&[Quad], &[Inputs], &mut [[i32; ROWS_PER_QUAD]]);
@@ -17,8 +17,8 @@ type Values = fn(Shifts, &[Scales], &[StartValues], &mut [[i32; ROWS_PER_QUAD]])
 
 /// A backend's functions.
 struct Backend {
-    dot: Dot<[i16; COLUMNS]>,
-    dot_nibbles: Dot<[i16; NIBBLE_COLUMNS]>,
+    dot: Dot<Inputs>,
+    dot_nibbles: Dot<NibbleInputs>,
     values: Values,
     cells: fn(&[[i32; ROWS_PER_QUAD]], &mut [i32], &mut [i8]),
 }
@@ -59,6 +59,13 @@ fn avx2_is_found_as_std_finds_it() {
     );
 }
 
+/// Inputs, as kernels take them.
+fn words<const INPUTS: usize, const WORDS: usize>(inputs: &[i16; INPUTS]) -> [u32; WORDS] {
+    let bytes = inputs.map(i16::to_le_bytes);
+    let (words, _) = bytes.as_flattened().as_chunks();
+    core::array::from_fn(|at| u32::from_le_bytes(words[at]))
+}
+
 /// Compares the products of weights and inputs: quads of bytes, and the same as halves of bytes.
 fn compare_dots(weights: &[Quad], inputs: &[[i16; COLUMNS]], sums: &[[i32; ROWS_PER_QUAD]]) {
     let (blocks, quads) = (sums.len(), inputs.len());
@@ -68,17 +75,15 @@ fn compare_dots(weights: &[Quad], inputs: &[[i16; COLUMNS]], sums: &[[i32; ROWS_
         .map(|quad| quad.map(|byte| byte & 0x7f))
         .collect();
     let mut expected = sums.to_vec();
-    portable::dot(&bytes, inputs, &mut expected);
-    let doubled: Vec<_> = inputs.iter().zip(inputs.iter().rev()).collect();
-    let doubled: Vec<[i16; NIBBLE_COLUMNS]> = doubled
-        .iter()
-        .map(|&(&[a, b, c, d], &[e, f, g, h])| [a, b, c, d, e, f, g, h])
-        .collect();
+    let inputs: Vec<Inputs> = inputs.iter().map(words).collect();
+    portable::dot(&bytes, &inputs, &mut expected);
+    let doubled = inputs.iter().zip(inputs.iter().rev());
+    let doubled: Vec<NibbleInputs> = doubled.map(|(&[a, b], &[c, d])| [a, b, c, d]).collect();
     let mut expected_nibbles = sums.to_vec();
     portable::dot_nibbles(weights, &doubled, &mut expected_nibbles);
     for backend in backends() {
         let mut actual = sums.to_vec();
-        (backend.dot)(&bytes, inputs, &mut actual);
+        (backend.dot)(&bytes, &inputs, &mut actual);
         assert_eq!(actual, expected, "{blocks} blocks of {quads} quads");
         let mut actual = sums.to_vec();
         (backend.dot_nibbles)(weights, &doubled, &mut actual);
@@ -100,7 +105,8 @@ fn nibbles_stand_where_the_layout_says() {
         .map(|_| core::array::from_fn(|_| random.next_u32() as i16))
         .collect();
     let mut sums = [[5; ROWS_PER_QUAD]; 2];
-    portable::dot_nibbles(&weights, &inputs, &mut sums);
+    let input_words: Vec<NibbleInputs> = inputs.iter().map(words).collect();
+    portable::dot_nibbles(&weights, &input_words, &mut sums);
     for (block, sums) in sums.iter().enumerate() {
         for (row, &sum) in sums.iter().enumerate() {
             let mut expected = 5;

@@ -5,18 +5,18 @@ use core::arch::wasm32::{
     v128_load, v128_load32_splat, v128_load64_zero, v128_store,
 };
 
-use super::Quad;
-use crate::layout::{COLUMNS, NIBBLE_COLUMNS, ROWS_PER_QUAD};
+use super::{Inputs, NibbleInputs, Quad};
+use crate::layout::ROWS_PER_QUAD;
 
 /// As [`portable::dot`](super::portable::dot), 16 weights with each instruction.
-pub(crate) fn dot(weights: &[Quad], inputs: &[[i16; COLUMNS]], sums: &mut [[i32; ROWS_PER_QUAD]]) {
+pub(crate) fn dot(weights: &[Quad], inputs: &[Inputs], sums: &mut [[i32; ROWS_PER_QUAD]]) {
     each_blocks(weights, inputs, sums, dot_blocks);
 }
 
 /// As [`portable::dot_nibbles`](super::portable::dot_nibbles), 32 weights with each load.
 pub(crate) fn dot_nibbles(
     weights: &[Quad],
-    inputs: &[[i16; NIBBLE_COLUMNS]],
+    inputs: &[NibbleInputs],
     sums: &mut [[i32; ROWS_PER_QUAD]],
 ) {
     each_blocks(weights, inputs, sums, dot_nibble_blocks);
@@ -24,11 +24,11 @@ pub(crate) fn dot_nibbles(
 
 /// Adds what `dot` makes of several blocks to their sums.
 #[inline(always)]
-fn each_blocks<Inputs>(
+fn each_blocks<I>(
     weights: &[Quad],
-    inputs: &[Inputs],
+    inputs: &[I],
     sums: &mut [[i32; ROWS_PER_QUAD]],
-    dot: impl Fn([&[Quad]; BLOCKS_AT_ONCE], &[Inputs]) -> [v128; BLOCKS_AT_ONCE],
+    dot: impl Fn([&[Quad]; BLOCKS_AT_ONCE], &[I]) -> [v128; BLOCKS_AT_ONCE],
 ) {
     let mut blocks = weights.chunks_exact(inputs.len().max(1));
     for sums in sums.chunks_mut(BLOCKS_AT_ONCE) {
@@ -56,7 +56,7 @@ const BLOCKS_AT_ONCE: usize = 4;
 #[inline]
 fn dot_blocks(
     [a, b, c, d]: [&[Quad]; BLOCKS_AT_ONCE],
-    inputs: &[[i16; COLUMNS]],
+    inputs: &[Inputs],
 ) -> [v128; BLOCKS_AT_ONCE] {
     let mut totals = [i32x4_splat(0); BLOCKS_AT_ONCE];
     let low_bytes = u16x8_splat(0xff);
@@ -81,7 +81,7 @@ fn dot_blocks(
 #[inline]
 fn dot_nibble_blocks(
     [a, b, c, d]: [&[Quad]; BLOCKS_AT_ONCE],
-    inputs: &[[i16; NIBBLE_COLUMNS]],
+    inputs: &[NibbleInputs],
 ) -> [v128; BLOCKS_AT_ONCE] {
     let mut totals = [i32x4_splat(0); BLOCKS_AT_ONCE];
     let low_nibbles = u16x8_splat(0xf);

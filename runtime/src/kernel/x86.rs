@@ -18,10 +18,10 @@ use core::sync::atomic::{AtomicU8, Ordering};
 
 use bytemuck::must_cast;
 
-use super::{Quad, Scales, Shifts, StartValues, portable};
+use super::{Inputs, NibbleInputs, Quad, Scales, Shifts, StartValues, portable};
 use crate::Token;
 use crate::fixed::{C_BITS, GATE_BITS, H_BITS, ONE, SIGMOID, STEP_BITS, SUM_BITS};
-use crate::layout::{COLUMN_ORDER, COLUMNS, NIBBLE_COLUMNS, ROWS_PER_QUAD};
+use crate::layout::{COLUMN_ORDER, COLUMNS, ROWS_PER_QUAD};
 use crate::network::Network;
 
 /// What was selected; AVX2 only where the processor has it.
@@ -92,8 +92,8 @@ pub(crate) fn step(network: &Network<'_>, token: Token, state: &mut [u32], works
 /// Of each pair of weights one instruction multiplies with a pair of inputs, and adds: the bytes of
 /// columns 0 and 1 are 16-bit numbers once the others are masked, those of 2 and 3 once shifted.
 #[target_feature(enable = "avx2")]
-pub(crate) fn dot(weights: &[Quad], inputs: &[[i16; COLUMNS]], sums: &mut [[i32; ROWS_PER_QUAD]]) {
-    dot_spread::<COLUMNS, 1, 256, 4>(
+pub(crate) fn dot(weights: &[Quad], inputs: &[Inputs], sums: &mut [[i32; ROWS_PER_QUAD]]) {
+    dot_spread::<2, 1, 256, 4>(
         weights,
         inputs,
         sums,
@@ -107,10 +107,10 @@ pub(crate) fn dot(weights: &[Quad], inputs: &[[i16; COLUMNS]], sums: &mut [[i32;
 #[target_feature(enable = "avx2")]
 pub(crate) fn dot_nibbles(
     weights: &[Quad],
-    inputs: &[[i16; NIBBLE_COLUMNS]],
+    inputs: &[NibbleInputs],
     sums: &mut [[i32; ROWS_PER_QUAD]],
 ) {
-    dot_spread::<NIBBLE_COLUMNS, 2, 256, 4>(
+    dot_spread::<4, 2, 256, 4>(
         weights,
         inputs,
         sums,
@@ -129,15 +129,15 @@ pub(crate) fn dot_nibbles(
 /// Dot products of pairs of quads with inputs that were spread before: each 32 bits of them as often
 /// as quads have rows. The shuffles would be as much work as the products of a block.
 ///
-/// `C` are the columns of a quad, `S` the registers of a pair's inputs, `PAIRS` how many are spread at
+/// `W` are the words of a quad's inputs, `S` the registers of a pair's inputs, `PAIRS` how many are spread at
 /// once: as many as leave half of the first cache to the weights. `G` blocks share what is loaded.
 #[target_feature(enable = "avx2")]
 #[inline]
-fn dot_spread<'w, const C: usize, const S: usize, const PAIRS: usize, const G: usize>(
+fn dot_spread<'w, const W: usize, const S: usize, const PAIRS: usize, const G: usize>(
     weights: &'w [Quad],
-    inputs: &[[i16; C]],
+    inputs: &[[u32; W]],
     sums: &mut [[i32; ROWS_PER_QUAD]],
-    spread: impl Fn([[i16; C]; 2]) -> [__m256i; S],
+    spread: impl Fn([[u32; W]; 2]) -> [__m256i; S],
     sums_of_group: impl Fn([&[Quad]; G], &[[__m256i; S]]) -> [__m128i; G],
     sums_of_block: impl Fn([&[Quad]; 1], &[[__m256i; S]]) -> [__m128i; 1],
 ) {
@@ -149,7 +149,7 @@ fn dot_spread<'w, const C: usize, const S: usize, const PAIRS: usize, const G: u
             place.write(spread(pair));
         }
         if let ([last], Some(place)) = (last, memory.get_mut(pairs.len())) {
-            place.write(spread([*last, [0; C]]));
+            place.write(spread([*last, [0; W]]));
         }
         // SAFETY: as many were written just now, one for each pair and one for the last.
         let spread =
