@@ -8,12 +8,13 @@ use core::fmt::{self, Write};
 use charlet::{Error, Generator, Model, Sampler, Sizes, State, Workspace, include_model, sizes_of};
 use rand_core::{Rng, TryRng, utils};
 
-/// The model, in flash.
-#[cfg(not(feature = "i4"))]
-pub static NAMES: &[u8] = include_model!("../../../../models/names/names-i8.charlet");
-/// The model, in flash.
-#[cfg(feature = "i4")]
-pub static NAMES: &[u8] = include_model!("../../../../models/names/names-i4.charlet");
+/// The model, in flash: names-i8, or the one that the environment variable `NAMES_MODEL` named when
+/// this was built.
+pub static NAMES: &[u8] = include_model!(concat!(
+    "../../../../models/names/",
+    env!("NAMES_MODEL"),
+    ".charlet"
+));
 
 /// Its memory, known while compiling.
 const SIZES: Sizes = sizes_of!(NAMES);
@@ -27,25 +28,40 @@ const SAMPLER: Sampler = match Sampler::with_temperature(0.8) {
 /// No name is longer.
 pub const LONGEST: usize = 20;
 
-/// Makes names: the model and all the memory that it needs.
+/// The memory that a name takes: a variable of `main`, or a static.
 #[derive(Debug)]
-pub struct NameMaker {
-    model: Model<'static>,
+pub struct Memory {
     state: State<[u32; SIZES.state]>,
     workspace: Workspace<[u32; SIZES.workspace]>,
 }
 
-impl NameMaker {
+impl Memory {
+    /// Zeros.
+    #[expect(clippy::new_without_default, reason = "a static needs a constant")]
+    pub const fn new() -> Self {
+        Self {
+            state: State::zero(),
+            workspace: Workspace::new(),
+        }
+    }
+}
+
+/// Makes names.
+#[derive(Debug)]
+pub struct NameMaker<'m> {
+    model: Model<'static>,
+    // Were it a part of this struct, it would be copied, with a peak of the stack, when one is made.
+    memory: &'m mut Memory,
+}
+
+impl<'m> NameMaker<'m> {
     /// Checks the model: after that nothing can go wrong but printing.
     ///
     /// # Errors
     /// If the model in flash is damaged.
-    pub fn new() -> Result<Self, Error> {
-        Ok(Self {
-            model: Model::from_bytes(NAMES)?,
-            state: State::zero(),
-            workspace: Workspace::new(),
-        })
+    pub fn new(memory: &'m mut Memory) -> Result<Self, Error> {
+        let model = Model::from_bytes(NAMES)?;
+        Ok(Self { model, memory })
     }
 
     /// Prints a name that begins with these letters, which may be none.
@@ -58,13 +74,31 @@ impl NameMaker {
         random: &mut impl Rng,
         out: &mut impl Write,
     ) -> Result<(), Failure> {
-        let Self {
-            model,
-            state,
-            workspace,
-        } = self;
+        self.print_by(SAMPLER, beginning, random, out)
+    }
+
+    /// Prints the most probable name that begins with these letters.
+    ///
+    /// # Errors
+    /// Those of [`print`](Self::print).
+    pub fn print_most_probable(
+        &mut self,
+        beginning: &str,
+        out: &mut impl Write,
+    ) -> Result<(), Failure> {
+        self.print_by(Sampler::greedy(), beginning, &mut Entropy(|| 0), out)
+    }
+
+    fn print_by(
+        &mut self,
+        sampler: Sampler,
+        beginning: &str,
+        random: &mut impl Rng,
+        out: &mut impl Write,
+    ) -> Result<(), Failure> {
+        let Memory { state, workspace } = &mut *self.memory;
         state.reset();
-        let mut letters = Generator::new(model, state, workspace, SAMPLER, random)?;
+        let mut letters = Generator::new(&self.model, state, workspace, sampler, random)?;
         letters.prime(beginning)?;
         out.write_str(beginning)?;
         for letter in letters.take(LONGEST.saturating_sub(beginning.len())) {
@@ -128,7 +162,8 @@ mod tests {
     /// One's own firmware, tested on the desktop: the chip makes these very names.
     #[test]
     fn names_are_those_of_the_chip() {
-        let mut maker = NameMaker::new().unwrap();
+        let mut memory = Memory::new();
+        let mut maker = NameMaker::new(&mut memory).unwrap();
         let mut random = Xoshiro128PlusPlus::seed_from_u64(1);
         let mut names = String::new();
         for beginning in ["", "", "ma"] {

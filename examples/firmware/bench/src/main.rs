@@ -4,33 +4,25 @@
 #![no_std]
 #![no_main]
 
-use core::fmt::{Arguments, Write};
-use core::panic::PanicInfo;
+use core::fmt::Write;
 
 use charlet::{Model, Token};
 use check::{Failure, MODELS, Memory, compare};
-
-use platform::{Counter, entry};
-
-/// What each kind of chip does in its own way: print, exit and count.
-#[cfg_attr(target_arch = "arm", path = "platform/cortex_m.rs")]
-#[cfg_attr(target_arch = "riscv32", path = "platform/riscv.rs")]
-mod platform;
+use chip::{Counter, entry};
 
 /// Steps that are counted together.
 const STEPS: u16 = 32;
 
 #[entry]
 fn main() -> ! {
-    let result = run();
-    if let Err(failure) = &result {
-        report(format_args!("failed: {failure:?}"));
+    match run() {
+        Ok(()) => chip::exit(true),
+        Err(failure) => chip::fail(format_args!("failed: {failure:?}")),
     }
-    platform::exit(result.is_ok())
 }
 
 fn run() -> Result<(), Failure> {
-    let mut out = platform::out()?;
+    let mut out = chip::out()?;
     let counter = Counter::new();
     let mut memory = Memory::new();
     for (name, file) in MODELS {
@@ -55,17 +47,4 @@ fn instructions(file: &[u8], counter: &Counter, memory: &mut Memory) -> Result<u
     let all = counter.instructions(|| result = steps());
     result?;
     Ok(all / u32::from(STEPS))
-}
-
-#[panic_handler]
-fn panic(info: &PanicInfo<'_>) -> ! {
-    report(format_args!("{info}"));
-    platform::exit(false)
-}
-
-fn report(message: Arguments<'_>) {
-    if let Ok(mut out) = platform::out() {
-        // There is nowhere left to say that nothing can be said.
-        let _ = writeln!(out, "{message}");
-    }
 }

@@ -1,16 +1,30 @@
 //! Links only if no panic can be reached, from the model's bytes to the sampled character.
 //!
 //! The panic handler calls a function that exists nowhere. The linker asks for it, and fails, where
-//! the compiler could not prove that the handler is never called.
+//! the compiler could not prove that the handler is never called. A `state[token.index()]` in a step is
+//! enough:
+//!
+//! ```text
+//! ld.lld: error: undefined symbol: a_panic_can_be_reached
+//! >>> referenced by main.rs (panic-free/src/main.rs)
+//! ```
+//!
+//! The message doesn't say where the panic is; that runtime denies itself indexing, and clippy finds it.
+//! The feature `panic` puts such an index into this program, to see that it doesn't link then.
+//!
+//! There is nothing else here, so that this program tells too how much of a firmware is the runtime.
 #![no_std]
 #![no_main]
 
 use core::convert::Infallible;
 use core::fmt;
+#[cfg(feature = "panic")]
+use core::hint::black_box;
+use core::mem::MaybeUninit;
 use core::panic::PanicInfo;
 use core::ptr;
 
-use app::NameMaker;
+use app::{Memory, NameMaker};
 use rand_core::{TryRng, utils};
 
 unsafe extern "C" {
@@ -53,10 +67,22 @@ impl TryRng for Register {
     }
 }
 
+// Statics, so that the linker tells how much memory there must be.
+static mut MEMORY: Memory = Memory::new();
+static mut NAMES: MaybeUninit<NameMaker<'static>> = MaybeUninit::uninit();
+
 #[unsafe(no_mangle)]
 extern "C" fn _start() {
     let (mut port, mut noise) = (Register(0x4000_0000 as _), Register(0x4000_1000 as _));
-    if let Ok(mut names) = NameMaker::new() {
+    // SAFETY: nothing else uses them.
+    let (memory, names) = unsafe { (&mut *&raw mut MEMORY, &mut *&raw mut NAMES) };
+    if let Ok(maker) = NameMaker::new(memory) {
+        let names = names.write(maker);
+        #[cfg(feature = "panic")]
+        {
+            let Ok(at) = noise.try_next_u32();
+            black_box(app::NAMES[at as usize]);
+        }
         while names.print("ma", &mut noise, &mut port).is_ok() {}
     }
 }

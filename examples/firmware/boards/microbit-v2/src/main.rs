@@ -10,7 +10,7 @@
 use core::array::from_fn;
 use core::fmt::Write;
 
-use app::{Entropy, NameMaker};
+use app::{Entropy, Memory, NameMaker};
 use cortex_m_rt::entry;
 use embedded_hal::delay::DelayNs;
 use embedded_hal::digital::InputPin;
@@ -30,7 +30,8 @@ const COLUMN_MS: u32 = 100;
 #[entry]
 fn main() -> ! {
     let mut board = Board::take().expect("nobody else has taken it");
-    let mut names = NameMaker::new().expect("the model is whole");
+    let mut memory = Memory::new();
+    let mut names = NameMaker::new(&mut memory).expect("the model is whole");
     let mut rng = Rng::new(board.RNG);
     let mut random = Entropy(|| rng.random_u32());
     let mut timer = Timer::new(board.TIMER0);

@@ -7,7 +7,7 @@
 #![no_std]
 #![no_main]
 
-use app::NameMaker;
+use app::{Memory, NameMaker};
 use embassy_executor::Spawner;
 use embassy_futures::join::join;
 use embassy_rp::bind_interrupts;
@@ -28,7 +28,8 @@ bind_interrupts!(struct Interrupts {
 #[embassy_executor::main]
 async fn main(_spawner: Spawner) {
     let chip = embassy_rp::init(Default::default());
-    let mut names = NameMaker::new().expect("the model is whole");
+    let mut memory = Memory::new();
+    let mut names = NameMaker::new(&mut memory).expect("the model is whole");
     // For tests of one's own: https://pid.codes/1209/0001
     let mut config = Config::new(0x1209, 0x0001);
     config.product = Some("charlet");

@@ -7,7 +7,7 @@
 #![no_std]
 #![no_main]
 
-use app::{Entropy, NameMaker};
+use app::{Entropy, Memory, NameMaker};
 use embassy_executor::Spawner;
 use embassy_futures::join::join;
 use embassy_rp::bind_interrupts;
@@ -27,7 +27,8 @@ bind_interrupts!(struct Interrupts {
 #[embassy_executor::main]
 async fn main(_spawner: Spawner) {
     let chip = embassy_rp::init(Default::default());
-    let mut names = NameMaker::new().expect("the model is whole");
+    let mut memory = Memory::new();
+    let mut names = NameMaker::new(&mut memory).expect("the model is whole");
     let mut trng = Trng::new(chip.TRNG, Interrupts, Default::default());
     let mut random = Entropy(|| trng.blocking_next_u32());
     // For tests of one's own: https://pid.codes/1209/0001

@@ -1,8 +1,8 @@
 //! A Cortex-M: semihosting prints and exits, SysTick counts.
 
 use core::arch::asm;
+use core::fmt;
 
-use check::Failure;
 use cortex_m::Peripherals;
 use cortex_m::peripheral::SYST;
 use cortex_m::peripheral::syst::SystClkSource;
@@ -14,8 +14,11 @@ use cortex_m_semihosting::hio::{self, HostStream};
 const CALIBRATION: u32 = 4_000_000;
 
 /// Where text goes.
-pub fn out() -> Result<HostStream, Failure> {
-    hio::hstdout().map_err(|()| Failure::Print)
+///
+/// # Errors
+/// If qemu has none to offer.
+pub fn out() -> Result<HostStream, fmt::Error> {
+    hio::hstdout().map_err(|()| fmt::Error)
 }
 
 /// Ends the emulation.
@@ -27,6 +30,15 @@ pub fn exit(success: bool) -> ! {
             debug::EXIT_FAILURE
         });
     }
+}
+
+/// The address below which nothing is in use.
+#[inline(always)]
+pub(crate) fn stack_pointer() -> usize {
+    let address;
+    // SAFETY: it reads a register.
+    unsafe { asm!("mov {}, sp", out(reg) address, options(nomem, nostack, preserves_flags)) };
+    address
 }
 
 /// Counts instructions with SysTick, which has 24 bits. How many a tick takes depends on the machine's

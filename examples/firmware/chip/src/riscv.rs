@@ -1,9 +1,9 @@
 //! qemu's RISC-V machine `virt`: an UART prints, the test device exits, `minstret` counts.
 
+use core::arch::asm;
 use core::fmt;
 use core::ptr::with_exposed_provenance_mut;
 
-use check::Failure;
 use riscv::register::minstret;
 pub use riscv_rt::entry;
 
@@ -28,7 +28,10 @@ impl fmt::Write for Uart {
 }
 
 /// Where text goes.
-pub fn out() -> Result<Uart, Failure> {
+///
+/// # Errors
+/// None.
+pub fn out() -> Result<Uart, fmt::Error> {
     Ok(Uart)
 }
 
@@ -39,6 +42,15 @@ pub fn exit(success: bool) -> ! {
         // SAFETY: it is the register of a device, which changes no memory.
         unsafe { with_exposed_provenance_mut::<u32>(TEST_DEVICE).write_volatile(word) };
     }
+}
+
+/// The address below which nothing is in use.
+#[inline(always)]
+pub(crate) fn stack_pointer() -> usize {
+    let address;
+    // SAFETY: it reads a register.
+    unsafe { asm!("mv {}, sp", out(reg) address, options(nomem, nostack, preserves_flags)) };
+    address
 }
 
 /// Counts instructions: the core does it itself.
