@@ -8,10 +8,10 @@ use core::fmt::{self, Write};
 use charlet::{Error, Generator, Model, Sampler, Sizes, State, Workspace, include_model, sizes_of};
 use rand_core::{Rng, TryRng, utils};
 
-/// The model, in flash: names-i8, or the one that the environment variable `NAMES_MODEL` named when
+/// The model, in flash: names/names-i8, or the one that the environment variable `NAMES_MODEL` named when
 /// this was built.
 pub static NAMES: &[u8] = include_model!(concat!(
-    "../../../../models/names/",
+    "../../../../models/",
     env!("NAMES_MODEL"),
     ".charlet"
 ));
