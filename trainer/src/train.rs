@@ -317,7 +317,7 @@ impl<'r, W: Write> Run<'r, W> {
     fn save(&self, path: &Path, with_optimizer: bool) -> Result<()> {
         let mut tensors: HashMap<_, _> = self.network.tensors()?.into_iter().collect();
         if with_optimizer {
-            tensors.extend(self.optimizer.state().0);
+            tensors.extend(self.optimizer.state()?.0);
         }
         let description = Description {
             config: self.config.clone(),

@@ -27,7 +27,7 @@ mod weights;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use candle_core::{CpuStorage, CustomOp2, Layout, Tensor};
+use candle_core::{CpuStorage, CustomOp2, Layout, Storage, Tensor};
 use rayon::prelude::*;
 
 use crate::batch::Batch;
@@ -226,8 +226,13 @@ impl CustomOp2 for SequenceLoss {
         _result: &Tensor,
         gradient: &Tensor,
     ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
-        let (of_parameters, of_state) =
-            self.backward(&parameters.to_vec1()?, &gradient.to_vec1()?)?;
+        let (of_parameters, of_state) = {
+            let (storage, layout) = parameters.storage_and_layout();
+            let Storage::Cpu(storage) = &*storage else {
+                candle_core::bail!("the fused network needs tensors on the processor");
+            };
+            self.backward(contiguous(storage, layout)?, &gradient.to_vec1()?)?
+        };
         let device = parameters.device();
         let of_parameters = Tensor::from_vec(of_parameters, parameters.shape(), device)?;
         let of_state = Tensor::from_vec(of_state, state.shape(), device)?;
@@ -236,7 +241,10 @@ impl CustomOp2 for SequenceLoss {
 }
 
 /// The elements of a tensor that lies in one piece.
-fn contiguous<'s>(storage: &'s CpuStorage, layout: &Layout) -> candle_core::Result<&'s [f32]> {
+pub(crate) fn contiguous<'s>(
+    storage: &'s CpuStorage,
+    layout: &Layout,
+) -> candle_core::Result<&'s [f32]> {
     let Some((from, to)) = layout.contiguous_offsets() else {
         candle_core::bail!("the fused network needs contiguous tensors");
     };
