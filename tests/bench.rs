@@ -120,12 +120,88 @@ fn steps_of_files_and_random_weights_are_measured_on_every_backend() {
 }
 
 #[test]
+fn training_is_measured_by_shape() {
+    let shapes = ["9,8,2,5,3", "5,17,1,33,1"];
+    let arguments = ["bench", "train", "--seconds", "0.01"];
+    let arguments = [
+        &arguments[..],
+        &["--shape", shapes[0], "--shape", shapes[1]],
+    ]
+    .concat();
+    let output = charlet(&[&arguments[..], &["--json"]].concat());
+    assert!(output.status.success(), "{output:?}");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(report["threads"].as_u64().unwrap() >= 1);
+    let results = report["results"].as_array().unwrap();
+    assert_eq!(results.len(), shapes.len());
+    for (result, shape) in results.iter().zip(shapes) {
+        let number = |key: &str| result[key].as_f64().unwrap();
+        let close = |value: f64, expected: f64| (value / expected - 1.0).abs() < 1e-9;
+        let sizes = ["vocab_size", "hidden_size", "layers", "batch", "window"];
+        let sizes = sizes.map(|key| number(key) as usize);
+        assert_eq!(sizes.map(|size| size.to_string()).join(","), shape);
+        let [vocab_size, hidden_size, layers, batch, window] = sizes;
+        let per_second = (batch * window) as f64 / number("step_ms") * 1e3;
+        assert!(close(number("chars_per_second"), per_second));
+        // Recurrent and deeper input weights, and the head's.
+        let weights = 4 * hidden_size * hidden_size * (2 * layers - 1) + vocab_size * hidden_size;
+        let gflops = 6e-9 * weights as f64 * per_second;
+        assert!(close(number("gflops"), gflops));
+        assert!(close(
+            number("share_of_matmul"),
+            gflops / number("matmul_gflops")
+        ));
+        for part in ["forward_ms", "backward_ms", "optimizer_ms"] {
+            assert!(
+                number(part) > 0.0 && number(part) < number("step_ms"),
+                "{part}"
+            );
+        }
+        let phases = result["phases_ms"].as_object().unwrap();
+        let mut names: Vec<_> = phases.keys().map(String::as_str).collect();
+        names.sort();
+        let expected = [
+            "gather",
+            "head",
+            "input",
+            "pointwise",
+            "recurrent",
+            "weights",
+        ];
+        assert_eq!(names, expected);
+        assert_eq!(phases["input"].as_f64().unwrap() > 0.0, layers > 1);
+        assert!(
+            result["peak_bytes"]
+                .as_u64()
+                .is_none_or(|bytes| bytes > 1 << 20)
+        );
+    }
+
+    let output = charlet(&arguments);
+    assert!(output.status.success(), "{output:?}");
+    let table = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(table.lines().count(), 2 + 2 * shapes.len(), "{table}");
+    assert!(!table.contains('\x1b'), "{table}");
+
+    for (shape, word) in [
+        ("9,8,2", "5 numbers"),
+        ("9,8,2,0,3", "lines"),
+        ("1,8,2,5,3", "tokens"),
+    ] {
+        let output = charlet(&["bench", "train", "--shape", shape]);
+        assert!(!output.status.success(), "{shape}");
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert!(message.contains(word), "{shape}: {message}");
+    }
+}
+
+#[test]
 fn what_cannot_be_measured_is_refused() {
     let refused = [
         (&["--shape", "1,8,1"][..], "16,384 tokens"),
         (&["--shape", "9,0,1"], "hidden units"),
         (&["--shape", "9,8,17"], "layers"),
-        (&["--shape", "9,8"], "three numbers"),
+        (&["--shape", "9,8"], "3 numbers"),
         (&["--shape", "9,8,1", "--precision", "i9"], "i9"),
         (&["--shape", "9,8,1", "--seconds", "0"], "seconds"),
         (&[], "MODEL"),

@@ -1,7 +1,7 @@
 //! The network that is trained: embedding, stacked LSTM layers, linear head.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result, ensure};
 use candle_core::{DType, Device, Tensor, Var};
@@ -9,7 +9,7 @@ use charlet::layout::WeightBits;
 
 use crate::batch::Batch;
 use crate::config::NetworkConfig;
-use crate::lstm::{self, Dropout, Scratch, SequenceLoss, Trace};
+use crate::lstm::{self, Dropout, Phases, Scratch, SequenceLoss, Trace};
 use crate::quantize;
 use crate::rng::Random;
 
@@ -293,6 +293,12 @@ impl Network {
                 .narrow(0, 1, state.elem_count())?
                 .reshape(state.shape())?,
         })
+    }
+
+    /// Where the time of the fused passes went since this was last asked.
+    pub fn take_phases(&self) -> Phases {
+        let mut scratch = self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
+        scratch.take_phases()
     }
 
     /// Runs a batch with plain tensor operations and keeps every step.

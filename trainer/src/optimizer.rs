@@ -1,34 +1,49 @@
 //! Updating weights: AdamW and RMSprop with clipped gradients, and a state that can be saved.
+//!
+//! An update is one pass over all weights on the processor. The weights of another device are fetched and
+//! put back.
 
 use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, ensure};
 use candle_core::backprop::GradStore;
-use candle_core::{Tensor, Var};
+use candle_core::{CpuStorage, DType, Device, InplaceOp1, Layout, Storage, Tensor, Var};
+use multiversion::multiversion;
+use rayon::prelude::*;
 
 use crate::config::{OptimizerConfig, OptimizerKind};
-use crate::network::Network;
+use crate::lstm::contiguous;
+use crate::network::{Network, Shape};
 
 /// Names of the running averages in a checkpoint.
 const MEAN: &str = "optimizer.mean";
 const SQUARE: &str = "optimizer.square";
 /// Keeps a division by a vanishing gradient finite.
-const EPSILON: f64 = 1e-8;
+const EPSILON: f32 = 1e-8;
+/// Weights that a thread updates at once. Fixed, so that the norm is summed in the same order whatever
+/// the number of threads.
+const PIECE: usize = 1 << 14;
 
 /// Updates a network's weights from their gradients.
 #[derive(Debug)]
 pub struct Optimizer {
     config: OptimizerConfig,
+    shape: Shape,
     /// All weights in one vector.
     parameters: Var,
-    /// 1 for weights that decay, 0 for others.
-    decays: Tensor,
-    /// Running average of the gradient.
-    mean: Tensor,
-    /// Running average of the gradient's square.
-    square: Tensor,
+    averages: Averages,
     /// Updates made.
     steps: usize,
+}
+
+/// What is remembered of all gradients so far.
+#[derive(Debug)]
+struct Averages {
+    /// Running average of the gradient.
+    mean: Vec<f32>,
+    /// Running average of the gradient's square.
+    square: Vec<f32>,
 }
 
 impl Optimizer {
@@ -37,23 +52,15 @@ impl Optimizer {
     /// # Errors
     /// If the device has no memory left.
     pub fn new(config: OptimizerConfig, network: &Network) -> Result<Self> {
-        let parameters = network.parameters().clone();
-        let decays = network
-            .shape()
-            .parameters()
-            .into_iter()
-            .flat_map(|parameter| {
-                let decays = if parameter.is_matrix() { 1.0f32 } else { 0.0 };
-                std::iter::repeat_n(decays, parameter.dims.iter().product())
-            });
-        let decays = Tensor::from_iter(decays, parameters.device())?;
-        let mean = parameters.zeros_like()?;
+        let count = network.shape().parameter_count();
         Ok(Self {
             config,
-            parameters,
-            decays,
-            square: mean.clone(),
-            mean,
+            shape: network.shape(),
+            parameters: network.parameters().clone(),
+            averages: Averages {
+                mean: vec![0.0; count],
+                square: vec![0.0; count],
+            },
             steps: 0,
         })
     }
@@ -65,50 +72,45 @@ impl Optimizer {
     pub fn step(&mut self, gradients: &GradStore, learning_rate: f64) -> Result<f64> {
         let gradient = gradients
             .get(&self.parameters)
-            .context("the weights have no gradient")?;
-        // Detached, so that the averages don't keep the graph of every step alive.
-        let gradient = gradient.detach();
-        let norm = f64::from(gradient.sqr()?.sum_all()?.to_scalar::<f32>()?).sqrt();
-        let scale = if norm > self.config.clip_norm {
-            self.config.clip_norm / norm
-        } else {
-            1.0
+            .context("the weights have no gradient")?
+            .to_device(&Device::Cpu)?;
+        let (storage, layout) = gradient.storage_and_layout();
+        let Storage::Cpu(storage) = &*storage else {
+            anyhow::bail!("the gradient is on another device");
         };
-        let gradient = (gradient * scale)?;
+        let gradient = contiguous(storage, layout)?;
+        let norm = norm(gradient);
         self.steps += 1;
-        let OptimizerConfig {
-            kind,
-            beta1,
-            beta2,
-            weight_decay,
-            ..
-        } = self.config;
-        let unbias = |beta: f64| 1.0 / (1.0 - beta.powf(self.steps as f64));
-        self.square = ((&self.square * beta2)? + (gradient.sqr()? * (1.0 - beta2))?)?;
-        let direction = match kind {
-            OptimizerKind::AdamW => {
-                self.mean = ((&self.mean * beta1)? + (gradient * (1.0 - beta1))?)?;
-                let root = ((&self.square * unbias(beta2))?.sqrt()? + EPSILON)?;
-                ((&self.mean * unbias(beta1))? / root)?
-            }
-            OptimizerKind::RmsProp => (gradient / (self.square.sqrt()? + EPSILON)?)?,
+        let rule = Rule::new(&self.config, self.steps, norm, learning_rate);
+        let update = Update {
+            rule,
+            shape: self.shape,
+            gradient,
+            averages: Mutex::new(&mut self.averages),
         };
-        let weights = self.parameters.as_detached_tensor();
-        let decay = ((&weights * &self.decays)? * weight_decay)?;
-        self.parameters
-            .set(&(weights - ((direction + decay)? * learning_rate)?)?)?;
+        if self.parameters.device().is_cpu() {
+            self.parameters.inplace_op1(&update)?;
+        } else {
+            let weights = self.parameters.to_device(&Device::Cpu)?;
+            weights.inplace_op1(&update)?;
+            self.parameters
+                .set(&weights.to_device(self.parameters.device())?)?;
+        }
         Ok(norm)
     }
 
     /// The running averages, by name, and the number of updates.
-    pub fn state(&self) -> (HashMap<String, Tensor>, usize) {
-        let averages = [(MEAN, &self.mean), (SQUARE, &self.square)];
-        (
-            averages
-                .map(|(name, average)| (name.to_owned(), average.clone()))
-                .into(),
-            self.steps,
-        )
+    ///
+    /// # Errors
+    /// If there is no memory left.
+    pub fn state(&self) -> Result<(HashMap<String, Tensor>, usize)> {
+        let Averages { mean, square } = &self.averages;
+        let mut tensors = HashMap::new();
+        for (name, average) in [(MEAN, mean), (SQUARE, square)] {
+            let tensor = Tensor::from_slice(average, average.len(), &Device::Cpu)?;
+            tensors.insert(name.to_owned(), tensor);
+        }
+        Ok((tensors, self.steps))
     }
 
     /// Takes up a saved state.
@@ -124,12 +126,157 @@ impl Optimizer {
                 tensor.dims() == self.parameters.dims(),
                 "{name} has another length"
             );
-            Ok(tensor.to_device(self.parameters.device())?)
+            Ok(tensor.to_dtype(DType::F32)?.to_vec1()?)
         };
-        (self.mean, self.square) = (find(MEAN)?, find(SQUARE)?);
+        self.averages = Averages {
+            mean: find(MEAN)?,
+            square: find(SQUARE)?,
+        };
         self.steps = steps;
         Ok(())
     }
+}
+
+/// An update of all weights, as an operation on their tensor.
+struct Update<'a> {
+    rule: Rule,
+    shape: Shape,
+    gradient: &'a [f32],
+    /// Changed too, though an operation only lends itself.
+    averages: Mutex<&'a mut Averages>,
+}
+
+impl InplaceOp1 for Update<'_> {
+    fn name(&self) -> &'static str {
+        "charlet-update"
+    }
+
+    fn cpu_fwd(&self, storage: &mut CpuStorage, layout: &Layout) -> candle_core::Result<()> {
+        let (Some((from, to)), CpuStorage::F32(weights)) = (layout.contiguous_offsets(), storage)
+        else {
+            candle_core::bail!("the optimizer needs contiguous floats");
+        };
+        let mut averages = self.averages.lock().unwrap_or_else(PoisonError::into_inner);
+        let Averages { mean, square } = &mut **averages;
+        let mut rest = (&mut weights[from..to], &mut mean[..], &mut square[..]);
+        let mut gradient = self.gradient;
+        let mut pieces = Vec::new();
+        for parameter in self.shape.parameters() {
+            let count = parameter.dims.iter().product();
+            let (weights, mean, square) = rest;
+            let (weights, mean, square) = (
+                weights.split_at_mut(count),
+                mean.split_at_mut(count),
+                square.split_at_mut(count),
+            );
+            let (own, others) = gradient.split_at(count);
+            let rule = if parameter.is_matrix() {
+                self.rule
+            } else {
+                self.rule.without_decay()
+            };
+            let averages = mean.0.chunks_mut(PIECE).zip(square.0.chunks_mut(PIECE));
+            let values = weights.0.chunks_mut(PIECE).zip(own.chunks(PIECE));
+            pieces.extend(values.zip(averages).map(|piece| (rule, piece)));
+            rest = (weights.1, mean.1, square.1);
+            gradient = others;
+        }
+        pieces
+            .into_par_iter()
+            .for_each(|(rule, ((weights, gradient), (mean, square)))| {
+                rule.apply(weights, gradient, mean, square);
+            });
+        Ok(())
+    }
+}
+
+/// The numbers of one update.
+#[derive(Clone, Copy, Debug)]
+struct Rule {
+    kind: OptimizerKind,
+    /// What gradients are multiplied with, so that their norm isn't too large.
+    clip: f32,
+    beta1: f32,
+    beta2: f32,
+    /// What averages are multiplied with, since they started from zero.
+    unbias1: f32,
+    unbias2: f32,
+    decay: f32,
+    learning_rate: f32,
+}
+
+impl Rule {
+    fn new(config: &OptimizerConfig, steps: usize, norm: f64, learning_rate: f64) -> Self {
+        let clip = if norm > config.clip_norm {
+            config.clip_norm / norm
+        } else {
+            1.0
+        };
+        let unbias = |beta: f64| (1.0 / (1.0 - beta.powf(steps as f64))) as f32;
+        Self {
+            kind: config.kind,
+            clip: clip as f32,
+            beta1: config.beta1 as f32,
+            beta2: config.beta2 as f32,
+            unbias1: unbias(config.beta1),
+            unbias2: unbias(config.beta2),
+            decay: config.weight_decay as f32,
+            learning_rate: learning_rate as f32,
+        }
+    }
+
+    fn without_decay(self) -> Self {
+        Self { decay: 0.0, ..self }
+    }
+
+    fn apply(self, weights: &mut [f32], gradient: &[f32], mean: &mut [f32], square: &mut [f32]) {
+        match self.kind {
+            OptimizerKind::AdamW => adam_w(self, weights, gradient, mean, square),
+            OptimizerKind::RmsProp => rms_prop(self, weights, gradient, square),
+        }
+    }
+}
+
+/// Kingma and Ba, 2015, with the decay decoupled (Loshchilov and Hutter, 2019).
+#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2", "aarch64+neon"))]
+fn adam_w(rule: Rule, weights: &mut [f32], gradient: &[f32], mean: &mut [f32], square: &mut [f32]) {
+    let values = weights.iter_mut().zip(gradient);
+    for ((weight, gradient), (mean, square)) in values.zip(mean.iter_mut().zip(square)) {
+        let gradient = gradient * rule.clip;
+        *mean = *mean * rule.beta1 + gradient * (1.0 - rule.beta1);
+        *square = *square * rule.beta2 + gradient * gradient * (1.0 - rule.beta2);
+        let direction = *mean * rule.unbias1 / ((*square * rule.unbias2).sqrt() + EPSILON);
+        *weight -= (direction + *weight * rule.decay) * rule.learning_rate;
+    }
+}
+
+/// Tieleman and Hinton, 2012.
+#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2", "aarch64+neon"))]
+fn rms_prop(rule: Rule, weights: &mut [f32], gradient: &[f32], square: &mut [f32]) {
+    for ((weight, gradient), square) in weights.iter_mut().zip(gradient).zip(square) {
+        let gradient = gradient * rule.clip;
+        *square = *square * rule.beta2 + gradient * gradient * (1.0 - rule.beta2);
+        let direction = gradient / (square.sqrt() + EPSILON);
+        *weight -= (direction + *weight * rule.decay) * rule.learning_rate;
+    }
+}
+
+/// The square root of the sum of squares.
+fn norm(values: &[f32]) -> f64 {
+    let pieces: Vec<f64> = values.par_chunks(PIECE).map(sum_of_squares).collect();
+    pieces.iter().sum::<f64>().sqrt()
+}
+
+/// In as many sums as registers hold, since their order matters and wouldn't be changed.
+#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2", "aarch64+neon"))]
+fn sum_of_squares(values: &[f32]) -> f64 {
+    let mut sums = [0.0f64; 16];
+    for values in values.chunks(sums.len()) {
+        for (sum, &value) in sums.iter_mut().zip(values) {
+            *sum += f64::from(value) * f64::from(value);
+        }
+    }
+    sums.iter().sum()
 }
 
 /// The learning rate of a step: a linear rise, then half a cosine down to its final share.
@@ -258,7 +405,7 @@ mod tests {
         optimizer
             .step(&gradients(&first, &slopes(1.0)), 0.1)
             .unwrap();
-        let (tensors, steps) = optimizer.state();
+        let (tensors, steps) = optimizer.state().unwrap();
         other.restore(&tensors, steps).unwrap();
         second.parameters().set(first.parameters()).unwrap();
         optimizer

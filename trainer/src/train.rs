@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::io::Write;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use candle_core::{Device, Tensor};
@@ -71,6 +72,54 @@ fn train_in_pool(
     }
     run.report.finish();
     run.conclude()
+}
+
+/// What learning from one batch gave.
+#[derive(Clone, Debug)]
+pub struct Update {
+    /// The summed cross-entropy before the update, in nats.
+    pub nats: f64,
+    /// The norm of the gradients before clipping.
+    pub norm: f64,
+    /// The state after the batch, for the next one.
+    pub state: Tensor,
+    /// Time of the pass to the loss.
+    pub forward: Duration,
+    /// Time of the pass back to the gradients.
+    pub backward: Duration,
+    /// Time of the optimizer.
+    pub optimizer: Duration,
+}
+
+impl Update {
+    /// Updates the weights from the gradients of a batch's mean loss.
+    ///
+    /// # Errors
+    /// If the state has another batch size, or the device no memory left.
+    pub fn from_batch(
+        network: &Network,
+        optimizer: &mut Optimizer,
+        batch: &Batch,
+        state: &Tensor,
+        dropout: Option<Dropout>,
+        learning_rate: f64,
+    ) -> Result<Self> {
+        let start = Instant::now();
+        let output = network.run(batch, state, dropout)?;
+        let nats = f64::from(output.loss.to_scalar::<f32>()?);
+        let forward = start.elapsed();
+        let gradients = (output.loss / batch.predictions() as f64)?.backward()?;
+        let backward = start.elapsed() - forward;
+        let norm = optimizer.step(&gradients, learning_rate)?;
+        Ok(Self {
+            nats,
+            norm,
+            state: output.state.detach(),
+            forward,
+            backward,
+            optimizer: start.elapsed() - forward - backward,
+        })
+    }
 }
 
 /// Sums over an epoch so far.
@@ -151,22 +200,27 @@ impl<'r, W: Write> Run<'r, W> {
     /// Learns from one batch; gives the state after it.
     fn learn(&mut self, batch: &Batch, state: &Tensor) -> Result<Tensor> {
         let dropout = Dropout::draw(&self.config.network, &mut self.streams.dropout);
-        let output = self.network.run(batch, state, Some(dropout))?;
-        let nats = f64::from(output.loss.to_scalar::<f32>()?);
-        if !nats.is_finite() {
+        let rate = self.learning_rate();
+        let update = Update::from_batch(
+            &self.network,
+            &mut self.optimizer,
+            batch,
+            state,
+            Some(dropout),
+            rate,
+        )?;
+        if !update.nats.is_finite() {
             bail!("the loss is no longer a number: {}", self.last_good());
         }
         let predictions = batch.predictions();
-        let gradients = (output.loss / predictions as f64)?.backward()?;
-        let norm = self.optimizer.step(&gradients, self.learning_rate())?;
         self.steps += 1;
-        self.totals.nats += nats;
+        self.totals.nats += update.nats;
         self.totals.chars += predictions;
         self.totals.batches += 1;
-        self.totals.norm += norm;
+        self.totals.norm += update.norm;
         let mean = self.totals.nats / self.totals.chars as f64;
         self.report.advance(predictions, self.epoch + 1, mean);
-        Ok(output.state.detach())
+        Ok(update.state)
     }
 
     fn learning_rate(&self) -> f64 {
@@ -263,7 +317,7 @@ impl<'r, W: Write> Run<'r, W> {
     fn save(&self, path: &Path, with_optimizer: bool) -> Result<()> {
         let mut tensors: HashMap<_, _> = self.network.tensors()?.into_iter().collect();
         if with_optimizer {
-            tensors.extend(self.optimizer.state().0);
+            tensors.extend(self.optimizer.state()?.0);
         }
         let description = Description {
             config: self.config.clone(),

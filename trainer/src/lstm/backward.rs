@@ -1,8 +1,11 @@
 //! The gradient: each share back through all steps, then every weight's sum over all rows.
 
+use std::time::Instant;
+
 use rayon::prelude::*;
 
 use super::forward::Context;
+use super::phases::{Phase, Phases};
 use super::pointwise;
 use super::tape::{LayerTape, Tape};
 use super::weights::{Layer, Weights};
@@ -15,6 +18,7 @@ impl Tape {
     /// in `gates`, and those of the first state in `h_end` and `c_end`.
     pub(super) fn backward(&mut self, context: &Context<'_>, scale: f32) {
         let Context { shape, weights, .. } = context;
+        self.stopwatch.start();
         for gradient in &mut self.logits {
             *gradient *= scale;
         }
@@ -29,6 +33,7 @@ impl Tape {
             Operand::Plain(weights.head_weight),
         );
         add_matmul(&mut self.hidden, size, left, right);
+        self.stopwatch.lap(Phase::Head);
         for index in (0..shape.num_layers).rev() {
             self.back_through_layer(context, index);
             if index > 0 {
@@ -42,6 +47,7 @@ impl Tape {
                 let left = Operand::Plain(&self.layers[index].gates);
                 let right = Operand::Plain(weights.layers[index].weight_ih);
                 add_matmul(&mut self.hidden, size, left, right);
+                self.stopwatch.lap(Phase::Input);
             }
         }
     }
@@ -54,6 +60,7 @@ impl Tape {
             share,
             layers,
             hidden,
+            stopwatch,
             ..
         } = self;
         let LayerTape {
@@ -97,6 +104,7 @@ impl Tape {
                 dc: &mut c_end[..lanes * size],
             };
             pointwise::backward(gradient, size);
+            stopwatch.lap(Phase::Pointwise);
             let dh_before = if step == 0 {
                 &mut h_end[..]
             } else {
@@ -109,6 +117,7 @@ impl Tape {
             };
             let (left, right) = (Operand::Plain(gates), Operand::Plain(weight_hh));
             add_matmul(&mut dh_before[..lanes * size], product, left, right);
+            stopwatch.lap(Phase::Recurrent);
         }
     }
 }
@@ -120,7 +129,7 @@ type Job<'j> = Box<dyn FnOnce() + Send + 'j>;
 /// number of threads.
 const ROWS_OF_A_JOB: usize = 64;
 
-/// Sums every weight's gradient over the rows of all shares, share after share.
+/// Sums every weight's gradient over the rows of all shares, share after share. Gives the time that it took.
 ///
 /// All threads take jobs from one heap, so that they meet only once in a batch, at its end: where
 /// another process wants a core, waiting for a thread costs more than its work.
@@ -129,7 +138,7 @@ pub(super) fn collect(
     tapes: &[Tape],
     weights: &Weights<&[f32]>,
     gradients: Weights<&mut [f32]>,
-) {
+) -> Phases {
     let mut jobs: Vec<Job<'_>> = Vec::new();
     let mut layers = gradients.layers.into_iter().enumerate();
     if let Some((_, first)) = layers.next() {
@@ -189,7 +198,14 @@ pub(super) fn collect(
             .iter()
             .for_each(|tape| add_rows(head_bias, &tape.logits));
     }));
-    jobs.into_par_iter().for_each(|job| job());
+    let timed = |job: Job<'_>| {
+        let start = Instant::now();
+        job();
+        start.elapsed()
+    };
+    let mut phases = Phases::default();
+    phases.add(Phase::Weights, jobs.into_par_iter().map(timed).sum());
+    phases
 }
 
 /// Adds the jobs of a weight's gradient: with the gradient of what it gives on the left and what it

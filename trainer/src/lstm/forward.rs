@@ -1,6 +1,7 @@
 //! One share through all layers and steps, to the loss.
 
 use super::dropout::OutputDropout;
+use super::phases::Phase;
 use super::pointwise;
 use super::tape::{LayerTape, Tape};
 use super::weights::{Layer, Weights};
@@ -40,21 +41,25 @@ impl Tape {
     /// after the last step. The gradient of the logits and the loss are left behind too.
     pub(super) fn forward(&mut self, context: &Context<'_>) {
         let Context { shape, weights, .. } = context;
+        self.stopwatch.start();
         for index in 0..shape.num_layers {
             let (below, layers) = self.layers.split_at_mut(index);
             let layer = &mut layers[0];
             match below.last() {
-                None => gather(context.table, &self.share.inputs, &mut layer.gates),
-                Some(below) => project(
-                    shape,
-                    &weights.layers[index],
-                    &below.output,
-                    &mut layer.gates,
-                ),
+                None => {
+                    gather(context.table, &self.share.inputs, &mut layer.gates);
+                    self.stopwatch.lap(Phase::Gather);
+                }
+                Some(below) => {
+                    let weights = &weights.layers[index];
+                    project(shape, weights, &below.output, &mut layer.gates);
+                    self.stopwatch.lap(Phase::Input);
+                }
             }
             self.run_layer(context, index);
         }
         self.score(shape, weights);
+        self.stopwatch.lap(Phase::Head);
     }
 
     /// The recurrent part of a layer, whose gates hold the input's share.
@@ -65,6 +70,7 @@ impl Tape {
             share,
             layers,
             hidden,
+            stopwatch,
             ..
         } = self;
         let LayerTape {
@@ -99,6 +105,7 @@ impl Tape {
             };
             let (left, right) = (Operand::Plain(h_before), Operand::Transposed(weight_hh));
             add_matmul(gates, product, left, right);
+            stopwatch.lap(Phase::Recurrent);
             let after = pointwise::Forward {
                 gates,
                 c_before: &c_before[..lanes * size],
@@ -106,6 +113,7 @@ impl Tape {
                 h: &mut later[..lanes * size],
             };
             pointwise::forward(after, size);
+            stopwatch.lap(Phase::Pointwise);
         }
         share.at_ends(size, |lane, row| {
             h_end[lane.clone()].copy_from_slice(&hidden[row.clone()]);
@@ -120,6 +128,7 @@ impl Tape {
             }
             None => output.copy_from_slice(hidden),
         }
+        stopwatch.lap(Phase::Pointwise);
     }
 
     /// Logits, loss, and the logits' gradient.

@@ -19,6 +19,7 @@ mod backward;
 mod composed;
 mod dropout;
 mod forward;
+mod phases;
 mod pointwise;
 mod share;
 mod tape;
@@ -26,7 +27,7 @@ mod weights;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use candle_core::{CpuStorage, CustomOp2, Layout, Tensor};
+use candle_core::{CpuStorage, CustomOp2, Layout, Storage, Tensor};
 use rayon::prelude::*;
 
 use crate::batch::Batch;
@@ -40,6 +41,7 @@ pub use composed::Trace;
 pub(crate) use composed::run as run_composed;
 pub use dropout::Dropout;
 pub(crate) use dropout::OutputDropout;
+pub use phases::Phases;
 pub(crate) use weights::Weights as WeightSlices;
 
 /// Buffers of the fused operator, used by batch after batch.
@@ -49,6 +51,19 @@ pub(crate) struct Scratch {
     table: Vec<f32>,
     /// Forward passes so far, to tell whose tapes these are.
     passes: u64,
+    /// Where the time of all passes went.
+    phases: Phases,
+}
+
+impl Scratch {
+    /// Where the time went since this was last asked.
+    pub(crate) fn take_phases(&mut self) -> Phases {
+        for tape in &mut self.tapes {
+            self.phases
+                .add_all(std::mem::take(&mut tape.stopwatch).phases);
+        }
+        std::mem::take(&mut self.phases)
+    }
 }
 
 /// The fused network as an operation on two tensors: all parameters, and the state that the batch
@@ -92,6 +107,7 @@ impl SequenceLoss {
             tapes,
             table,
             passes,
+            ..
         } = &mut *scratch;
         *passes += 1;
         *self.pass.lock().unwrap_or_else(PoisonError::into_inner) = *passes;
@@ -131,7 +147,12 @@ impl SequenceLoss {
         if *self.pass.lock().unwrap_or_else(PoisonError::into_inner) != scratch.passes {
             candle_core::bail!("the network ran another batch before this gradient was taken");
         }
-        let Scratch { tapes, table, .. } = &mut *scratch;
+        let Scratch {
+            tapes,
+            table,
+            phases,
+            ..
+        } = &mut *scratch;
         let weights = Weights::split(shape, parameters);
         let context = Context {
             shape,
@@ -145,12 +166,8 @@ impl SequenceLoss {
             tape.backward(&context, result[0]);
         });
         let mut gradients = vec![0.0; parameters.len()];
-        backward::collect(
-            shape,
-            tapes,
-            &weights,
-            Weights::split_mut(shape, &mut gradients),
-        );
+        let split = Weights::split_mut(shape, &mut gradients);
+        phases.add_all(backward::collect(shape, tapes, &weights, split));
         let mut first = vec![0.0; last.len()];
         for tape in tapes {
             self.each_state(tape, |place, buffer| first[place].copy_from_slice(buffer));
@@ -209,8 +226,13 @@ impl CustomOp2 for SequenceLoss {
         _result: &Tensor,
         gradient: &Tensor,
     ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
-        let (of_parameters, of_state) =
-            self.backward(&parameters.to_vec1()?, &gradient.to_vec1()?)?;
+        let (of_parameters, of_state) = {
+            let (storage, layout) = parameters.storage_and_layout();
+            let Storage::Cpu(storage) = &*storage else {
+                candle_core::bail!("the fused network needs tensors on the processor");
+            };
+            self.backward(contiguous(storage, layout)?, &gradient.to_vec1()?)?
+        };
         let device = parameters.device();
         let of_parameters = Tensor::from_vec(of_parameters, parameters.shape(), device)?;
         let of_state = Tensor::from_vec(of_state, state.shape(), device)?;
@@ -219,7 +241,10 @@ impl CustomOp2 for SequenceLoss {
 }
 
 /// The elements of a tensor that lies in one piece.
-fn contiguous<'s>(storage: &'s CpuStorage, layout: &Layout) -> candle_core::Result<&'s [f32]> {
+pub(crate) fn contiguous<'s>(
+    storage: &'s CpuStorage,
+    layout: &Layout,
+) -> candle_core::Result<&'s [f32]> {
     let Some((from, to)) = layout.contiguous_offsets() else {
         candle_core::bail!("the fused network needs contiguous tensors");
     };

@@ -28,16 +28,42 @@ pub(super) fn forward(step: Forward<'_>, hidden_size: usize) {
         .chunks_exact_mut(hidden_size)
         .zip(step.h.chunks_exact_mut(hidden_size));
     for ((gates, c_before), (c, h)) in lanes.zip(before).zip(after) {
-        let (i, f, g, o) = split_gates(gates, hidden_size);
-        for unit in 0..hidden_size {
-            i[unit] = sigmoid(i[unit]);
-            f[unit] = sigmoid(f[unit]);
-            g[unit] = tanh(g[unit]);
-            o[unit] = sigmoid(o[unit]);
-            c[unit] = f[unit] * c_before[unit] + i[unit] * g[unit];
-            h[unit] = o[unit] * tanh(c[unit]);
+        let mut gates = split_gates(gates, hidden_size);
+        for units in Units::of(hidden_size) {
+            match units {
+                Units::Many(from) => forward_units::<MANY>(from, &mut gates, c_before, c, h),
+                Units::One(from) => forward_units::<1>(from, &mut gates, c_before, c, h),
+            }
         }
     }
+}
+
+#[inline(always)]
+fn forward_units<const N: usize>(
+    from: usize,
+    [i, f, g, o]: &mut [&mut [f32]; 4],
+    c_before: &[f32],
+    c: &mut [f32],
+    h: &mut [f32],
+) {
+    let input = map(load::<N>(i, from), sigmoid);
+    let forget = map(load::<N>(f, from), sigmoid);
+    let cell = map(load::<N>(g, from), tanh);
+    let output = map(load::<N>(o, from), sigmoid);
+    let mut after = load::<N>(c_before, from);
+    for unit in 0..N {
+        after[unit] = forget[unit] * after[unit] + input[unit] * cell[unit];
+    }
+    let mut hidden = map(after, tanh);
+    for unit in 0..N {
+        hidden[unit] *= output[unit];
+    }
+    store(i, from, input);
+    store(f, from, forget);
+    store(g, from, cell);
+    store(o, from, output);
+    store(c, from, after);
+    store(h, from, hidden);
 }
 
 /// What the gradient of a step of some lanes reads and writes, as in [`Forward`].
@@ -66,31 +92,94 @@ pub(super) fn backward(step: Backward<'_>, hidden_size: usize) {
         .dh
         .chunks_exact(hidden_size)
         .zip(step.dc.chunks_exact_mut(hidden_size));
-    for ((gates, (c_before, c)), (dh, dc)) in lanes.zip(c).zip(d) {
-        let (i, f, g, o) = split_gates(gates, hidden_size);
-        for unit in 0..hidden_size {
-            let (input, forget, cell, output) = (i[unit], f[unit], g[unit], o[unit]);
-            let squashed = tanh(c[unit]);
-            let d_c = dc[unit] + dh[unit] * output * (1.0 - squashed * squashed);
-            i[unit] = d_c * cell * input * (1.0 - input);
-            f[unit] = d_c * c_before[unit] * forget * (1.0 - forget);
-            g[unit] = d_c * input * (1.0 - cell * cell);
-            o[unit] = dh[unit] * squashed * output * (1.0 - output);
-            dc[unit] = d_c * forget;
+    for ((gates, c), (dh, dc)) in lanes.zip(c).zip(d) {
+        let mut gates = split_gates(gates, hidden_size);
+        for units in Units::of(hidden_size) {
+            match units {
+                Units::Many(from) => backward_units::<MANY>(from, &mut gates, c, dh, dc),
+                Units::One(from) => backward_units::<1>(from, &mut gates, c, dh, dc),
+            }
         }
     }
 }
 
+#[inline(always)]
+fn backward_units<const N: usize>(
+    from: usize,
+    [i, f, g, o]: &mut [&mut [f32]; 4],
+    (c_before, c): (&[f32], &[f32]),
+    dh: &[f32],
+    dc: &mut [f32],
+) {
+    let (mut input, mut forget) = (load::<N>(i, from), load::<N>(f, from));
+    let (mut cell, mut output) = (load::<N>(g, from), load::<N>(o, from));
+    let (before, squashed) = (load::<N>(c_before, from), map(load::<N>(c, from), tanh));
+    let (dh, mut d_before) = (load::<N>(dh, from), load::<N>(dc, from));
+    for unit in 0..N {
+        let (i, f, g, o) = (input[unit], forget[unit], cell[unit], output[unit]);
+        let squashed = squashed[unit];
+        let d_c = d_before[unit] + dh[unit] * o * (1.0 - squashed * squashed);
+        input[unit] = d_c * g * i * (1.0 - i);
+        forget[unit] = d_c * before[unit] * f * (1.0 - f);
+        cell[unit] = d_c * i * (1.0 - g * g);
+        output[unit] = dh[unit] * squashed * o * (1.0 - o);
+        d_before[unit] = d_c * f;
+    }
+    store(i, from, input);
+    store(f, from, forget);
+    store(g, from, cell);
+    store(o, from, output);
+    store(dc, from, d_before);
+}
+
+/// Units that are computed at once. They are taken out of their slices first, so that the compiler needn't
+/// prove that none overlap: over the slices it computed one unit at a time.
+const MANY: usize = 16;
+
+/// Where to compute how many units.
+enum Units {
+    Many(usize),
+    One(usize),
+}
+
+impl Units {
+    /// All units: as many at once as there are, then the rest.
+    #[inline(always)]
+    fn of(hidden_size: usize) -> impl Iterator<Item = Self> {
+        let rest = hidden_size - hidden_size % MANY;
+        let many = (0..rest).step_by(MANY).map(Self::Many);
+        many.chain((rest..hidden_size).map(Self::One))
+    }
+}
+
+#[inline(always)]
+fn load<const N: usize>(values: &[f32], from: usize) -> [f32; N] {
+    let mut loaded = [0.0; N];
+    loaded.copy_from_slice(&values[from..from + N]);
+    loaded
+}
+
+/// As the array's own method, which isn't always inlined and then knows nothing of wide registers.
+#[inline(always)]
+fn map<const N: usize>(mut values: [f32; N], function: impl Fn(f32) -> f32) -> [f32; N] {
+    for value in &mut values {
+        *value = function(*value);
+    }
+    values
+}
+
+#[inline(always)]
+fn store<const N: usize>(values: &mut [f32], from: usize, stored: [f32; N]) {
+    values[from..from + N].copy_from_slice(&stored);
+}
+
 /// The four gates of a lane.
 #[inline(always)]
-fn split_gates(
-    gates: &mut [f32],
-    hidden_size: usize,
-) -> (&mut [f32], &mut [f32], &mut [f32], &mut [f32]) {
+fn split_gates(gates: &mut [f32], hidden_size: usize) -> [&mut [f32]; 4] {
     let (i, rest) = gates.split_at_mut(hidden_size);
     let (f, rest) = rest.split_at_mut(hidden_size);
     let (g, o) = rest.split_at_mut(hidden_size);
-    (i, f, g, &mut o[..hidden_size])
+    [i, f, g, o]
 }
 
 /// Turns rows of logits into the gradient of the summed cross-entropy, `softmax - one-hot`, and

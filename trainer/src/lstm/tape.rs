@@ -1,5 +1,6 @@
 //! What the forward pass leaves for the backward pass, in buffers that are used again and again.
 
+use super::phases::Stopwatch;
 use super::share::Share;
 use crate::network::Shape;
 
@@ -36,6 +37,7 @@ pub(super) struct Tape {
     pub(super) hidden: Vec<f32>,
     /// Summed cross-entropy, in nats.
     pub(super) nats: f64,
+    pub(super) stopwatch: Stopwatch,
 }
 
 impl Tape {

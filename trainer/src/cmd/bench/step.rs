@@ -1,13 +1,12 @@
-//! `charlet bench`
+//! `charlet bench step`
 
 use std::hint::black_box;
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::str::FromStr;
 use std::time::Instant;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use candle_core::Device;
 use charlet::format::{Header, Precision};
 use charlet::layout::{IntegerSections, ROWS, ROWS_PER_QUAD, Sections};
@@ -17,22 +16,11 @@ use charlet_trainer::corpus::Alphabet;
 use charlet_trainer::export::model_file;
 use charlet_trainer::network::{Network, Shape};
 use charlet_trainer::rng::Streams;
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Parser, ValueEnum};
 use serde::Serialize;
 
-use super::{check_model, read_model};
-
-/// Measure how fast models run on this machine
-#[derive(Debug, Parser)]
-pub(crate) struct Args {
-    #[command(subcommand)]
-    what: What,
-}
-
-#[derive(Debug, Subcommand)]
-enum What {
-    Step(StepArgs),
-}
+use super::super::{check_model, read_model};
+use super::{numbers, seconds, shape};
 
 /// Measure one step, from a token to the logits for the next
 ///
@@ -52,7 +40,7 @@ JSON: one object with `features`, those of the processor that matter here, and `
   best_ns           and the fastest of them
   bytes_per_step    bytes of weights that a step reads
   bytes_per_second  the same in a second, at the median")]
-struct StepArgs {
+pub(crate) struct Args {
     /// Model files
     #[arg(value_name = "MODEL", required_unless_present = "shapes")]
     models: Vec<PathBuf>,
@@ -87,34 +75,8 @@ impl FromStr for RandomShape {
     type Err = anyhow::Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        const MAX_HIDDEN: usize = 8192;
-        const MAX_LAYERS: usize = 16;
-        let numbers = text
-            .split(',')
-            .map(str::parse)
-            .collect::<Result<Vec<_>, _>>();
-        let Ok([vocab_size, hidden_size, num_layers]) = numbers.as_deref() else {
-            anyhow::bail!("three numbers are needed, as in 56,128,1");
-        };
-        ensure!(
-            (2..=0x4000).contains(vocab_size),
-            "2 to 16,384 tokens will do"
-        );
-        ensure!(
-            (1..=MAX_HIDDEN).contains(hidden_size),
-            "1 to {MAX_HIDDEN} hidden units will do"
-        );
-        ensure!(
-            (1..=MAX_LAYERS).contains(num_layers),
-            "1 to {MAX_LAYERS} layers will do"
-        );
-        Ok(Self(Shape {
-            vocab_size: *vocab_size,
-            // It is folded into the input table, and costs no time.
-            embedding_size: 32,
-            hidden_size: *hidden_size,
-            num_layers: *num_layers,
-        }))
+        let [vocab_size, hidden_size, num_layers] = numbers(text, "56,128,1")?;
+        Ok(Self(shape(vocab_size, hidden_size, num_layers)?))
     }
 }
 
@@ -145,15 +107,6 @@ fn precision(text: &str) -> Result<Precision, String> {
     IntegerPrecision::from_str(text, false).map(Into::into)
 }
 
-fn seconds(text: &str) -> Result<f64> {
-    let seconds: f64 = text.parse()?;
-    ensure!(
-        (0.001..=3600.0).contains(&seconds),
-        "0.001 to 3600 seconds will do"
-    );
-    Ok(seconds)
-}
-
 /// All that was measured.
 #[derive(Serialize)]
 struct Report<'m> {
@@ -176,12 +129,7 @@ struct Measurement<'m> {
     bytes_per_second: f64,
 }
 
-pub(crate) fn run(args: Args) -> Result<ExitCode> {
-    let What::Step(args) = args.what;
-    step(&args)
-}
-
-fn step(args: &StepArgs) -> Result<ExitCode> {
+pub(crate) fn run(args: &Args) -> Result<()> {
     let mut files = Vec::new();
     for path in &args.models {
         let bytes = read_model(path)?;
@@ -221,7 +169,7 @@ fn step(args: &StepArgs) -> Result<ExitCode> {
     if args.json {
         writeln!(std::io::stdout(), "{}", serde_json::to_string(&report)?)?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 /// Times batches of steps for so many seconds, after a tenth of that to warm up.

@@ -1,0 +1,313 @@
+//! `charlet bench train`
+
+use std::collections::BTreeMap;
+use std::io::{IsTerminal, Write};
+use std::str::FromStr;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use candle_core::{Device, Tensor};
+use charlet_trainer::batch::Batch;
+use charlet_trainer::config::{Config, Mode};
+use charlet_trainer::matmul::{Operand, Size, add_rows_of_matmul};
+use charlet_trainer::network::{Network, Shape};
+use charlet_trainer::optimizer::Optimizer;
+use charlet_trainer::rng::Streams;
+use charlet_trainer::train::Update;
+use clap::Parser;
+use rayon::prelude::*;
+use serde::Serialize;
+
+use super::{numbers, seconds, shape};
+
+/// Floating-point operations per weight and character: a product and a sum, forward, for the gradient of
+/// the input, and for that of the weight.
+const FLOPS: f64 = 6.0;
+
+/// Measure training: forward, backward, clipping, optimizer
+///
+/// Batches of random characters, all lines of the same length, are learnt in single precision on as
+/// many threads as RAYON_NUM_THREADS says, or as the machine has. Beside them stands what this machine
+/// reaches in a large matrix multiplication.
+#[derive(Debug, Parser)]
+#[command(after_help = "Examples:
+  charlet bench train
+  charlet bench train --shape 56,128,1,32,7 --json | jq '.results[] | .chars_per_second'
+
+JSON: one object with `threads` and `results`:
+  vocab_size, hidden_size, layers, batch, window
+  chars_per_second  the median of all steps
+  gflops            6 per weight that is multiplied and character; the first layer's input is
+                    looked up
+  matmul_gflops     a large matrix multiplication, measured in between
+  share_of_matmul   the one by the other
+  step_ms           milliseconds of a step, by the clock, and of its parts:
+  forward_ms, backward_ms, optimizer_ms
+  phases_ms         milliseconds in the network by kind of work, of all threads together
+  peak_bytes        the most memory the process held; null where only Linux could tell")]
+pub(crate) struct Args {
+    /// So many tokens, hidden units, layers, lines in a batch, and characters in a line
+    #[arg(
+        long = "shape",
+        value_name = "VOCAB,HIDDEN,LAYERS,BATCH,WINDOW",
+        default_values = ["56,128,1,128,10", "65,128,2,50,50", "60,512,2,128,20", "42,700,3,128,100"]
+    )]
+    shapes: Vec<TrainingShape>,
+    /// How long to measure each shape, or two steps
+    #[arg(long, value_name = "SECONDS", default_value_t = 3.0, value_parser = seconds)]
+    seconds: f64,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// The sizes of a network and of what it learns at once.
+#[derive(Clone, Copy, Debug)]
+struct TrainingShape {
+    network: Shape,
+    batch: usize,
+    window: usize,
+}
+
+impl FromStr for TrainingShape {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        const MOST: usize = 4096;
+        let [vocab_size, hidden_size, num_layers, batch, window] =
+            numbers(text, "56,128,1,128,10")?;
+        ensure!(
+            (1..=MOST).contains(&batch) && (1..=MOST).contains(&window),
+            "1 to {MOST} lines of 1 to {MOST} characters will do"
+        );
+        Ok(Self {
+            network: shape(vocab_size, hidden_size, num_layers)?,
+            batch,
+            window,
+        })
+    }
+}
+
+/// All that was measured.
+#[derive(Serialize)]
+struct Report {
+    threads: usize,
+    results: Vec<Measurement>,
+}
+
+/// Training steps of a shape.
+#[derive(Serialize)]
+struct Measurement {
+    vocab_size: usize,
+    hidden_size: usize,
+    layers: usize,
+    batch: usize,
+    window: usize,
+    chars_per_second: f64,
+    gflops: f64,
+    matmul_gflops: f64,
+    share_of_matmul: f64,
+    step_ms: f64,
+    forward_ms: f64,
+    backward_ms: f64,
+    optimizer_ms: f64,
+    phases_ms: BTreeMap<&'static str, f64>,
+    peak_bytes: Option<u64>,
+}
+
+pub(crate) fn run(args: &Args) -> Result<()> {
+    // On the pool's own threads, as in a training.
+    rayon::scope(|_| run_in_pool(args))
+}
+
+fn run_in_pool(args: &Args) -> Result<()> {
+    let mut report = Report {
+        threads: rayon::current_num_threads(),
+        results: Vec::new(),
+    };
+    let mut out = std::io::stdout();
+    if !args.json {
+        head(&mut out, report.threads)?;
+    }
+    for shape in &args.shapes {
+        let measurement = measure(shape, args.seconds)?;
+        if !args.json {
+            row(&mut out, &measurement)?;
+        }
+        report.results.push(measurement);
+    }
+    if args.json {
+        writeln!(out, "{}", serde_json::to_string(&report)?)?;
+    }
+    Ok(())
+}
+
+/// Learns from a random batch for so many seconds, after one step to warm up.
+fn measure(shape: &TrainingShape, seconds: f64) -> Result<Measurement> {
+    forget_peak();
+    let network = Network::new(shape.network, &mut Streams::new(1).weights, &Device::Cpu)?;
+    let config = Config::defaults(Mode::Text).optimizer;
+    let rate = config.learning_rate;
+    let mut optimizer = Optimizer::new(config, &network)?;
+    let batch = random_batch(shape);
+    let mut state = network.zero_state(shape.batch)?;
+    let mut learn =
+        |state: &Tensor| Update::from_batch(&network, &mut optimizer, &batch, state, None, rate);
+    state = learn(&state)?.state;
+    network.take_phases();
+    let mut matmul = Matmul::new();
+    let mut matmul_gflops = matmul.gflops();
+    let mut updates = Vec::new();
+    let start = Instant::now();
+    while updates.len() < 2 || start.elapsed().as_secs_f64() < seconds {
+        let update = learn(&state)?;
+        state = update.state.clone();
+        updates.push(update);
+    }
+    let phases = network.take_phases();
+    matmul_gflops = matmul.gflops().max(matmul_gflops);
+
+    let median = |time: fn(&Update) -> Duration| {
+        let mut times: Vec<Duration> = updates.iter().map(time).collect();
+        times.sort();
+        times[times.len() / 2].as_secs_f64()
+    };
+    let step = median(|update| update.forward + update.backward + update.optimizer);
+    let chars_per_second = (shape.batch * shape.window) as f64 / step;
+    let gflops = FLOPS * shape.network.macs_per_char() as f64 * chars_per_second / 1e9;
+    let per_step = |time: Duration| 1e3 * time.as_secs_f64() / updates.len() as f64;
+    Ok(Measurement {
+        vocab_size: shape.network.vocab_size,
+        hidden_size: shape.network.hidden_size,
+        layers: shape.network.num_layers,
+        batch: shape.batch,
+        window: shape.window,
+        chars_per_second,
+        gflops,
+        matmul_gflops,
+        share_of_matmul: gflops / matmul_gflops,
+        step_ms: 1e3 * step,
+        forward_ms: 1e3 * median(|update| update.forward),
+        backward_ms: 1e3 * median(|update| update.backward),
+        optimizer_ms: 1e3 * median(|update| update.optimizer),
+        phases_ms: phases
+            .iter()
+            .map(|(name, time)| (name, per_step(time)))
+            .collect(),
+        peak_bytes: peak_bytes(),
+    })
+}
+
+/// Lines of random characters, all of the same length.
+fn random_batch(shape: &TrainingShape) -> Batch {
+    let mut random = Streams::new(2).order;
+    let mut tokens = || -> Vec<u32> {
+        let token = |_| random.below(shape.network.vocab_size) as u32;
+        (0..shape.window).map(token).collect()
+    };
+    let lines: Vec<_> = (0..shape.batch).map(|_| (tokens(), tokens())).collect();
+    Batch::new(&lines, true)
+}
+
+/// A matrix multiplication large enough to show what the machine can do.
+struct Matmul {
+    left: Vec<f32>,
+    right: Vec<f32>,
+    out: Vec<f32>,
+}
+
+impl Matmul {
+    const SIDE: usize = 1024;
+
+    fn new() -> Self {
+        let [left, right, out] = [1.0, 0.5, 0.0].map(|value| vec![value; Self::SIDE * Self::SIDE]);
+        Self { left, right, out }
+    }
+
+    /// The best of several runs, each thread with rows of its own.
+    fn gflops(&mut self) -> f64 {
+        const RUNS: usize = 5;
+        let side = Self::SIDE;
+        let size = Size {
+            rows: side,
+            inner: side,
+            columns: side,
+        };
+        let rows = side.div_ceil(rayon::current_num_threads());
+        let Self { left, right, out } = self;
+        let mut run = || {
+            let start = Instant::now();
+            out.par_chunks_mut(rows * side)
+                .enumerate()
+                .for_each(|(index, out)| {
+                    let (left, right) = (Operand::Plain(left), Operand::Plain(right));
+                    add_rows_of_matmul(out, index * rows, size, left, right);
+                });
+            2.0 * (side as f64).powi(3) / start.elapsed().as_secs_f64() / 1e9
+        };
+        (0..RUNS).map(|_| run()).fold(0.0, f64::max)
+    }
+}
+
+/// Lets the kernel count the most memory held from here on, so that a shape doesn't see those before it.
+/// Where it can't, the figure is that of all shapes so far.
+fn forget_peak() {
+    let _ = std::fs::write("/proc/self/clear_refs", "5");
+}
+
+/// The most memory that the process held, as Linux tells.
+fn peak_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(1024 * kilobytes)
+}
+
+/// The head of the table for people: rows appear as they are measured.
+fn head(out: &mut std::io::Stdout, threads: usize) -> Result<()> {
+    let [bold, plain] = if out.is_terminal() {
+        ["\x1b[1m", "\x1b[0m"]
+    } else {
+        [""; 2]
+    };
+    writeln!(
+        out,
+        "{threads} threads, single precision; of matmul: against a large matrix multiplication here"
+    )?;
+    writeln!(
+        out,
+        "{bold}{:20}  {:>10}  {:>8}  {:>9}  {:>9}  {:>9}  {:>9}  {:>9}{plain}",
+        "shape", "char/s", "GFLOP/s", "of matmul", "forward", "backward", "optimizer", "memory",
+    )?;
+    Ok(())
+}
+
+fn row(out: &mut std::io::Stdout, measurement: &Measurement) -> Result<()> {
+    let Measurement {
+        vocab_size,
+        hidden_size,
+        layers,
+        batch,
+        window,
+        ..
+    } = measurement;
+    let memory = measurement.peak_bytes;
+    writeln!(
+        out,
+        "{:20}  {:>10.0}  {:>8.1}  {:>8.0}%  {:>6.1} ms  {:>6.1} ms  {:>6.1} ms  {:>9}",
+        format!("{vocab_size},{hidden_size},{layers},{batch},{window}"),
+        measurement.chars_per_second,
+        measurement.gflops,
+        100.0 * measurement.share_of_matmul,
+        measurement.forward_ms,
+        measurement.backward_ms,
+        measurement.optimizer_ms,
+        memory.map_or("?".to_owned(), |bytes| format!("{} MB", bytes / 1_000_000)),
+    )?;
+    let phases = measurement.phases_ms.iter();
+    let phases: Vec<String> = phases.map(|(name, ms)| format!("{name} {ms:.1}")).collect();
+    writeln!(out, "  ms of all threads: {}", phases.join(", "))?;
+    Ok(())
+}
