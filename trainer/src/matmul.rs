@@ -16,6 +16,8 @@ const DEPTH: usize = 256;
 /// Rows of the left matrix that meet all panels before the next ones: as many as measured best. With
 /// `DEPTH` columns they take 48 KiB, which stay in the second cache.
 const ROWS: usize = 48;
+/// Distance of rows that are packed. Not a power of two, since caches would keep few of them at once.
+const PACKED_STRIDE: usize = DEPTH + 16;
 
 /// A matrix in row order, as it is or transposed.
 #[derive(Clone, Copy, Debug)]
@@ -161,7 +163,7 @@ pub fn add_rows_of_matmul(
                 Operand::Transposed(elements) => {
                     let count = out.len() / right.columns;
                     pack_rows(&mut packed, elements, first, rows, count, &block);
-                    add_block(kernel, out, &packed, block.depth, &block);
+                    add_block(kernel, out, &packed, PACKED_STRIDE, &block);
                 }
             }
         }
@@ -177,11 +179,11 @@ fn pack_rows(
     count: usize,
     block: &Block<'_>,
 ) {
-    packed.resize(count * block.depth, 0.0);
+    packed.resize(count * PACKED_STRIDE, 0.0);
     for k in 0..block.depth {
         let from = (block.first + k) * stride + first;
         for (row, element) in elements[from..from + count].iter().enumerate() {
-            packed[row * block.depth + k] = *element;
+            packed[row * PACKED_STRIDE + k] = *element;
         }
     }
 }
