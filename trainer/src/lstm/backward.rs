@@ -9,7 +9,7 @@ use super::phases::{Phase, Phases};
 use super::pointwise;
 use super::tape::{LayerTape, Tape};
 use super::weights::{Layer, Weights};
-use crate::matmul::{Operand, Size, add_matmul, add_rows_of_matmul};
+use crate::matmul::{Operand, Panels, add_matmul, add_rows_of_matmul};
 use crate::network::Shape;
 
 impl Tape {
@@ -17,36 +17,22 @@ impl Tape {
     /// gradients of the last state in `h_end` and `c_end`. Leaves the gradients of the gates' sums
     /// in `gates`, and those of the first state in `h_end` and `c_end`.
     pub(super) fn backward(&mut self, context: &Context<'_>, scale: f32) {
-        let Context { shape, weights, .. } = context;
+        let packed = context.packed;
         self.stopwatch.start();
         for gradient in &mut self.logits {
             *gradient *= scale;
         }
-        let size = Size {
-            rows: self.share.rows(),
-            inner: shape.vocab_size,
-            columns: shape.hidden_size,
-        };
+        let rows = self.share.rows();
         self.hidden.fill(0.0);
-        let (left, right) = (
-            Operand::Plain(&self.logits),
-            Operand::Plain(weights.head_weight),
-        );
-        add_matmul(&mut self.hidden, size, left, right);
+        let left = Operand::Plain(&self.logits);
+        add_matmul(&mut self.hidden, rows, left, &packed.head);
         self.stopwatch.lap(Phase::Head);
-        for index in (0..shape.num_layers).rev() {
+        for index in (0..context.shape.num_layers).rev() {
             self.back_through_layer(context, index);
             if index > 0 {
-                let inner = 4 * shape.hidden_size;
-                let size = Size {
-                    rows: self.share.rows(),
-                    inner,
-                    columns: shape.hidden_size,
-                };
                 self.hidden.fill(0.0);
                 let left = Operand::Plain(&self.layers[index].gates);
-                let right = Operand::Plain(weights.layers[index].weight_ih);
-                add_matmul(&mut self.hidden, size, left, right);
+                add_matmul(&mut self.hidden, rows, left, &packed.layers[index].input);
                 self.stopwatch.lap(Phase::Input);
             }
         }
@@ -55,7 +41,7 @@ impl Tape {
     /// From the gradient of a layer's output, in `hidden`, to those of its gates' sums.
     fn back_through_layer(&mut self, context: &Context<'_>, index: usize) {
         let size = context.shape.hidden_size;
-        let weight_hh = context.weights.layers[index].weight_hh;
+        let weights = &context.packed.layers[index].recurrent;
         let Self {
             share,
             layers,
@@ -110,13 +96,8 @@ impl Tape {
             } else {
                 &mut earlier[before..]
             };
-            let product = Size {
-                rows: lanes,
-                inner: 4 * size,
-                columns: size,
-            };
-            let (left, right) = (Operand::Plain(gates), Operand::Plain(weight_hh));
-            add_matmul(&mut dh_before[..lanes * size], product, left, right);
+            let out = &mut dh_before[..lanes * size];
+            add_matmul(out, lanes, Operand::Plain(gates), weights);
             stopwatch.lap(Phase::Recurrent);
         }
     }
@@ -127,7 +108,10 @@ type Job<'j> = Box<dyn FnOnce() + Send + 'j>;
 
 /// Rows of a gradient that a job computes. Fixed, so that the work is cut in the same way whatever the
 /// number of threads.
-const ROWS_OF_A_JOB: usize = 64;
+const ROWS_OF_A_JOB: usize = 96;
+
+/// Rows of a tape that a job multiplies at once.
+const INNER_OF_A_PIECE: usize = 256;
 
 /// Sums every weight's gradient over the rows of all shares, share after share. Gives the time that it took.
 ///
@@ -219,16 +203,17 @@ fn outer<'j>(
 ) {
     for (index, out) in out.chunks_mut(ROWS_OF_A_JOB * columns).enumerate() {
         jobs.push(Box::new(move || {
+            let mut panels = Panels::default();
             for tape in tapes {
                 let (left, right) = operands(tape);
-                let inner = tape.share.rows();
-                let size = Size {
-                    rows: left.len() / inner,
-                    inner,
-                    columns,
-                };
-                let (left, right) = (Operand::Transposed(left), Operand::Plain(right));
-                add_rows_of_matmul(out, index * ROWS_OF_A_JOB, size, left, right);
+                let rows = left.len() / tape.share.rows();
+                // Piece by piece, so that what is packed stays in a cache.
+                let pieces = left.chunks(INNER_OF_A_PIECE * rows);
+                for (left, right) in pieces.zip(right.chunks(INNER_OF_A_PIECE * columns)) {
+                    panels.pack(Operand::Plain(right), right.len() / columns, columns);
+                    let first = index * ROWS_OF_A_JOB;
+                    add_rows_of_matmul(out, first, rows, Operand::Transposed(left), &panels);
+                }
             }
         }));
     }
@@ -253,26 +238,16 @@ fn unfold_table(
         scatter(&tape.layers[0].gates, &tape.share.inputs, &mut table);
     }
     add_rows(bias, &table);
-    let size = Size {
-        rows,
-        inner: vocab_size,
-        columns: embedding_size,
-    };
-    let (left, right) = (
-        Operand::Transposed(&table),
+    let mut panels = Panels::default();
+    panels.pack(
         Operand::Plain(weights.embedding),
+        vocab_size,
+        embedding_size,
     );
-    add_matmul(weight_ih, size, left, right);
-    let size = Size {
-        rows: vocab_size,
-        inner: rows,
-        columns: embedding_size,
-    };
-    let (left, right) = (
-        Operand::Plain(&table),
-        Operand::Plain(weights.layers[0].weight_ih),
-    );
-    add_matmul(embedding, size, left, right);
+    add_matmul(weight_ih, rows, Operand::Transposed(&table), &panels);
+    let right = Operand::Plain(weights.layers[0].weight_ih);
+    panels.pack(right, rows, embedding_size);
+    add_matmul(embedding, vocab_size, Operand::Plain(&table), &panels);
 }
 
 /// `sum += ` the rows of a matrix.

@@ -1,17 +1,19 @@
 //! One share through all layers and steps, to the loss.
 
 use super::dropout::OutputDropout;
+use super::packed::Packed;
 use super::phases::Phase;
 use super::pointwise;
 use super::tape::{LayerTape, Tape};
-use super::weights::{Layer, Weights};
-use crate::matmul::{Operand, Size, add_matmul};
+use super::weights::Weights;
+use crate::matmul::{Operand, Panels, add_matmul};
 use crate::network::Shape;
 
 /// What all shares of a batch have in common.
 pub(super) struct Context<'a> {
     pub(super) shape: Shape,
     pub(super) weights: &'a Weights<&'a [f32]>,
+    pub(super) packed: &'a Packed,
     /// What each token adds to the first layer's gates, bias included, `[vocab_size, 4 hidden_size]`.
     pub(super) table: &'a [f32],
     pub(super) dropout: Option<OutputDropout>,
@@ -24,16 +26,11 @@ pub(super) fn fold_table(shape: Shape, weights: &Weights<&[f32]>, table: &mut Ve
     for _ in 0..shape.vocab_size {
         table.extend_from_slice(first.bias);
     }
-    let size = Size {
-        rows: shape.vocab_size,
-        inner: shape.embedding_size,
-        columns: 4 * shape.hidden_size,
-    };
-    let (left, right) = (
-        Operand::Plain(weights.embedding),
-        Operand::Transposed(first.weight_ih),
-    );
-    add_matmul(table, size, left, right);
+    let mut panels = Panels::default();
+    let right = Operand::Transposed(first.weight_ih);
+    panels.pack(right, shape.embedding_size, 4 * shape.hidden_size);
+    let left = Operand::Plain(weights.embedding);
+    add_matmul(table, shape.vocab_size, left, &panels);
 }
 
 impl Tape {
@@ -51,21 +48,25 @@ impl Tape {
                     self.stopwatch.lap(Phase::Gather);
                 }
                 Some(below) => {
-                    let weights = &weights.layers[index];
-                    project(shape, weights, &below.output, &mut layer.gates);
+                    for row in layer.gates.chunks_exact_mut(4 * shape.hidden_size) {
+                        row.copy_from_slice(weights.layers[index].bias);
+                    }
+                    let left = Operand::Plain(&below.output);
+                    let right = &context.packed.layers[index].input;
+                    add_matmul(&mut layer.gates, self.share.rows(), left, right);
                     self.stopwatch.lap(Phase::Input);
                 }
             }
             self.run_layer(context, index);
         }
-        self.score(shape, weights);
+        self.score(context);
         self.stopwatch.lap(Phase::Head);
     }
 
     /// The recurrent part of a layer, whose gates hold the input's share.
     fn run_layer(&mut self, context: &Context<'_>, index: usize) {
         let size = context.shape.hidden_size;
-        let weight_hh = context.weights.layers[index].weight_hh;
+        let weights = &context.packed.layers[index].recurrent;
         let Self {
             share,
             layers,
@@ -98,13 +99,7 @@ impl Tape {
             let h_before = &mut h_before[rows.clone()];
             h_before.copy_from_slice(&h_source[..lanes * size]);
             let gates = &mut gates[4 * rows.start..4 * rows.end];
-            let product = Size {
-                rows: lanes,
-                inner: size,
-                columns: 4 * size,
-            };
-            let (left, right) = (Operand::Plain(h_before), Operand::Transposed(weight_hh));
-            add_matmul(gates, product, left, right);
+            add_matmul(gates, lanes, Operand::Plain(h_before), weights);
             stopwatch.lap(Phase::Recurrent);
             let after = pointwise::Forward {
                 gates,
@@ -132,21 +127,14 @@ impl Tape {
     }
 
     /// Logits, loss, and the logits' gradient.
-    fn score(&mut self, shape: &Shape, weights: &Weights<&[f32]>) {
+    fn score(&mut self, context: &Context<'_>) {
+        let Context { shape, weights, .. } = context;
         for row in self.logits.chunks_exact_mut(shape.vocab_size) {
             row.copy_from_slice(weights.head_bias);
         }
-        let size = Size {
-            rows: self.share.rows(),
-            inner: shape.hidden_size,
-            columns: shape.vocab_size,
-        };
-        let output = &self.layers[shape.num_layers - 1].output;
-        let (left, right) = (
-            Operand::Plain(output),
-            Operand::Transposed(weights.head_weight),
-        );
-        add_matmul(&mut self.logits, size, left, right);
+        let left = Operand::Plain(&self.layers[shape.num_layers - 1].output);
+        let right = &context.packed.head;
+        add_matmul(&mut self.logits, self.share.rows(), left, right);
         self.nats =
             pointwise::cross_entropy(&mut self.logits, &self.share.targets, shape.vocab_size);
     }
@@ -159,19 +147,4 @@ fn gather(table: &[f32], tokens: &[u32], gates: &mut [f32]) {
         let from = token as usize * width;
         row.copy_from_slice(&table[from..from + width]);
     }
-}
-
-/// A deeper layer's input, for all steps at once: `bias + weight_ih x`.
-fn project(shape: &Shape, layer: &Layer<&[f32]>, below: &[f32], gates: &mut [f32]) {
-    for row in gates.chunks_exact_mut(layer.bias.len()) {
-        row.copy_from_slice(layer.bias);
-    }
-    let inner = shape.hidden_size;
-    let size = Size {
-        rows: below.len() / inner,
-        inner,
-        columns: 4 * inner,
-    };
-    let (left, right) = (Operand::Plain(below), Operand::Transposed(layer.weight_ih));
-    add_matmul(gates, size, left, right);
 }

@@ -7,6 +7,7 @@
 //! - A character is an index: the first layer's input product is a row of a folded table, and its
 //!   gradient an addition to that row.
 //! - A deeper layer's input products are one multiplication for all steps.
+//! - Weights are packed once a batch for all their products.
 //! - A step is one recurrent multiplication for all four gates and one pass over them; the activated
 //!   gates are kept for the gradient.
 //! - A weight's gradient is one multiplication over all rows.
@@ -19,6 +20,7 @@ mod backward;
 mod composed;
 mod dropout;
 mod forward;
+mod packed;
 mod phases;
 mod pointwise;
 mod share;
@@ -33,6 +35,7 @@ use rayon::prelude::*;
 use crate::batch::Batch;
 use crate::network::Shape;
 use forward::Context;
+use packed::{Direction, Packed};
 use share::Share;
 use tape::{LayerTape, Tape};
 use weights::Weights;
@@ -49,6 +52,7 @@ pub(crate) use weights::Weights as WeightSlices;
 pub(crate) struct Scratch {
     tapes: Vec<Tape>,
     table: Vec<f32>,
+    packed: Packed,
     /// Forward passes so far, to tell whose tapes these are.
     passes: u64,
     /// Where the time of all passes went.
@@ -106,15 +110,18 @@ impl SequenceLoss {
         let Scratch {
             tapes,
             table,
+            packed,
             passes,
             ..
         } = &mut *scratch;
         *passes += 1;
         *self.pass.lock().unwrap_or_else(PoisonError::into_inner) = *passes;
         forward::fold_table(shape, &weights, table);
+        packed.pack(shape, &weights, Direction::Forward);
         let context = Context {
             shape,
             weights: &weights,
+            packed,
             table,
             dropout,
         };
@@ -150,13 +157,16 @@ impl SequenceLoss {
         let Scratch {
             tapes,
             table,
+            packed,
             phases,
             ..
         } = &mut *scratch;
         let weights = Weights::split(shape, parameters);
+        packed.pack(shape, &weights, Direction::Backward);
         let context = Context {
             shape,
             weights: &weights,
+            packed,
             table,
             dropout,
         };

@@ -9,13 +9,11 @@ use anyhow::{Result, ensure};
 use candle_core::{Device, Tensor};
 use charlet_trainer::batch::Batch;
 use charlet_trainer::config::{Config, Mode};
-use charlet_trainer::matmul::{Operand, Size, add_rows_of_matmul};
 use charlet_trainer::network::{Network, Shape};
 use charlet_trainer::optimizer::Optimizer;
 use charlet_trainer::rng::Streams;
 use charlet_trainer::train::Update;
 use clap::Parser;
-use rayon::prelude::*;
 use serde::Serialize;
 
 use super::{numbers, seconds, shape};
@@ -155,8 +153,7 @@ fn measure(shape: &TrainingShape, seconds: f64) -> Result<Measurement> {
         |state: &Tensor| Update::from_batch(&network, &mut optimizer, &batch, state, None, rate);
     state = learn(&state)?.state;
     network.take_phases();
-    let mut matmul = Matmul::new();
-    let mut matmul_gflops = matmul.gflops();
+    let before = matmul_gflops()?;
     let mut updates = Vec::new();
     let start = Instant::now();
     while updates.len() < 2 || start.elapsed().as_secs_f64() < seconds {
@@ -165,7 +162,7 @@ fn measure(shape: &TrainingShape, seconds: f64) -> Result<Measurement> {
         updates.push(update);
     }
     let phases = network.take_phases();
-    matmul_gflops = matmul.gflops().max(matmul_gflops);
+    let matmul_gflops = matmul_gflops()?.max(before);
 
     let median = |time: fn(&Update) -> Duration| {
         let mut times: Vec<Duration> = updates.iter().map(time).collect();
@@ -209,44 +206,19 @@ fn random_batch(shape: &TrainingShape) -> Batch {
     Batch::new(&lines, true)
 }
 
-/// A matrix multiplication large enough to show what the machine can do.
-struct Matmul {
-    left: Vec<f32>,
-    right: Vec<f32>,
-    out: Vec<f32>,
-}
-
-impl Matmul {
+/// Gigaflops of a large matrix multiplication by the tensor library on all threads: the best of several.
+fn matmul_gflops() -> Result<f64> {
+    const RUNS: usize = 5;
     const SIDE: usize = 1024;
-
-    fn new() -> Self {
-        let [left, right, out] = [1.0, 0.5, 0.0].map(|value| vec![value; Self::SIDE * Self::SIDE]);
-        Self { left, right, out }
+    let [left, right] = [1.0f32, 0.5].map(|value| Tensor::full(value, (SIDE, SIDE), &Device::Cpu));
+    let (left, right) = (left?, right?);
+    let mut best = f64::INFINITY;
+    for _ in 0..RUNS {
+        let start = Instant::now();
+        left.matmul(&right)?;
+        best = best.min(start.elapsed().as_secs_f64());
     }
-
-    /// The best of several runs, each thread with rows of its own.
-    fn gflops(&mut self) -> f64 {
-        const RUNS: usize = 5;
-        let side = Self::SIDE;
-        let size = Size {
-            rows: side,
-            inner: side,
-            columns: side,
-        };
-        let rows = side.div_ceil(rayon::current_num_threads());
-        let Self { left, right, out } = self;
-        let mut run = || {
-            let start = Instant::now();
-            out.par_chunks_mut(rows * side)
-                .enumerate()
-                .for_each(|(index, out)| {
-                    let (left, right) = (Operand::Plain(left), Operand::Plain(right));
-                    add_rows_of_matmul(out, index * rows, size, left, right);
-                });
-            2.0 * (side as f64).powi(3) / start.elapsed().as_secs_f64() / 1e9
-        };
-        (0..RUNS).map(|_| run()).fold(0.0, f64::max)
-    }
+    Ok(2.0 * (SIDE as f64).powi(3) / best / 1e9)
 }
 
 /// Lets the kernel count the most memory held from here on, so that a shape doesn't see those before it.

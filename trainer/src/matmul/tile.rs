@@ -1,0 +1,134 @@
+//! Tiles of a product, summed in registers: the one place that knows the processor.
+
+/// Columns of a tile: two registers of AVX2.
+pub(super) const WIDTH: usize = 16;
+/// Rows of a tile, at most: with 12 sums, two registers of the right matrix and one of the left, 15 of the
+/// 16 registers of AVX2 are in use.
+pub(super) const HEIGHT: usize = 6;
+
+/// The sums of a tile, row by row.
+pub(super) type Sums = [[f32; WIDTH]; HEIGHT];
+
+/// Instructions that tiles are summed with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kernel {
+    /// What every processor has.
+    Portable,
+    /// AVX2 and fused multiply-add.
+    #[cfg(target_arch = "x86_64")]
+    Fma,
+}
+
+impl Kernel {
+    /// The fastest that this processor has.
+    pub(super) fn best() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+            return Self::Fma;
+        }
+        Self::Portable
+    }
+
+    /// The products of so many rows, whose elements stand `stride` apart, with a panel; later rows of the
+    /// sums mean nothing.
+    ///
+    /// # Panics
+    /// If there are no such rows as long as the panel, or more than a tile has.
+    pub(super) fn sums(
+        self,
+        rows: usize,
+        left: &[f32],
+        stride: usize,
+        panel: &[[f32; WIDTH]],
+    ) -> Sums {
+        assert!((1..=HEIGHT).contains(&rows) && left.len() >= (rows - 1) * stride + panel.len());
+        match self {
+            Self::Portable => portable(rows, left, stride, panel),
+            // SAFETY: the processor has the features, or `best` hadn't chosen this; the rows are there.
+            #[cfg(target_arch = "x86_64")]
+            #[allow(unsafe_code)]
+            Self::Fma => unsafe {
+                match rows {
+                    1 => fma::<1>(left, stride, panel),
+                    2 => fma::<2>(left, stride, panel),
+                    3 => fma::<3>(left, stride, panel),
+                    4 => fma::<4>(left, stride, panel),
+                    5 => fma::<5>(left, stride, panel),
+                    _ => fma::<HEIGHT>(left, stride, panel),
+                }
+            },
+        }
+    }
+}
+
+fn portable(rows: usize, left: &[f32], stride: usize, panel: &[[f32; WIDTH]]) -> Sums {
+    let mut sums = [[0.0; WIDTH]; HEIGHT];
+    for (row, sums) in sums.iter_mut().take(rows).enumerate() {
+        let mut total = [0.0; WIDTH];
+        for (left, right) in left[row * stride..].iter().zip(panel) {
+            for column in 0..WIDTH {
+                total[column] += left * right[column];
+            }
+        }
+        *sums = total;
+    }
+    sums
+}
+
+/// # Safety
+/// `left` must reach as far as the last row, `(ROWS - 1) * stride + panel.len()`.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+#[allow(unsafe_code)]
+unsafe fn fma<const ROWS: usize>(left: &[f32], stride: usize, panel: &[[f32; WIDTH]]) -> Sums {
+    use std::arch::x86_64::*;
+
+    let mut sums = [[_mm256_setzero_ps(); 2]; ROWS];
+    for (k, right) in panel.iter().enumerate() {
+        // SAFETY: the halves of 16 floats.
+        let right = unsafe {
+            let right = right.as_ptr();
+            [_mm256_loadu_ps(right), _mm256_loadu_ps(right.add(8))]
+        };
+        for row in 0..ROWS {
+            // SAFETY: `left` reaches as far as the last element of the last row.
+            let left = _mm256_set1_ps(unsafe { *left.get_unchecked(row * stride + k) });
+            for half in 0..2 {
+                sums[row][half] = _mm256_fmadd_ps(left, right[half], sums[row][half]);
+            }
+        }
+    }
+    let mut stored = [[0.0; WIDTH]; HEIGHT];
+    for (stored, sums) in stored.iter_mut().zip(sums) {
+        // SAFETY: the halves of 16 floats.
+        unsafe {
+            let stored = stored.as_mut_ptr();
+            _mm256_storeu_ps(stored, sums[0]);
+            _mm256_storeu_ps(stored.add(8), sums[1]);
+        }
+    }
+    stored
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kernels_agree() {
+        // Small whole numbers, whose sums are exact in any order.
+        let panel: Vec<[f32; WIDTH]> = (0..37)
+            .map(|k| std::array::from_fn(|column| ((k * 5 + column * 3) % 13) as f32))
+            .collect();
+        for stride in [37, 50] {
+            let left: Vec<f32> = (0..5 * stride + 37)
+                .map(|at| (at * 7 % 11) as f32)
+                .collect();
+            for rows in 1..=HEIGHT {
+                let expected = Kernel::Portable.sums(rows, &left, stride, &panel);
+                let actual = Kernel::best().sums(rows, &left, stride, &panel);
+                assert_eq!(actual[..rows], expected[..rows]);
+            }
+        }
+    }
+}
