@@ -191,6 +191,9 @@ struct Rule {
     clip: f32,
     beta1: f32,
     beta2: f32,
+    /// 1 without the betas, which single precision would make of them with a larger error.
+    rest1: f32,
+    rest2: f32,
     /// What averages are multiplied with, since they started from zero.
     unbias1: f32,
     unbias2: f32,
@@ -211,6 +214,8 @@ impl Rule {
             clip: clip as f32,
             beta1: config.beta1 as f32,
             beta2: config.beta2 as f32,
+            rest1: (1.0 - config.beta1) as f32,
+            rest2: (1.0 - config.beta2) as f32,
             unbias1: unbias(config.beta1),
             unbias2: unbias(config.beta2),
             decay: config.weight_decay as f32,
@@ -236,8 +241,8 @@ fn adam_w(rule: Rule, weights: &mut [f32], gradient: &[f32], mean: &mut [f32], s
     let values = weights.iter_mut().zip(gradient);
     for ((weight, gradient), (mean, square)) in values.zip(mean.iter_mut().zip(square)) {
         let gradient = gradient * rule.clip;
-        *mean = *mean * rule.beta1 + gradient * (1.0 - rule.beta1);
-        *square = *square * rule.beta2 + gradient * gradient * (1.0 - rule.beta2);
+        *mean = *mean * rule.beta1 + gradient * rule.rest1;
+        *square = *square * rule.beta2 + gradient * gradient * rule.rest2;
         let direction = *mean * rule.unbias1 / ((*square * rule.unbias2).sqrt() + EPSILON);
         *weight -= (direction + *weight * rule.decay) * rule.learning_rate;
     }
@@ -248,7 +253,7 @@ fn adam_w(rule: Rule, weights: &mut [f32], gradient: &[f32], mean: &mut [f32], s
 fn rms_prop(rule: Rule, weights: &mut [f32], gradient: &[f32], square: &mut [f32]) {
     for ((weight, gradient), square) in weights.iter_mut().zip(gradient).zip(square) {
         let gradient = gradient * rule.clip;
-        *square = *square * rule.beta2 + gradient * gradient * (1.0 - rule.beta2);
+        *square = *square * rule.beta2 + gradient * gradient * rule.rest2;
         let direction = gradient / (square.sqrt() + EPSILON);
         *weight -= (direction + *weight * rule.decay) * rule.learning_rate;
     }

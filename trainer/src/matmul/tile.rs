@@ -97,12 +97,12 @@ unsafe fn fma<const ROWS: usize>(left: Left<'_>, panel: &[[f32; WIDTH]]) -> Sums
             let right = right.as_ptr();
             [_mm256_loadu_ps(right), _mm256_loadu_ps(right.add(8))]
         };
-        for row in 0..ROWS {
+        for (row, sums) in sums.iter_mut().enumerate() {
             let at = row * left.row + k * left.column;
             // SAFETY: not beyond the last column of the last row, which `left` has.
             let left = _mm256_set1_ps(unsafe { *left.elements.get_unchecked(at) });
-            for half in 0..2 {
-                sums[row][half] = _mm256_fmadd_ps(left, right[half], sums[row][half]);
+            for (sum, right) in sums.iter_mut().zip(right) {
+                *sum = _mm256_fmadd_ps(left, right, *sum);
             }
         }
     }
