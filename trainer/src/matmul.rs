@@ -9,16 +9,13 @@
 
 mod tile;
 
-use tile::{HEIGHT, Kernel, WIDTH};
+use tile::{HEIGHT, Kernel, Left, WIDTH};
 
 /// Rows of a panel that are used at once: they take half of a cache of 32 KiB.
 const DEPTH: usize = 256;
 /// Rows of the left matrix that meet all panels before the next ones: as many as measured best. With
 /// `DEPTH` columns they take 48 KiB, which stay in the second cache.
 const ROWS: usize = 48;
-/// Distance of rows that are packed. Not a power of two, since caches would keep few of them at once.
-const PACKED_STRIDE: usize = DEPTH + 16;
-
 /// A matrix in row order, as it is or transposed.
 #[derive(Clone, Copy, Debug)]
 pub enum Operand<'a> {
@@ -155,59 +152,107 @@ pub fn add_rows_of_matmul(
     for block in right.blocks() {
         for (index, out) in out.chunks_mut(ROWS * right.columns).enumerate() {
             let first = first + index * ROWS;
-            match left {
-                Operand::Plain(elements) => {
-                    let left = &elements[first * right.inner + block.first..];
-                    add_block(kernel, out, left, right.inner, &block);
-                }
-                Operand::Transposed(elements) => {
-                    let count = out.len() / right.columns;
-                    pack_rows(&mut packed, elements, first, rows, count, &block);
-                    add_block(kernel, out, &packed, PACKED_STRIDE, &block);
+            let groups = Groups::of(out.len() / right.columns);
+            if let Operand::Transposed(elements) = left {
+                packed.clear();
+                for group in groups {
+                    for k in block.first..block.first + block.depth {
+                        let from = k * rows + first + group.first;
+                        let elements = &elements[from..from + group.count];
+                        // Most groups are full: of a known size, a copy is no call.
+                        match <&[f32; HEIGHT]>::try_from(elements) {
+                            Ok(elements) => packed.extend_from_slice(elements),
+                            Err(_) => packed.extend_from_slice(elements),
+                        }
+                    }
                 }
             }
+            add_block(kernel, out, groups, &block, |group| match left {
+                Operand::Plain(elements) => Left {
+                    elements: &elements[(first + group.first) * right.inner + block.first..],
+                    row: right.inner,
+                    column: 1,
+                },
+                Operand::Transposed(_) => Left {
+                    elements: &packed[group.first * block.depth..],
+                    row: 1,
+                    column: group.count,
+                },
+            });
         }
     }
 }
 
-/// Turns so many columns of a stored matrix, from a block's rows, into rows.
-fn pack_rows(
-    packed: &mut Vec<f32>,
-    elements: &[f32],
-    first: usize,
-    stride: usize,
-    count: usize,
+/// `out += left x block`, with a function that gives the rows of a group.
+fn add_block<'l>(
+    kernel: Kernel,
+    out: &mut [f32],
+    groups: Groups,
     block: &Block<'_>,
+    left: impl Fn(Group) -> Left<'l>,
 ) {
-    packed.resize(count * PACKED_STRIDE, 0.0);
-    for k in 0..block.depth {
-        let from = (block.first + k) * stride + first;
-        for (row, element) in elements[from..from + count].iter().enumerate() {
-            packed[row * PACKED_STRIDE + k] = *element;
-        }
-    }
-}
-
-/// `out += left x block`, of rows that stand `stride` apart.
-fn add_block(kernel: Kernel, out: &mut [f32], left: &[f32], stride: usize, block: &Block<'_>) {
-    let rows = out.len() / block.columns;
-    let groups = rows.div_ceil(HEIGHT);
     for (panel, values) in block.values.chunks_exact(block.depth).enumerate() {
         let column = panel * WIDTH;
         let width = WIDTH.min(block.columns - column);
-        let mut first = 0;
-        for group in 0..groups {
-            // 16 rows are 6, 5 and 5: the fewer in a group, the less there is to do at once.
-            let count = (rows - first).div_ceil(groups - group);
-            let sums = kernel.sums(count, &left[first * stride..], stride, values);
-            for (row, sums) in sums.iter().take(count).enumerate() {
-                let from = (first + row) * block.columns + column;
-                for (out, sum) in out[from..from + width].iter_mut().zip(sums) {
-                    *out += sum;
+        for group in groups {
+            let sums = kernel.sums(group.count, left(group), values);
+            for (row, sums) in sums.iter().take(group.count).enumerate() {
+                let from = (group.first + row) * block.columns + column;
+                let out = &mut out[from..from + width];
+                match <&mut [f32; WIDTH]>::try_from(&mut *out) {
+                    Ok(out) => add(out, sums),
+                    Err(_) => add(out, &sums[..width]),
                 }
             }
-            first += count;
         }
+    }
+}
+
+#[inline(always)]
+fn add(out: &mut [f32], sums: &[f32]) {
+    for (out, sum) in out.iter_mut().zip(sums) {
+        *out += sum;
+    }
+}
+
+/// Rows in groups that are as high as tiles, or a little less: 16 are 6, 5 and 5, since the fewer there
+/// are in a group, the less the processor has to do at once.
+#[derive(Clone, Copy)]
+struct Groups {
+    first: usize,
+    rows: usize,
+    left: usize,
+}
+
+/// Rows of a tile.
+#[derive(Clone, Copy)]
+struct Group {
+    first: usize,
+    count: usize,
+}
+
+impl Groups {
+    fn of(rows: usize) -> Self {
+        Self {
+            first: 0,
+            rows,
+            left: rows.div_ceil(HEIGHT),
+        }
+    }
+}
+
+impl Iterator for Groups {
+    type Item = Group;
+
+    fn next(&mut self) -> Option<Group> {
+        let count = (self.rows - self.first).div_ceil(self.left.max(1));
+        let group = Group {
+            first: self.first,
+            count,
+        };
+        self.first += count;
+        self.left = self.left.saturating_sub(1);
+        (count > 0).then_some(group)
     }
 }
 

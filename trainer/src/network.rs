@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
-use candle_core::{DType, Device, Tensor, Var};
+use anyhow::{Context, Result, bail, ensure};
+use candle_core::{DType, Device, Storage, Tensor, Var};
 use charlet::layout::WeightBits;
 
 use crate::batch::Batch;
@@ -149,6 +150,21 @@ pub struct Output {
     pub state: Tensor,
 }
 
+/// What a pass through the network and back gives.
+#[derive(Clone, Debug)]
+pub struct Gradient {
+    /// The summed cross-entropy of the batch's predictions, in nats.
+    pub nats: f64,
+    /// The slopes of the mean cross-entropy, in the order of [`Network::parameters`].
+    pub slopes: Vec<f32>,
+    /// The state after the last step, `[2, layers, batch, hidden_size]`, h first.
+    pub state: Tensor,
+    /// Time of the pass to the loss.
+    pub forward: Duration,
+    /// Time of the pass back.
+    pub backward: Duration,
+}
+
 /// A trainable network.
 #[derive(Clone, Debug)]
 pub struct Network {
@@ -275,15 +291,7 @@ impl Network {
                 state: trace.last_state()?,
             });
         }
-        let expected = [2, self.shape.num_layers, batch.size, self.shape.hidden_size];
-        ensure!(
-            state.dims() == expected,
-            "a state {:?} instead of {expected:?}",
-            state.dims()
-        );
-        let outputs = dropout.and_then(|dropout| dropout.outputs());
-        let scratch = Arc::clone(&self.scratch);
-        let operation = SequenceLoss::new(self.shape, batch, outputs, scratch);
+        let operation = self.operation(batch, state, dropout)?;
         let result = self
             .effective(dropout)?
             .apply_op2(&state.contiguous()?, operation)?;
@@ -293,6 +301,85 @@ impl Network {
                 .narrow(0, 1, state.elem_count())?
                 .reshape(state.shape())?,
         })
+    }
+
+    /// The gradient of a batch's mean loss from a state: as [`run`](Self::run) and the tensor library's way
+    /// back, but on the processor without that library, whose threads wait actively for each other.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn gradient(
+        &self,
+        batch: &Batch,
+        state: &Tensor,
+        dropout: Option<Dropout>,
+    ) -> Result<Gradient> {
+        let start = Instant::now();
+        let predictions = batch.predictions();
+        if !self.parameters.device().is_cpu() {
+            let output = self.run(batch, state, dropout)?;
+            let nats = f64::from(output.loss.to_scalar::<f32>()?);
+            let forward = start.elapsed();
+            let gradients = (output.loss / predictions as f64)?.backward()?;
+            let slopes = gradients
+                .get(&self.parameters)
+                .context("the weights have no gradient")?;
+            return Ok(Gradient {
+                nats,
+                slopes: slopes.to_vec1()?,
+                state: output.state.detach(),
+                forward,
+                backward: start.elapsed() - forward,
+            });
+        }
+        let operation = self.operation(batch, state, dropout)?;
+        let (storage, layout) = self.parameters.storage_and_layout();
+        let Storage::Cpu(storage) = &*storage else {
+            bail!("the weights are on another device");
+        };
+        let exact = lstm::contiguous(storage, layout)?;
+        let mask = dropout.and_then(|dropout| dropout.parameter_mask(self.shape));
+        let rounded = self
+            .rounding
+            .map(|bits| quantize::rounded(self.shape, bits, exact));
+        let masked = mask.as_ref().map(|mask| {
+            let unmasked = rounded.as_deref().unwrap_or(exact);
+            product(unmasked, mask)
+        });
+        let parameters = masked.as_deref().or(rounded.as_deref()).unwrap_or(exact);
+        let result = operation.forward(parameters, &state.flatten_all()?.to_vec1::<f32>()?);
+        let forward = start.elapsed();
+        let mut of_result = vec![0.0; result.len()];
+        of_result[0] = 1.0 / predictions as f32;
+        let (slopes, _) = operation.backward(parameters, &of_result)?;
+        Ok(Gradient {
+            nats: f64::from(result[0]),
+            slopes: match mask {
+                Some(mask) => product(&slopes, &mask),
+                None => slopes,
+            },
+            state: Tensor::from_slice(&result[1..], state.shape(), &Device::Cpu)?,
+            forward,
+            backward: start.elapsed() - forward,
+        })
+    }
+
+    /// The fused pass of a batch.
+    fn operation(
+        &self,
+        batch: &Batch,
+        state: &Tensor,
+        dropout: Option<Dropout>,
+    ) -> Result<SequenceLoss> {
+        let expected = [2, self.shape.num_layers, batch.size, self.shape.hidden_size];
+        ensure!(
+            state.dims() == expected,
+            "a state {:?} instead of {expected:?}",
+            state.dims()
+        );
+        let outputs = dropout.and_then(|dropout| dropout.outputs());
+        let scratch = Arc::clone(&self.scratch);
+        Ok(SequenceLoss::new(self.shape, batch, outputs, scratch))
     }
 
     /// Where the time of the fused passes went since this was last asked.
@@ -332,4 +419,9 @@ impl Network {
             None => Ok(parameters),
         }
     }
+}
+
+/// The products of each two elements.
+fn product(left: &[f32], right: &[f32]) -> Vec<f32> {
+    left.iter().zip(right).map(|(l, r)| l * r).collect()
 }

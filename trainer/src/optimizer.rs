@@ -7,13 +7,11 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, ensure};
-use candle_core::backprop::GradStore;
-use candle_core::{CpuStorage, DType, Device, InplaceOp1, Layout, Storage, Tensor, Var};
+use candle_core::{CpuStorage, DType, Device, InplaceOp1, Layout, Tensor, Var};
 use multiversion::multiversion;
 use rayon::prelude::*;
 
 use crate::config::{OptimizerConfig, OptimizerKind};
-use crate::lstm::contiguous;
 use crate::network::{Network, Shape};
 
 /// Names of the running averages in a checkpoint.
@@ -65,20 +63,15 @@ impl Optimizer {
         })
     }
 
-    /// Updates all weights and returns the norm of their gradients before clipping.
+    /// Updates all weights from their gradient and returns its norm before clipping.
     ///
     /// # Errors
-    /// If there is no gradient, or the device has no memory left.
-    pub fn step(&mut self, gradients: &GradStore, learning_rate: f64) -> Result<f64> {
-        let gradient = gradients
-            .get(&self.parameters)
-            .context("the weights have no gradient")?
-            .to_device(&Device::Cpu)?;
-        let (storage, layout) = gradient.storage_and_layout();
-        let Storage::Cpu(storage) = &*storage else {
-            anyhow::bail!("the gradient is on another device");
-        };
-        let gradient = contiguous(storage, layout)?;
+    /// If the gradient has another length, or the device no memory left.
+    pub fn step(&mut self, gradient: &[f32], learning_rate: f64) -> Result<f64> {
+        ensure!(
+            gradient.len() == self.averages.mean.len(),
+            "the gradient has another length"
+        );
         let norm = norm(gradient);
         self.steps += 1;
         let rule = Rule::new(&self.config, self.steps, norm, learning_rate);
@@ -198,10 +191,9 @@ struct Rule {
     clip: f32,
     beta1: f32,
     beta2: f32,
-    /// What a new value counts in an average: 1 less the above, in digits that single precision has
-    /// no more once they are subtracted.
-    fresh1: f32,
-    fresh2: f32,
+    /// 1 without the betas, which single precision would make of them with a larger error.
+    rest1: f32,
+    rest2: f32,
     /// What averages are multiplied with, since they started from zero.
     unbias1: f32,
     unbias2: f32,
@@ -222,8 +214,8 @@ impl Rule {
             clip: clip as f32,
             beta1: config.beta1 as f32,
             beta2: config.beta2 as f32,
-            fresh1: (1.0 - config.beta1) as f32,
-            fresh2: (1.0 - config.beta2) as f32,
+            rest1: (1.0 - config.beta1) as f32,
+            rest2: (1.0 - config.beta2) as f32,
             unbias1: unbias(config.beta1),
             unbias2: unbias(config.beta2),
             decay: config.weight_decay as f32,
@@ -249,8 +241,8 @@ fn adam_w(rule: Rule, weights: &mut [f32], gradient: &[f32], mean: &mut [f32], s
     let values = weights.iter_mut().zip(gradient);
     for ((weight, gradient), (mean, square)) in values.zip(mean.iter_mut().zip(square)) {
         let gradient = gradient * rule.clip;
-        *mean = *mean * rule.beta1 + gradient * rule.fresh1;
-        *square = *square * rule.beta2 + gradient * gradient * rule.fresh2;
+        *mean = *mean * rule.beta1 + gradient * rule.rest1;
+        *square = *square * rule.beta2 + gradient * gradient * rule.rest2;
         let direction = *mean * rule.unbias1 / ((*square * rule.unbias2).sqrt() + EPSILON);
         *weight -= (direction + *weight * rule.decay) * rule.learning_rate;
     }
@@ -261,7 +253,7 @@ fn adam_w(rule: Rule, weights: &mut [f32], gradient: &[f32], mean: &mut [f32], s
 fn rms_prop(rule: Rule, weights: &mut [f32], gradient: &[f32], square: &mut [f32]) {
     for ((weight, gradient), square) in weights.iter_mut().zip(gradient).zip(square) {
         let gradient = gradient * rule.clip;
-        *square = *square * rule.beta2 + gradient * gradient * rule.fresh2;
+        *square = *square * rule.beta2 + gradient * gradient * rule.rest2;
         let direction = gradient / (square.sqrt() + EPSILON);
         *weight -= (direction + *weight * rule.decay) * rule.learning_rate;
     }
@@ -324,13 +316,6 @@ mod tests {
         Network::new(SHAPE, &mut Streams::new(1).weights, &Device::Cpu).unwrap()
     }
 
-    /// Gradients of `sum(w * slope)`, which are the slopes.
-    fn gradients(network: &Network, slope: &[f32]) -> GradStore {
-        let slope = Tensor::new(slope, &Device::Cpu).unwrap();
-        let product = (network.parameters().as_tensor() * slope).unwrap();
-        product.sum_all().unwrap().backward().unwrap()
-    }
-
     fn values(network: &Network) -> Vec<f32> {
         network.parameters().to_vec1().unwrap()
     }
@@ -389,7 +374,7 @@ mod tests {
             let all = [slopes(3.0), slopes(-0.01)];
             let expected = expected(&config, &values(&network), &all);
             for slopes in &all {
-                let norm = optimizer.step(&gradients(&network, slopes), 0.1).unwrap();
+                let norm = optimizer.step(slopes, 0.1).unwrap();
                 let exact = slopes.iter().map(|s| s * s).sum::<f32>().sqrt();
                 assert!((norm - f64::from(exact)).abs() < 1e-4 * norm);
             }
@@ -408,16 +393,12 @@ mod tests {
         let config = config(OptimizerKind::AdamW);
         let mut optimizer = Optimizer::new(config.clone(), &first).unwrap();
         let mut other = Optimizer::new(config, &second).unwrap();
-        optimizer
-            .step(&gradients(&first, &slopes(1.0)), 0.1)
-            .unwrap();
+        optimizer.step(&slopes(1.0), 0.1).unwrap();
         let (tensors, steps) = optimizer.state().unwrap();
         other.restore(&tensors, steps).unwrap();
         second.parameters().set(first.parameters()).unwrap();
-        optimizer
-            .step(&gradients(&first, &slopes(2.0)), 0.1)
-            .unwrap();
-        other.step(&gradients(&second, &slopes(2.0)), 0.1).unwrap();
+        optimizer.step(&slopes(2.0), 0.1).unwrap();
+        other.step(&slopes(2.0), 0.1).unwrap();
         assert_eq!(values(&first), values(&second));
         assert!(other.restore(&HashMap::new(), 1).is_err());
     }

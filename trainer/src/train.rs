@@ -104,20 +104,16 @@ impl Update {
         dropout: Option<Dropout>,
         learning_rate: f64,
     ) -> Result<Self> {
+        let gradient = network.gradient(batch, state, dropout)?;
         let start = Instant::now();
-        let output = network.run(batch, state, dropout)?;
-        let nats = f64::from(output.loss.to_scalar::<f32>()?);
-        let forward = start.elapsed();
-        let gradients = (output.loss / batch.predictions() as f64)?.backward()?;
-        let backward = start.elapsed() - forward;
-        let norm = optimizer.step(&gradients, learning_rate)?;
+        let norm = optimizer.step(&gradient.slopes, learning_rate)?;
         Ok(Self {
-            nats,
+            nats: gradient.nats,
             norm,
-            state: output.state.detach(),
-            forward,
-            backward,
-            optimizer: start.elapsed() - forward - backward,
+            state: gradient.state,
+            forward: gradient.forward,
+            backward: gradient.backward,
+            optimizer: start.elapsed(),
         })
     }
 }

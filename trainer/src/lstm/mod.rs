@@ -103,7 +103,8 @@ impl SequenceLoss {
         }
     }
 
-    fn forward(&self, parameters: &[f32], state: &[f32]) -> Vec<f32> {
+    /// The result, from all parameters and the state.
+    pub(crate) fn forward(&self, parameters: &[f32], state: &[f32]) -> Vec<f32> {
         let Self { shape, dropout, .. } = *self;
         let weights = Weights::split(shape, parameters);
         let mut scratch = self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
@@ -144,7 +145,7 @@ impl SequenceLoss {
     }
 
     /// The gradients of parameters and state, from that of the result.
-    fn backward(
+    pub(crate) fn backward(
         &self,
         parameters: &[f32],
         result: &[f32],

@@ -9,6 +9,16 @@ pub(super) const HEIGHT: usize = 6;
 /// The sums of a tile, row by row.
 pub(super) type Sums = [[f32; WIDTH]; HEIGHT];
 
+/// Rows of the left matrix.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Left<'l> {
+    pub(super) elements: &'l [f32],
+    /// From an element to that in the next row.
+    pub(super) row: usize,
+    /// From an element to that in the next column.
+    pub(super) column: usize,
+}
+
 /// Instructions that tiles are summed with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kernel {
@@ -29,43 +39,40 @@ impl Kernel {
         Self::Portable
     }
 
-    /// The products of so many rows, whose elements stand `stride` apart, with a panel; later rows of the
-    /// sums mean nothing.
+    /// The products of so many rows with a panel; later rows of the sums mean nothing.
     ///
     /// # Panics
     /// If there are no such rows as long as the panel, or more than a tile has.
-    pub(super) fn sums(
-        self,
-        rows: usize,
-        left: &[f32],
-        stride: usize,
-        panel: &[[f32; WIDTH]],
-    ) -> Sums {
-        assert!((1..=HEIGHT).contains(&rows) && left.len() >= (rows - 1) * stride + panel.len());
+    pub(super) fn sums(self, rows: usize, left: Left<'_>, panel: &[[f32; WIDTH]]) -> Sums {
+        assert!((1..=HEIGHT).contains(&rows) && !panel.is_empty());
+        let last = (rows - 1) * left.row + (panel.len() - 1) * left.column;
+        assert!(last < left.elements.len(), "the left matrix ends before");
         match self {
-            Self::Portable => portable(rows, left, stride, panel),
-            // SAFETY: the processor has the features, or `best` hadn't chosen this; the rows are there.
+            Self::Portable => portable(rows, left, panel),
+            // SAFETY: the processor has the features, or `best` hadn't chosen this; the last element
+            // of the last row is there.
             #[cfg(target_arch = "x86_64")]
             #[allow(unsafe_code)]
             Self::Fma => unsafe {
                 match rows {
-                    1 => fma::<1>(left, stride, panel),
-                    2 => fma::<2>(left, stride, panel),
-                    3 => fma::<3>(left, stride, panel),
-                    4 => fma::<4>(left, stride, panel),
-                    5 => fma::<5>(left, stride, panel),
-                    _ => fma::<HEIGHT>(left, stride, panel),
+                    1 => fma::<1>(left, panel),
+                    2 => fma::<2>(left, panel),
+                    3 => fma::<3>(left, panel),
+                    4 => fma::<4>(left, panel),
+                    5 => fma::<5>(left, panel),
+                    _ => fma::<HEIGHT>(left, panel),
                 }
             },
         }
     }
 }
 
-fn portable(rows: usize, left: &[f32], stride: usize, panel: &[[f32; WIDTH]]) -> Sums {
+fn portable(rows: usize, left: Left<'_>, panel: &[[f32; WIDTH]]) -> Sums {
     let mut sums = [[0.0; WIDTH]; HEIGHT];
     for (row, sums) in sums.iter_mut().take(rows).enumerate() {
         let mut total = [0.0; WIDTH];
-        for (left, right) in left[row * stride..].iter().zip(panel) {
+        for (k, right) in panel.iter().enumerate() {
+            let left = left.elements[row * left.row + k * left.column];
             for column in 0..WIDTH {
                 total[column] += left * right[column];
             }
@@ -76,11 +83,11 @@ fn portable(rows: usize, left: &[f32], stride: usize, panel: &[[f32; WIDTH]]) ->
 }
 
 /// # Safety
-/// `left` must reach as far as the last row, `(ROWS - 1) * stride + panel.len()`.
+/// `left` must have the element in the last of the rows and as many columns as the panel has rows.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
 #[allow(unsafe_code)]
-unsafe fn fma<const ROWS: usize>(left: &[f32], stride: usize, panel: &[[f32; WIDTH]]) -> Sums {
+unsafe fn fma<const ROWS: usize>(left: Left<'_>, panel: &[[f32; WIDTH]]) -> Sums {
     use std::arch::x86_64::*;
 
     let mut sums = [[_mm256_setzero_ps(); 2]; ROWS];
@@ -90,11 +97,12 @@ unsafe fn fma<const ROWS: usize>(left: &[f32], stride: usize, panel: &[[f32; WID
             let right = right.as_ptr();
             [_mm256_loadu_ps(right), _mm256_loadu_ps(right.add(8))]
         };
-        for row in 0..ROWS {
-            // SAFETY: `left` reaches as far as the last element of the last row.
-            let left = _mm256_set1_ps(unsafe { *left.get_unchecked(row * stride + k) });
-            for half in 0..2 {
-                sums[row][half] = _mm256_fmadd_ps(left, right[half], sums[row][half]);
+        for (row, sums) in sums.iter_mut().enumerate() {
+            let at = row * left.row + k * left.column;
+            // SAFETY: not beyond the last column of the last row, which `left` has.
+            let left = _mm256_set1_ps(unsafe { *left.elements.get_unchecked(at) });
+            for (sum, right) in sums.iter_mut().zip(right) {
+                *sum = _mm256_fmadd_ps(left, right, *sum);
             }
         }
     }
@@ -120,13 +128,17 @@ mod tests {
         let panel: Vec<[f32; WIDTH]> = (0..37)
             .map(|k| std::array::from_fn(|column| ((k * 5 + column * 3) % 13) as f32))
             .collect();
-        for stride in [37, 50] {
-            let left: Vec<f32> = (0..5 * stride + 37)
-                .map(|at| (at * 7 % 11) as f32)
-                .collect();
+        let elements: Vec<f32> = (0..6 * 50).map(|at| (at * 7 % 11) as f32).collect();
+        for (row, column) in [(37, 1), (50, 1), (1, 6), (1, 8)] {
+            let elements = &elements;
+            let left = Left {
+                elements,
+                row,
+                column,
+            };
             for rows in 1..=HEIGHT {
-                let expected = Kernel::Portable.sums(rows, &left, stride, &panel);
-                let actual = Kernel::best().sums(rows, &left, stride, &panel);
+                let expected = Kernel::Portable.sums(rows, left, &panel);
+                let actual = Kernel::best().sums(rows, left, &panel);
                 assert_eq!(actual[..rows], expected[..rows]);
             }
         }
