@@ -35,13 +35,14 @@ EMBEDDING = 32
 
 
 def rate(step, chars, seconds):
-    """Characters per second of at least one step, after one to warm up."""
+    """Characters per second at the median of at least two steps, as charlet counts, after one to warm up."""
     step()
-    start, steps = time.perf_counter(), 0
-    while steps == 0 or time.perf_counter() - start < seconds:
+    start, times = time.perf_counter(), []
+    while len(times) < 2 or time.perf_counter() - start < seconds:
+        before = time.perf_counter()
         step()
-        steps += 1
-    return steps * chars / (time.perf_counter() - start)
+        times.append(time.perf_counter() - before)
+    return chars / statistics.median(times)
 
 
 def torch_step(shape, threads):
