@@ -7,6 +7,8 @@ mod activation;
 mod bench;
 /// What goes wrong for a user, and what the command says then.
 mod cli;
+/// What a GPU runs, on the processor where there is none.
+mod cuda;
 /// The trainer's gradients against PyTorch, finite differences and each other.
 mod gradients;
 /// Integer models against a plain reference in wide integers.
