@@ -180,7 +180,7 @@ impl<'r, W: Write> Run<'r, W> {
     /// Learns from every batch once; false if it was stopped.
     fn learn_epoch(&mut self, stop: &AtomicBool) -> Result<bool> {
         self.totals = Totals::default();
-        let mut state = self.network.zero_state(0)?;
+        let mut state = self.network.zero_state(1)?;
         for batch in self.batches.pass(Some(&mut self.streams.order)) {
             if stop.load(Ordering::Relaxed) {
                 return Ok(false);
@@ -286,7 +286,7 @@ impl<'r, W: Write> Run<'r, W> {
         let (size, window) = (self.config.training.batch_size, self.config.training.window);
         let batches = Batches::new(&self.corpus.validation, &self.corpus.alphabet, size, window);
         let (mut nats, mut chars) = (0.0, 0);
-        let mut state = self.network.zero_state(0)?;
+        let mut state = self.network.zero_state(1)?;
         for batch in batches.pass(None) {
             if !batch.continues {
                 state = self.network.zero_state(batch.size)?;

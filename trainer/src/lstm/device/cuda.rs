@@ -146,10 +146,62 @@ fn check(layout: &Layout) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::pointwise::{Backward, Forward, Step};
+    use super::PTX;
+    use candle_core::{Device, Tensor};
+
     /// The compiler of NVIDIA's libraries needs no GPU.
     #[test]
     fn the_kernels_compile() {
-        let ptx = super::PTX.as_ref().unwrap();
+        let ptx = PTX.as_ref().unwrap();
         assert!(ptx.contains("lstm_forward") && ptx.contains("lstm_backward"));
+    }
+
+    /// More than a block of units, the last lane of which ends with the step.
+    const STEP: Step = Step {
+        units: 3 * 130,
+        hidden_size: 130,
+        gates: 11,
+        c_before: 1600,
+        c: 2000,
+        h: 2400,
+    };
+
+    /// The tape after the step and the gradients before it.
+    fn run(device: &Device) -> [Vec<f32>; 2] {
+        let tensor = |count: usize, factor: usize| {
+            let value = |at: usize| (at * factor % 101) as f32 / 50.0 - 1.0;
+            let values: Vec<f32> = (0..count).map(value).collect();
+            Tensor::from_vec(values, count, device).unwrap()
+        };
+        let [tape, slopes] = [37, 41].map(|factor| tensor(2800, factor));
+        let forward = Forward(STEP);
+        tape.inplace_op2(&tensor(4 * STEP.units, 43), &forward)
+            .unwrap();
+        let backward = Backward {
+            step: STEP,
+            dh: 2400,
+            dh_last: 1600,
+            dc: 2000,
+            going_on: 2 * STEP.hidden_size,
+        };
+        let later = tensor(backward.going_on, 47);
+        slopes.inplace_op3(&tape, &later, &backward).unwrap();
+        [tape, slopes].map(|tensor| tensor.to_vec1().unwrap())
+    }
+
+    #[test]
+    fn a_step_is_that_of_the_processor() {
+        let gpu = match Device::new_cuda(0) {
+            Ok(gpu) => gpu,
+            Err(error) => return eprintln!("skipped: there is no GPU: {error}"),
+        };
+        let (actual, expected) = (run(&gpu).concat(), run(&Device::Cpu).concat());
+        assert_eq!(actual.len(), expected.len());
+        for (at, (actual, expected)) in actual.iter().zip(expected).enumerate() {
+            // Some roundings of values below 4.
+            let difference = (actual - expected).abs();
+            assert!(difference < 4e-6, "{at}: {actual} instead of {expected}");
+        }
     }
 }

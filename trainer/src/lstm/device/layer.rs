@@ -88,8 +88,8 @@ impl Tape {
         let dc = dh_last + self.lanes;
         let height = dc + self.lanes;
         let slopes = Tensor::zeros((height, self.hidden_size), DType::F32, output.device())?;
-        slopes.slice_set(&output.contiguous()?, 0, dh)?;
-        slopes.slice_set(&last.flatten_to(1)?.contiguous()?, 0, dh_last)?;
+        slopes.slice_set(output, 0, dh)?;
+        slopes.slice_set(&last.flatten_to(1)?, 0, dh_last)?;
         // Nothing goes on after the last step: of this product nothing is read.
         let mut product = Tensor::zeros(1, DType::F32, output.device())?;
         let mut going_on = 0;
