@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use candle_core::{DType, Device, Storage, Tensor, Var};
@@ -171,10 +170,6 @@ pub struct Gradient {
     pub slopes: Vec<f32>,
     /// The state after the last step, `[2, layers, batch, hidden_size]`, h first.
     pub state: Tensor,
-    /// Time of the pass to the loss.
-    pub forward: Duration,
-    /// Time of the pass back.
-    pub backward: Duration,
 }
 
 /// A trainable network.
@@ -336,12 +331,10 @@ impl Network {
         state: &Tensor,
         dropout: Option<Dropout>,
     ) -> Result<Gradient> {
-        let start = Instant::now();
         let predictions = batch.predictions();
         if !self.parameters.device().is_cpu() {
             let output = self.run(batch, state, dropout)?;
             let nats = f64::from(output.loss.to_scalar::<f32>()?);
-            let forward = start.elapsed();
             let gradients = (output.loss / predictions as f64)?.backward()?;
             let slopes = gradients
                 .get(&self.parameters)
@@ -350,8 +343,6 @@ impl Network {
                 nats,
                 slopes: slopes.to_vec1()?,
                 state: output.state.detach(),
-                forward,
-                backward: start.elapsed() - forward,
             });
         }
         let operation = self.operation(batch, state, dropout)?;
@@ -369,20 +360,15 @@ impl Network {
             product(unmasked, mask)
         });
         let parameters = masked.as_deref().or(rounded.as_deref()).unwrap_or(exact);
-        let result = operation.forward(parameters, &state.flatten_all()?.to_vec1::<f32>()?);
-        let forward = start.elapsed();
-        let mut of_result = vec![0.0; result.len()];
-        of_result[0] = 1.0 / predictions as f32;
-        let (slopes, _) = operation.backward(parameters, &of_result)?;
+        let start = state.flatten_all()?.to_vec1::<f32>()?;
+        let slopes = operation.gradient(parameters, &start, 1.0 / predictions as f32);
         Ok(Gradient {
-            nats: f64::from(result[0]),
+            nats: slopes.nats,
             slopes: match mask {
-                Some(mask) => product(&slopes, &mask),
-                None => slopes,
+                Some(mask) => product(&slopes.parameters, &mask),
+                None => slopes.parameters,
             },
-            state: Tensor::from_slice(&result[1..], state.shape(), &Device::Cpu)?,
-            forward,
-            backward: start.elapsed() - forward,
+            state: Tensor::from_vec(slopes.state, state.shape(), &Device::Cpu)?,
         })
     }
 
