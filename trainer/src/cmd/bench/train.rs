@@ -40,9 +40,11 @@ JSON: one object with `device`, `threads` and `results`:
                     looked up
   matmul_gflops     a large matrix multiplication, measured in between
   share_of_matmul   the one by the other
-  step_ms           milliseconds of a step, by the clock, and of its parts:
-  forward_ms, backward_ms, optimizer_ms
-  phases_ms         milliseconds in the network by kind of work, of all threads together; 0 on a GPU
+  step_ms           milliseconds of a step, by the clock
+  optimizer_ms      those of the optimizer
+  forward_ms, backward_ms
+                    milliseconds in the network by kind of work, of all threads together; on a
+                    GPU they aren't told apart and are 0
   peak_bytes        the most memory the process held; null where only Linux could tell")]
 pub(crate) struct Args {
     /// So many tokens, hidden units, layers, lines in a batch, and characters in a line
