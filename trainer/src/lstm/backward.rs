@@ -53,14 +53,13 @@ impl Tape {
         let LayerTape {
             gates,
             c,
-            mask,
             c_start,
             dh,
             dc,
             ..
         } = &mut layers[index];
-        for (gradient, mask) in hidden.iter_mut().zip(&*mask) {
-            *gradient *= mask;
+        if let Some(dropout) = context.dropout {
+            dropout.mask(share, index, size, hidden);
         }
         share.at_ends(size, |lane, row| {
             for (gradient, end) in hidden[row].iter_mut().zip(&dh[lane]) {

@@ -81,7 +81,6 @@ impl Tape {
             h_before: packed_before,
             output,
             packed_output,
-            mask,
             c_start,
             h_end,
             c_end,
@@ -123,10 +122,8 @@ impl Tape {
         });
         match context.dropout {
             Some(dropout) => {
-                dropout.draw(share, index, size, mask);
-                for ((output, h), mask) in output.iter_mut().zip(&*hidden).zip(&*mask) {
-                    *output = h * mask;
-                }
+                output.copy_from_slice(hidden);
+                dropout.mask(share, index, size, output);
             }
             None => std::mem::swap(output, hidden),
         }

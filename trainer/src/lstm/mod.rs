@@ -244,7 +244,7 @@ impl SequenceLoss {
 
     /// The way forward of a share.
     fn run(&self, tape: &mut Tape, share: &Share, state: &[f32], context: &Context<'_>) {
-        tape.fit(share.clone(), self.shape, self.dropout.is_some());
+        tape.fit(share.clone(), self.shape);
         self.each_state(tape, LayerTape::state, |place, buffer| {
             buffer.copy_from_slice(&state[place]);
         });

@@ -19,8 +19,6 @@ pub(super) struct LayerTape {
     pub(super) output: Vec<f32>,
     /// The same, packed for the gradient of the weights that it is multiplied with.
     pub(super) packed_output: Panels,
-    /// What the output was multiplied with; empty without dropout.
-    pub(super) mask: Vec<f32>,
     /// c before the first step, `[lanes, hidden_size]`.
     pub(super) c_start: Vec<f32>,
     /// h before the first step of each lane, then after its last, `[lanes, hidden_size]`.
@@ -64,15 +62,13 @@ pub(super) struct Tape {
 
 impl Tape {
     /// Makes the buffers fit a share; what they hold is left over from before.
-    pub(super) fn fit(&mut self, share: Share, shape: Shape, has_dropout: bool) {
+    pub(super) fn fit(&mut self, share: Share, shape: Shape) {
         let (rows, lanes) = (share.rows(), share.lanes.len());
         let hidden_size = shape.hidden_size;
         self.layers
             .resize_with(shape.num_layers, LayerTape::default);
         for layer in &mut self.layers {
             layer.gates.resize(rows * 4 * hidden_size, 0.0);
-            let mask_rows = if has_dropout { rows } else { 0 };
-            layer.mask.resize(mask_rows * hidden_size, 0.0);
             for buffer in [&mut layer.c, &mut layer.output] {
                 buffer.resize(rows * hidden_size, 0.0);
             }
