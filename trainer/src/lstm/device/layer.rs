@@ -3,7 +3,7 @@
 use candle_core::{DType, Tensor};
 
 use super::pointwise::{Backward, Forward, Step};
-use super::rows::Rows;
+use super::rows::{Rows, row_before};
 
 /// What the gradient of a layer needs of the forward pass, in one buffer of rows of `hidden_size` values:
 /// the activated gates of all rows, four here for each; then h, and then c, each before the first step of
@@ -51,7 +51,7 @@ impl Tape {
         }
         let weight_hh = weight_hh.t()?;
         for step in 0..rows.share.steps() {
-            let first = tape.first_h() + rows.row_before(step);
+            let first = tape.first_h() + row_before(&rows.share, step);
             let h_before = tape.buffer.narrow(0, first, rows.share.active(step))?;
             let product = h_before.matmul(&weight_hh)?;
             let forward = Forward(tape.step(rows, step));
@@ -134,7 +134,7 @@ impl Tape {
     fn step(&self, rows: &Rows, step: usize) -> Step {
         let size = self.hidden_size;
         let first = rows.share.first_row[step];
-        let before = rows.row_before(step);
+        let before = row_before(&rows.share, step);
         Step {
             units: rows.share.active(step) * size,
             hidden_size: size,

@@ -113,14 +113,12 @@ impl InplaceOp3 for Backward {
         gates.copy_from_slice(&tape[gates_at..gates_at + 4 * units]);
         let product = &contiguous(product, product_layout)?[..self.going_on];
         let later = product.iter().chain(&dh_last[self.going_on..]);
-        for (dh, later) in dh.iter_mut().zip(later) {
-            *dh += later;
-        }
+        let dh: Vec<f32> = dh.iter().zip(later).map(|(dh, later)| dh + later).collect();
         let step = pointwise::Backward {
             gates,
             c_before: &tape[c_before..c_before + units],
             c: &tape[c..c + units],
-            dh,
+            dh: &dh,
             dc,
         };
         pointwise::backward(step, hidden_size);

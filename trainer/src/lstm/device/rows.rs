@@ -1,7 +1,6 @@
 //! A batch on the device, without padding.
 
 use candle_core::{DType, Device, Tensor};
-use rayon::prelude::*;
 
 use crate::batch::Batch;
 use crate::lstm::dropout::OutputDropout;
@@ -46,11 +45,6 @@ impl Rows {
         self.share.rows()
     }
 
-    /// The first row of h before a step, as in `before`.
-    pub(super) fn row_before(&self, step: usize) -> usize {
-        row_before(&self.share, step)
-    }
-
     /// Dropout factors of a layer's outputs, `[rows, width]`.
     pub(super) fn mask(
         &self,
@@ -58,18 +52,8 @@ impl Rows {
         layer: usize,
         width: usize,
     ) -> candle_core::Result<Tensor> {
-        let lane = |(lane, &length): (usize, &usize)| -> Vec<f32> {
-            dropout.lane(layer, lane).take(length * width).collect()
-        };
-        // All threads draw, since the GPU waits for it.
-        let lengths = self.share.lengths.par_iter();
-        let lanes: Vec<_> = lengths.enumerate().map(lane).collect();
-        let mut mask = Vec::with_capacity(self.count() * width);
-        for step in 0..self.share.steps() {
-            for lane in &lanes[..self.share.active(step)] {
-                mask.extend_from_slice(&lane[step * width..(step + 1) * width]);
-            }
-        }
+        let mut mask = vec![1.0f32; self.count() * width];
+        dropout.mask(&self.share, layer, width, &mut mask);
         Tensor::from_vec(mask, (self.count(), width), self.inputs.device())
     }
 
@@ -83,7 +67,8 @@ impl Rows {
     }
 }
 
-fn row_before(share: &Share, step: usize) -> usize {
+/// The first row of h before a step, as in [`Rows::before`].
+pub(super) fn row_before(share: &Share, step: usize) -> usize {
     match step {
         0 => 0,
         _ => share.lanes.len() + share.first_row[step - 1],
