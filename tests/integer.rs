@@ -96,7 +96,7 @@ fn fours(bytes: &[u8]) -> Vec<[i64; 4]> {
 impl Reference {
     fn new(file: &[u8]) -> Self {
         let model = Model::from_bytes(file).unwrap();
-        let header = *model.header();
+        let header = model.header();
         let [hidden, vocab, layers] =
             [header.hidden_size, header.vocab_size, header.num_layers].map(usize::from);
         let (bits, quad) = match header.precision {

@@ -9,6 +9,8 @@ mod bench;
 mod cli;
 /// The trainer's gradients against PyTorch, finite differences and each other.
 mod gradients;
+/// Headers: the runtime reads without postcard what postcard writes.
+mod header;
 /// Integer models against a plain reference in wide integers.
 mod integer;
 /// Model files that are damaged, cut or made up.
