@@ -11,10 +11,12 @@ mod cli;
 mod gradients;
 /// Headers: the runtime reads without postcard what postcard writes.
 mod header;
-/// Integer models against a plain reference in wide integers.
+/// Integer models against the reference, exactly.
 mod integer;
 /// Model files that are damaged, cut or made up.
 mod model_file;
+/// Integer models in a plain reference.
+mod reference;
 /// Random choices against their definition.
 mod sampling;
 /// The models and data that are shipped.
