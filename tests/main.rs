@@ -11,10 +11,14 @@ mod cli;
 mod cuda;
 /// The trainer's gradients against PyTorch, finite differences and each other.
 mod gradients;
-/// Integer models against a plain reference in wide integers.
+/// Headers: the runtime reads without postcard what postcard writes.
+mod header;
+/// Integer models against the reference, exactly.
 mod integer;
 /// Model files that are damaged, cut or made up.
 mod model_file;
+/// Integer models in a plain reference.
+mod reference;
 /// Random choices against their definition.
 mod sampling;
 /// The models and data that are shipped.

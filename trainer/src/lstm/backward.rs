@@ -117,7 +117,11 @@ impl Tape {
 /// A piece of work on a gradient that no other piece touches.
 type Job<'j> = Box<dyn FnOnce() + Send + 'j>;
 
-/// Rows of a gradient that a job computes: few enough that no thread waits long for the last job.
+/// Jobs of a large gradient per thread: enough that none waits long for the last one. The fewer there are, the
+/// less often what is on the right comes from far away.
+const JOBS_OF_A_THREAD: usize = 4;
+
+/// Rows of a gradient that a job computes, at least.
 const ROWS_OF_A_JOB: usize = 96;
 
 /// Sums every weight's gradient over the rows of all shares, share after share. Gives the time that it took.
@@ -216,12 +220,16 @@ fn outer<'j>(
     operands: impl Fn(&Tape) -> (&[f32], &Panels) + Send + Copy + 'j,
 ) {
     let rows = out.len() / columns;
-    for (index, out) in out.chunks_mut(ROWS_OF_A_JOB * columns).enumerate() {
+    // How rows are dealt out doesn't change their sums.
+    let rows_of_a_job = rows
+        .div_ceil(JOBS_OF_A_THREAD * rayon::current_num_threads())
+        .next_multiple_of(ROWS_OF_A_JOB);
+    for (index, out) in out.chunks_mut(rows_of_a_job * columns).enumerate() {
         jobs.push(Box::new(move || {
             for tape in tapes {
                 let (left, right) = operands(tape);
                 let left = Operand::Transposed(&left[left.len() - right.inner() * rows..]);
-                add_rows_of_matmul(out, index * ROWS_OF_A_JOB, rows, left, right);
+                add_rows_of_matmul(out, index * rows_of_a_job, rows, left, right);
             }
         }));
     }
