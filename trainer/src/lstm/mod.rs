@@ -128,10 +128,12 @@ impl SequenceLoss {
             phases,
             ..
         } = &mut *scratch;
-        forward::fold_table(shape, &weights, table);
         rayon::join(
             || packed.forward.pack(shape, &weights, Direction::Forward),
-            || packed.backward.pack(shape, &weights, Direction::Backward),
+            || {
+                forward::fold_table(shape, &weights, table);
+                packed.backward.pack(shape, &weights, Direction::Backward);
+            },
         );
         let context = self.context(&weights, packed, table);
         self.each_share(tapes, |tape, share| {
