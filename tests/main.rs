@@ -5,14 +5,20 @@
 mod activation;
 /// Backends that give the same bits, and the command that measures them.
 mod bench;
-/// What goes wrong for a user, and what the command says then.
-mod cli;
+/// Commands that use models.
+mod cli_models;
+/// What goes wrong in a training, and what the command says then.
+mod cli_train;
 /// The trainer's gradients against PyTorch, finite differences and each other.
 mod gradients;
 /// Integer models against a plain reference in wide integers.
 mod integer;
 /// Model files that are damaged, cut or made up.
 mod model_file;
+/// A folder for a test, and the command run in it.
+mod place;
+/// Runs that are stopped or killed, and go on.
+mod resume;
 /// Random choices against their definition.
 mod sampling;
 /// The models and data that are shipped.
@@ -25,5 +31,7 @@ mod support;
 mod tolerance;
 /// Whole runs: the same seed gives the same model.
 mod training;
+/// Networks that start from the weights of another.
+mod transfer;
 /// h, c and logits of trainer and runtime against PyTorch.
 mod vectors;

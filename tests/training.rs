@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
 
 use candle_core::Device;
 use charlet::Model;
@@ -31,7 +30,7 @@ fn config(mode: Mode, data: &Path) -> Config {
 
 fn run(config: &Config, folder: &Path) -> (RunFolder, Evaluation) {
     let folder = RunFolder::create(folder, &config.name(), false).unwrap();
-    match train(config, &folder, &AtomicBool::new(false), std::io::sink()).unwrap() {
+    match train(config, None, &folder, &|| false, std::io::sink()).unwrap() {
         Outcome::Finished(evaluation) => (folder, evaluation),
         Outcome::Interrupted => panic!("nobody stopped it"),
     }
@@ -102,11 +101,11 @@ fn a_run_leaves_settings_checkpoints_metrics_and_a_model() {
     .unwrap();
     assert_eq!(model, again, "the model is the best checkpoint, exported");
     let lowest = losses.iter().copied().fold(f64::INFINITY, f64::min);
-    assert_eq!(best.description.validation_loss, Some(lowest));
+    assert_eq!(best.description.progress.validation_loss, Some(lowest));
     assert_eq!(best.description.config, config);
 
     let last = Checkpoint::load(&run_folder.last(), &Device::Cpu).unwrap();
-    assert_eq!(last.description.epoch, 3);
+    assert_eq!(last.description.progress.epoch, 3);
     let parameters = last.network().unwrap().shape().parameter_count();
     for average in ["optimizer.mean", "optimizer.square"] {
         assert_eq!(last.tensors[average].elem_count(), parameters);
@@ -131,7 +130,7 @@ fn trainer_and_runtime_measure_the_same_loss() {
         config.training.batch_size = 1;
         let (run_folder, evaluation) = run(&config, &folder.path().join(format!("{mode:?}")));
         let best = Checkpoint::load(&run_folder.best(), &Device::Cpu).unwrap();
-        let expected = best.description.validation_loss.unwrap();
+        let expected = best.description.progress.validation_loss.unwrap();
         EVALUATION.check("held-out loss", evaluation.nats_per_char(), expected);
         let is_list = Model::from_bytes(&fs::read(run_folder.model()).unwrap())
             .unwrap()
@@ -165,7 +164,7 @@ fn training_for_integers_reports_the_loss_of_the_integer_model() {
             precision.into()
         );
         let best = Checkpoint::load(&run_folder.best(), &Device::Cpu).unwrap();
-        let expected = best.description.validation_loss.unwrap();
+        let expected = best.description.progress.validation_loss.unwrap();
         INTEGER_LOSS.check("held-out loss", evaluation.nats_per_char(), expected);
     }
 }
