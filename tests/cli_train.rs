@@ -237,6 +237,30 @@ fn the_best_networks_are_kept_and_waiting_has_an_end() {
 }
 
 #[test]
+fn a_preset_sets_what_options_change() {
+    let place = Place::new();
+    let file = place.write("data.txt", lines().repeat(9).to_uppercase());
+    let train = ["train", &file, "--preset", "alice", "--out", "run"];
+    let smaller = ["--layers", "1", "--batch", "4", "--sample-every", "1"];
+    let printed = place.succeed(&[&train[..], &SHORT, &smaller].concat());
+    for part in [
+        "departs   characters are embedded",
+        "characters are copied: \"",
+    ] {
+        assert!(printed.contains(part), "{part:?} is missing in {printed}");
+    }
+    let last = Checkpoint::load(&place.path("run/last.safetensors"), &Device::Cpu);
+    let description = last.unwrap().description;
+    assert_eq!(description.config.training.window, 100);
+    assert_eq!(description.config.training.batch_size, 4);
+    assert_eq!(description.alphabet.chars(), "\nabcdelmnort");
+    let metrics = fs::read_to_string(place.path("run/metrics.jsonl")).unwrap();
+    let metrics: Value = serde_json::from_str(&metrics).unwrap();
+    assert!(metrics["longest_copy"].as_u64().unwrap() > 0, "{metrics}");
+    assert!(metrics["smoothed_nats_per_char"].as_f64().unwrap() > 1.0);
+}
+
+#[test]
 fn options_that_do_not_belong_together_are_refused() {
     let place = Place::new();
     let file = place.write("data.txt", lines());
@@ -335,6 +359,7 @@ fn a_run_in_a_pipe_prints_plain_lines() {
         "    0.5  ",
         "    1.0  ",
         "    1.2  ",
+        "of 100 lines are in the list",
         "new:",
         "already in the list:",
         "generate charlet-out/data/data.charlet",

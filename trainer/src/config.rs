@@ -44,6 +44,8 @@ pub struct DataConfig {
     pub path: Option<PathBuf>,
     /// How it is read.
     pub mode: Mode,
+    /// Whether upper case is made lower case.
+    pub lowercase: bool,
     /// A file to measure the held-out loss on, instead of a share of the data.
     pub validation: Option<PathBuf>,
     /// The share of the data that is held out: random lines, or the end of the text.
@@ -255,7 +257,15 @@ impl Config {
     }
 
     fn from_toml(text: &str, mode: Option<Mode>) -> Result<Self> {
-        let set: toml::Table = text.parse().map_err(|error| in_one_line(text, &error))?;
+        let set = text.parse().map_err(|error| in_one_line(text, &error))?;
+        Self::from_table(set, mode)
+    }
+
+    /// The defaults, overridden by what a table sets; `mode` overrides the table's.
+    ///
+    /// # Errors
+    /// If it has a setting that doesn't exist.
+    pub(crate) fn from_table(set: toml::Table, mode: Option<Mode>) -> Result<Self> {
         let mode = match mode {
             Some(mode) => mode,
             None => setting(&set, "data", "mode")?.unwrap_or(Mode::Lines),
@@ -271,7 +281,7 @@ impl Config {
         merge(&mut merged, set);
         let mut config: Self = merged
             .try_into()
-            .map_err(|error| in_one_line(text, &error))?;
+            .map_err(|error: toml::de::Error| anyhow::anyhow!("{}", error.message()))?;
         config.data.mode = mode;
         Ok(config)
     }

@@ -162,14 +162,19 @@ impl Corpus {
     /// # Errors
     /// If a file can't be read or used, or if too little is left to learn or to measure on.
     pub fn load(config: &DataConfig, window: usize, split: &mut Random) -> Result<Self> {
-        let source = match &config.path {
+        let mut source = match &config.path {
             Some(path) => Source::read(path)?,
             None => Source {
                 text: BUNDLED_NAMES.to_owned(),
                 notes: Vec::new(),
             },
         };
-        let validation = config.validation.as_deref().map(Source::read).transpose()?;
+        let mut validation = config.validation.as_deref().map(Source::read).transpose()?;
+        if config.lowercase {
+            for source in std::iter::once(&mut source).chain(&mut validation) {
+                source.text = source.text.to_lowercase();
+            }
+        }
         match config.mode {
             Mode::Lines => Self::from_lines(&source, validation, config.validation_split, split),
             Mode::Text => Self::from_text(source, validation, config.validation_split, window),

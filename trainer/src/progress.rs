@@ -20,6 +20,8 @@ pub struct Progress {
     pub plateau: Plateau,
     /// What the training losses were like.
     pub watch: Watch,
+    /// The training loss, smoothed over about a thousand batches.
+    pub smoothed: Option<f64>,
     /// How often the run fell back to an earlier network, each time to half the learning rate.
     pub fallbacks: i32,
     /// Held-out loss in nats per prediction, after the last epoch.
@@ -64,6 +66,7 @@ impl Progress {
             streams,
             plateau: Plateau::default(),
             watch: Watch::default(),
+            smoothed: None,
             fallbacks: 0,
             validation_loss: None,
             best: None,
@@ -75,6 +78,14 @@ impl Progress {
     /// Epochs since the best one.
     pub fn epochs_without_gain(&self) -> usize {
         self.epoch - self.best.map_or(0, |best| best.number)
+    }
+
+    /// Takes note of a batch's mean loss; `guess` is that of guessing, from which it starts (as in
+    /// Karpathy's min-char-rnn, 2015).
+    pub fn smooth(&mut self, loss: f64, guess: f64) {
+        const KEPT: f64 = 0.999;
+        let smoothed = self.smoothed.unwrap_or(guess);
+        self.smoothed = Some(KEPT * smoothed + (1.0 - KEPT) * loss);
     }
 
     /// Takes note of an epoch's loss; whether it is the best.
@@ -151,6 +162,15 @@ mod tests {
         assert_eq!(keep(5, 1.0), Some(3));
         let kept: Vec<usize> = progress.kept.iter().map(|epoch| epoch.number).collect();
         assert_eq!(kept, [5, 2]);
+    }
+
+    #[test]
+    fn the_smoothed_loss_starts_from_guessing() {
+        let mut progress = Progress::new(Streams::new(1));
+        progress.smooth(1.0, 3.0);
+        progress.smooth(2.0, 3.0);
+        let expected = 0.999 * (0.999 * 3.0 + 0.001) + 0.002;
+        assert!((progress.smoothed.unwrap() - expected).abs() < 1e-12);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::corpus::{Corpus, Sequences};
 use crate::files::write_whole;
+use crate::novelty::Novelty;
 use crate::progress::Progress;
 use crate::rng::Random;
 use crate::speak::{Speaker, text_rng};
@@ -31,6 +32,8 @@ pub struct EpochMetrics {
     pub steps: usize,
     /// Mean training loss, with dropout, in nats per character.
     pub train_nats_per_char: f64,
+    /// The training loss of each batch, smoothed over about a thousand; it starts from guessing.
+    pub smoothed_nats_per_char: Option<f64>,
     /// Held-out loss in nats per character.
     pub validation_nats_per_char: f64,
     /// The last learning rate.
@@ -41,6 +44,12 @@ pub struct EpochMetrics {
     pub chars_per_second: f64,
     /// Seconds since the training started.
     pub seconds: f64,
+    /// Where a sample was made of a list: the share of its lines that are learnt ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known_lines: Option<f64>,
+    /// Where a sample was made of a text: characters of its longest part that stands in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub longest_copy: Option<usize>,
 }
 
 /// Writes lines for people, with a progress bar below them in a terminal, and `metrics.jsonl`.
@@ -159,15 +168,12 @@ impl<W: Write> Report<W> {
         Ok(())
     }
 
-    /// Shows what the model says at several temperatures.
-    ///
-    /// # Errors
-    /// If the model file is not valid, which would be our mistake.
-    pub fn samples(&mut self, model: &[u8], random: &mut Random) -> Result<()> {
-        for line in sample_lines(model, random)? {
-            self.line(&line);
+    /// Shows what the model says, and what of it is new.
+    pub fn samples(&mut self, lines: &[String], novelty: &Novelty) {
+        for line in lines {
+            self.line(line);
         }
-        Ok(())
+        self.line(&format!("    {novelty}"));
     }
 
     /// Takes the bar away.

@@ -15,9 +15,10 @@ use crate::export;
 use crate::files::{RunFolder, write_whole};
 use crate::lstm::Dropout;
 use crate::network::Network;
+use crate::novelty::{Novelty, novelty};
 use crate::optimizer::Optimizer;
 use crate::progress::{Epoch, Totals};
-use crate::report::EpochMetrics;
+use crate::report::{EpochMetrics, sample_lines};
 use crate::rng::Streams;
 use crate::run::Run;
 use crate::speak::Evaluation;
@@ -191,6 +192,7 @@ impl<W: Write> Run<'_, W> {
             .advance(self.chars_learnt(), self.progress.epoch + 1, mean);
         let guess = (self.corpus.alphabet.size() as f64).ln();
         let loss = update.nats / predictions as f64;
+        self.progress.smooth(loss, guess);
         Ok(self.progress.watch.observe(loss, predictions, guess))
     }
 
@@ -208,11 +210,15 @@ impl<W: Write> Run<'_, W> {
         self.progress.validation_loss = Some(loss);
         self.progress.plateau.observe(loss, &self.config.schedule);
         let is_best = self.progress.is_best(epoch);
-        self.report_epoch(totals, loss, is_best)?;
         let model = self.exported(&network)?;
+        let samples = &mut self.progress.streams.samples;
         if number.is_multiple_of(self.config.training.sample_every) {
-            let samples = &mut self.progress.streams.samples;
-            self.report.samples(&model, samples)?;
+            let lines = sample_lines(&model, samples)?;
+            let novelty = novelty(&model, self.corpus, samples)?;
+            self.report_epoch(totals, loss, is_best, Some(&novelty))?;
+            self.report.samples(&lines, &novelty);
+        } else {
+            self.report_epoch(totals, loss, is_best, None)?;
         }
         if is_best {
             self.save_weights(&network, &self.folder.best())?;
@@ -223,17 +229,26 @@ impl<W: Write> Run<'_, W> {
         self.save_good()
     }
 
-    fn report_epoch(&mut self, totals: Totals, loss: f64, is_best: bool) -> Result<()> {
+    fn report_epoch(
+        &mut self,
+        totals: Totals,
+        loss: f64,
+        is_best: bool,
+        novelty: Option<&Novelty>,
+    ) -> Result<()> {
         let seconds = self.report.elapsed().as_secs_f64();
         let metrics = EpochMetrics {
             epoch: self.progress.epoch,
             steps: self.progress.steps,
             train_nats_per_char: totals.nats / totals.chars as f64,
+            smoothed_nats_per_char: self.progress.smoothed,
             validation_nats_per_char: loss,
             learning_rate: self.learning_rate(),
             gradient_norm: totals.norm / totals.batches as f64,
             chars_per_second: self.chars_learnt() as f64 / seconds,
             seconds,
+            known_lines: novelty.and_then(Novelty::known_lines),
+            longest_copy: novelty.and_then(Novelty::longest_copy),
         };
         let epochs = self.config.training.epochs;
         self.report.epoch(&metrics, self.corpus, epochs, is_best)

@@ -2,6 +2,7 @@
 
 mod settings;
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use charlet_trainer::config::{
     Config, DeviceKind, IntegerPrecision, Mode, OptimizerKind, ScheduleKind,
 };
 use charlet_trainer::files::RunFolder;
+use charlet_trainer::preset::Preset;
 use charlet_trainer::train::{Outcome, device, train};
 use clap::Parser;
 
@@ -33,6 +35,7 @@ const INTERRUPTED: u8 = 130;
   charlet train my-names.txt --hidden 96 --epochs 40
   charlet train alice.txt --mode text --layers 2 --hidden 128 --window 100
   charlet train --config charlet-out/names/config.toml --out again
+  charlet train don-quijote.txt --preset quijote --epochs 5
   charlet train --resume charlet-out/alice --epochs 40
   charlet train cities.txt --init-from charlet-out/names/best.safetensors --lr 0.001")]
 pub(crate) struct Args {
@@ -41,6 +44,9 @@ pub(crate) struct Args {
     /// How the file is read [default: lines]
     #[arg(long)]
     mode: Option<Mode>,
+    /// Make upper case lower case
+    #[arg(long)]
+    lowercase: bool,
     /// A file to measure the held-out loss on, instead of a share of the data
     #[arg(long, value_name = "FILE", conflicts_with = "val_split")]
     val: Option<PathBuf>,
@@ -113,7 +119,10 @@ pub(crate) struct Args {
     /// Train for integers, with weights rounded as on the chip, and export such a model
     #[arg(long)]
     quantize: Option<IntegerPrecision>,
-    /// Settings in TOML, as a run writes them; the options above override them
+    /// The settings of a network that is known from elsewhere; the other options override them
+    #[arg(long, conflicts_with_all = ["config", "resume"])]
+    preset: Option<Preset>,
+    /// Settings in TOML, as a run writes them; the other options override them
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Start from the weights of a checkpoint; characters that both know keep theirs
@@ -151,6 +160,12 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     // Looked for before a folder is made.
     device(config.training.device)?;
     let folder = folder(args, &config)?;
+    if let Some(preset) = args.preset {
+        for departure in preset.departures()? {
+            // A closed pipe doesn't stop a training.
+            let _ = writeln!(std::io::stdout(), "departs   {departure}");
+        }
+    }
     let stop = Arc::new(AtomicBool::new(false));
     let seen = Arc::clone(&stop);
     ctrlc::set_handler(move || {

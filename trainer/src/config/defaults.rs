@@ -13,6 +13,7 @@ impl Config {
             data: DataConfig {
                 path: None,
                 mode,
+                lowercase: false,
                 validation: None,
                 validation_split: 0.1,
             },

@@ -93,7 +93,7 @@ impl Alphabet {
     }
 
     /// The tokens of a text whose characters are all known.
-    pub(super) fn encode(&self, text: &str) -> Vec<u32> {
+    pub(crate) fn encode(&self, text: &str) -> Vec<u32> {
         let chars: Vec<char> = self.chars.chars().collect();
         // The alphabet was made from this text, so every search succeeds.
         text.chars()

@@ -6,11 +6,12 @@ use charlet_trainer::config::{Config, Mode, OptimizerConfig, OptimizerKind, Sche
 use super::Args;
 
 impl Args {
-    /// The defaults, overridden by the settings file, overridden by the options.
+    /// The defaults, overridden by the settings file or a preset, overridden by the options.
     pub(super) fn new_config(&self) -> Result<Config> {
-        let config = match &self.config {
-            Some(path) => Config::from_file(path, self.mode)?,
-            None => Config::defaults(self.mode.unwrap_or(Mode::Lines)),
+        let config = match (&self.config, self.preset) {
+            (Some(path), _) => Config::from_file(path, self.mode)?,
+            (None, Some(preset)) => preset.config(self.mode)?,
+            (None, None) => Config::defaults(self.mode.unwrap_or(Mode::Lines)),
         };
         self.overriding(config)
     }
@@ -32,6 +33,7 @@ impl Args {
             ..
         } = &mut config;
         set(&mut data.mode, self.mode);
+        data.lowercase |= self.lowercase;
         set(&mut data.path, self.data.clone().map(Some));
         set(&mut data.validation, self.val.clone().map(Some));
         if self.val_split.is_some() {
