@@ -245,7 +245,7 @@ fn a_preset_sets_what_options_change() {
     let printed = place.succeed(&[&train[..], &SHORT, &smaller].concat());
     for part in [
         "departs   characters are embedded",
-        "characters are copied: \"",
+        "    new  all but parts of up to",
     ] {
         assert!(printed.contains(part), "{part:?} is missing in {printed}");
     }
@@ -359,7 +359,7 @@ fn a_run_in_a_pipe_prints_plain_lines() {
         "    0.5  ",
         "    1.0  ",
         "    1.2  ",
-        "of 100 lines are in the list",
+        "    new  ",
         "new:",
         "already in the list:",
         "generate charlet-out/data/data.charlet",

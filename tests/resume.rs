@@ -9,7 +9,7 @@ use std::time::Duration;
 use candle_core::Device;
 use charlet_trainer::checkpoint::Checkpoint;
 use charlet_trainer::config::{
-    Config, Mode, OptimizerConfig, OptimizerKind, ScheduleConfig, ScheduleKind,
+    Config, IntegerPrecision, Mode, OptimizerConfig, OptimizerKind, ScheduleConfig, ScheduleKind,
 };
 use charlet_trainer::files::RunFolder;
 use charlet_trainer::train::{Outcome, train};
@@ -105,16 +105,23 @@ fn a_stopped_run_ends_as_an_unbroken_one() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data.txt");
     fs::write(&data, lines().repeat(3)).unwrap();
+    let i4 = Some(IntegerPrecision::I4);
     let algorithms = [
-        (OptimizerKind::AdamW, ScheduleKind::Cosine, None),
-        (OptimizerKind::Adam, ScheduleKind::Plateau, Some(0.9)),
-        (OptimizerKind::RmsProp, ScheduleKind::Step, None),
-        (OptimizerKind::Sgd, ScheduleKind::Exponential, Some(0.99)),
+        (OptimizerKind::AdamW, ScheduleKind::Cosine, None, None),
+        (OptimizerKind::Adam, ScheduleKind::Plateau, Some(0.9), None),
+        (OptimizerKind::RmsProp, ScheduleKind::Step, None, i4),
+        (
+            OptimizerKind::Sgd,
+            ScheduleKind::Exponential,
+            Some(0.99),
+            i4,
+        ),
     ];
     for mode in [Mode::Lines, Mode::Text] {
-        for (kind, schedule, ema) in algorithms {
+        for (kind, schedule, ema, quantize) in algorithms {
             let mut config = config(mode, &data, kind, schedule);
             config.training.ema = ema;
+            config.training.quantize = quantize;
             let place = |what: &str| folder.path().join(format!("{what}-{mode:?}-{kind:?}"));
             let (whole, broken) = (place("whole"), place("broken"));
             assert!(matches!(
@@ -186,7 +193,7 @@ fn a_killed_run_ends_as_an_unbroken_one() {
         "--embedding",
         "4",
         "--epochs",
-        "8",
+        "20",
         "--save-every",
         "0",
     ];
@@ -194,7 +201,7 @@ fn a_killed_run_ends_as_an_unbroken_one() {
     place.succeed(&train("whole"));
     let mut kills = 0;
     // Each process lives longer than the one before it, so that the run comes to an end.
-    for milliseconds in (20..).step_by(15) {
+    for milliseconds in (10..).step_by(15) {
         let command = if place.path("killed/last.safetensors").exists() {
             vec!["train", "--resume", "killed"]
         } else {

@@ -60,6 +60,16 @@ pub fn write_whole(path: &Path, contents: &[u8]) -> Result<()> {
     write().with_context(|| format!("can't write {}", path.display()))
 }
 
+/// Gives a file that was just written whole a second name, in place of the file that has it.
+///
+/// # Errors
+/// If the file system has no such names; nothing has changed then.
+pub fn link(file: &Path, name: &Path) -> std::io::Result<()> {
+    let temporary = name.with_file_name(format!("{TEMPORARY}link"));
+    fs::hard_link(file, &temporary)?;
+    fs::rename(&temporary, name)
+}
+
 /// The folder that a run writes into.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunFolder {
@@ -79,6 +89,7 @@ impl RunFolder {
             name: name.to_owned(),
         };
         fs::create_dir_all(folder).with_context(|| format!("can't make the folder {shown}"))?;
+        run.remove_all(is_temporary)?;
         if run.config().exists() || run.last().exists() {
             if !replace {
                 bail!(
@@ -96,7 +107,7 @@ impl RunFolder {
             ] {
                 remove(&old)?;
             }
-            run.remove_all(|name| is_temporary(name) || is_kept(name))?;
+            run.remove_all(is_kept)?;
         }
         Ok(run)
     }
@@ -186,6 +197,12 @@ mod tests {
         write_whole(&path, b"new").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"new");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        let second = folder.path().join("second");
+        fs::write(&second, b"other").unwrap();
+        link(&path, &second).unwrap();
+        write_whole(&path, b"newer").unwrap();
+        assert_eq!(fs::read(&second).unwrap(), b"new");
+        fs::remove_file(second).unwrap();
         // A folder is in the way of the name.
         let taken = folder.path().join("taken");
         fs::create_dir(&taken).unwrap();

@@ -42,18 +42,16 @@ impl Novelty {
 
 impl std::fmt::Display for Novelty {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "at temperature {TEMPERATURE} ")?;
         match self {
             Self::KnownLines(share) => {
-                write!(f, "{:.0} % of {LINES} lines are in the list", 100.0 * share)
+                let new = LINES as f64 * (1.0 - share);
+                write!(f, "{new:.0} of {LINES} lines, at temperature {TEMPERATURE}")
             }
-            Self::Copied(part) => {
-                let count = part.chars().count();
-                write!(
-                    f,
-                    "at most {count} of {CHARS} characters are copied: {part:?}"
-                )
-            }
+            Self::Copied(part) => write!(
+                f,
+                "all but parts of up to {} characters, in {CHARS} at temperature {TEMPERATURE}: {part:?}",
+                part.chars().count()
+            ),
         }
     }
 }

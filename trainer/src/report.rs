@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::corpus::{Corpus, Sequences};
 use crate::files::write_whole;
-use crate::novelty::Novelty;
+use crate::novelty::{Novelty, novelty};
 use crate::progress::Progress;
 use crate::rng::Random;
 use crate::speak::{Speaker, text_rng};
@@ -105,7 +105,7 @@ impl<W: Write> Report<W> {
             out,
             bar,
             metrics: open_metrics(metrics, progress.epoch)
-                .with_context(|| format!("can't write {}", metrics.display()))?,
+                .with_context(|| format!("can't use {}", metrics.display()))?,
             started: Instant::now(),
             before: Duration::from_secs_f64(progress.seconds),
         })
@@ -168,18 +168,40 @@ impl<W: Write> Report<W> {
         Ok(())
     }
 
-    /// Shows what the model says, and what of it is new.
-    pub fn samples(&mut self, lines: &[String], novelty: &Novelty) {
-        for line in lines {
+    /// Shows what a model says, and what of it is new.
+    pub fn sample(&mut self, sample: &Sample) {
+        for line in &sample.lines {
             self.line(line);
         }
-        self.line(&format!("    {novelty}"));
+        self.line(&format!("    new  {}", sample.novelty));
     }
 
     /// Takes the bar away.
     pub fn finish(&mut self) {
         self.bar.finish_and_clear();
         self.line(&format!("trained for {}", HumanDuration(self.elapsed())));
+    }
+}
+
+/// What a model says, and what of it is new.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sample {
+    /// Text at several temperatures.
+    lines: Vec<String>,
+    /// How it compares with what was learnt.
+    pub novelty: Novelty,
+}
+
+impl Sample {
+    /// Lets a model speak.
+    ///
+    /// # Errors
+    /// If the model file is not valid, which would be our mistake.
+    pub fn of(model: &[u8], corpus: &Corpus, random: &mut Random) -> Result<Self> {
+        Ok(Self {
+            lines: sample_lines(model, random)?,
+            novelty: novelty(model, corpus, random)?,
+        })
     }
 }
 

@@ -14,7 +14,7 @@ use crate::batch::Batches;
 use crate::checkpoint::{Checkpoint, Description, STATE, WEIGHTS};
 use crate::config::Config;
 use crate::corpus::{Corpus, Sequences};
-use crate::files::{RunFolder, remove, write_whole};
+use crate::files::{RunFolder, link, remove, write_whole};
 use crate::network::{Network, Shape};
 use crate::optimizer::Optimizer;
 use crate::progress::{Epoch, Progress};
@@ -221,8 +221,10 @@ impl<'r, W: Write> Run<'r, W> {
     pub(crate) fn save_good(&mut self) -> Result<()> {
         let bytes = self.whole()?.to_bytes()?;
         // First, since a run that goes on from the last must find this one.
-        write_whole(&self.folder.good(), &bytes)?;
-        write_whole(&self.folder.last(), &bytes)?;
+        let (good, last) = (self.folder.good(), self.folder.last());
+        write_whole(&good, &bytes)?;
+        // Without writing it twice, where the file system can.
+        link(&good, &last).or_else(|_| write_whole(&last, &bytes))?;
         self.saved = Instant::now();
         Ok(())
     }

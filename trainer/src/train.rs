@@ -15,10 +15,10 @@ use crate::export;
 use crate::files::{RunFolder, write_whole};
 use crate::lstm::Dropout;
 use crate::network::Network;
-use crate::novelty::{Novelty, novelty};
+use crate::novelty::Novelty;
 use crate::optimizer::Optimizer;
 use crate::progress::{Epoch, Totals};
-use crate::report::{EpochMetrics, sample_lines};
+use crate::report::{EpochMetrics, Sample};
 use crate::rng::Streams;
 use crate::run::Run;
 use crate::speak::Evaluation;
@@ -165,8 +165,8 @@ impl<W: Write> Run<'_, W> {
 
     /// Learns from one batch; tells if something is wrong then.
     fn learn(&mut self, batch: &Batch) -> Result<Option<String>> {
-        let progress = &mut self.progress;
-        let dropout = Dropout::draw(&self.config.network, &mut progress.streams.dropout);
+        let random = &mut self.progress.streams.dropout;
+        let dropout = Dropout::draw(&self.config.network, random);
         let rate = self.learning_rate();
         let update = Update::from_batch(
             &self.network,
@@ -211,15 +211,10 @@ impl<W: Write> Run<'_, W> {
         self.progress.plateau.observe(loss, &self.config.schedule);
         let is_best = self.progress.is_best(epoch);
         let model = self.exported(&network)?;
-        let samples = &mut self.progress.streams.samples;
-        if number.is_multiple_of(self.config.training.sample_every) {
-            let lines = sample_lines(&model, samples)?;
-            let novelty = novelty(&model, self.corpus, samples)?;
-            self.report_epoch(totals, loss, is_best, Some(&novelty))?;
-            self.report.samples(&lines, &novelty);
-        } else {
-            self.report_epoch(totals, loss, is_best, None)?;
-        }
+        let random = &mut self.progress.streams.samples;
+        let is_due = number.is_multiple_of(self.config.training.sample_every);
+        let sample = is_due.then(|| Sample::of(&model, self.corpus, random));
+        self.report_epoch(totals, epoch, is_best, sample.transpose()?)?;
         if is_best {
             self.save_weights(&network, &self.folder.best())?;
             write_whole(&self.folder.model(), &model)?;
@@ -232,17 +227,18 @@ impl<W: Write> Run<'_, W> {
     fn report_epoch(
         &mut self,
         totals: Totals,
-        loss: f64,
+        epoch: Epoch,
         is_best: bool,
-        novelty: Option<&Novelty>,
+        sample: Option<Sample>,
     ) -> Result<()> {
+        let novelty = sample.as_ref().map(|sample| &sample.novelty);
         let seconds = self.report.elapsed().as_secs_f64();
         let metrics = EpochMetrics {
-            epoch: self.progress.epoch,
+            epoch: epoch.number,
             steps: self.progress.steps,
             train_nats_per_char: totals.nats / totals.chars as f64,
             smoothed_nats_per_char: self.progress.smoothed,
-            validation_nats_per_char: loss,
+            validation_nats_per_char: epoch.loss,
             learning_rate: self.learning_rate(),
             gradient_norm: totals.norm / totals.batches as f64,
             chars_per_second: self.chars_learnt() as f64 / seconds,
@@ -251,7 +247,11 @@ impl<W: Write> Run<'_, W> {
             longest_copy: novelty.and_then(Novelty::longest_copy),
         };
         let epochs = self.config.training.epochs;
-        self.report.epoch(&metrics, self.corpus, epochs, is_best)
+        self.report.epoch(&metrics, self.corpus, epochs, is_best)?;
+        if let Some(sample) = sample {
+            self.report.sample(&sample);
+        }
+        Ok(())
     }
 
     /// The held-out loss per prediction. A text is cut into streams, as for learning: the exact
