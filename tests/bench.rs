@@ -151,16 +151,16 @@ fn training_is_measured_by_shape() {
             number("share_of_matmul"),
             gflops / number("matmul_gflops")
         ));
-        for part in ["forward_ms", "backward_ms", "optimizer_ms"] {
-            assert!(
-                number(part) > 0.0 && number(part) < number("step_ms"),
-                "{part}"
-            );
-        }
-        let phases = result["phases_ms"].as_object().unwrap();
-        let mut names: Vec<_> = phases.keys().map(String::as_str).collect();
-        names.sort();
-        let expected = [
+        let optimizer = number("optimizer_ms");
+        assert!(optimizer > 0.0 && optimizer < number("step_ms"));
+        let phases = |way: &str| {
+            let phases = result[way].as_object().unwrap().clone();
+            let took = |name: &String| phases[name].as_f64().unwrap() > 0.0;
+            let mut names: Vec<String> = phases.keys().filter(|name| took(name)).cloned().collect();
+            names.sort();
+            names
+        };
+        let mut expected = vec![
             "gather",
             "head",
             "input",
@@ -168,8 +168,16 @@ fn training_is_measured_by_shape() {
             "recurrent",
             "weights",
         ];
-        assert_eq!(names, expected);
-        assert_eq!(phases["input"].as_f64().unwrap() > 0.0, layers > 1);
+        if layers == 1 {
+            expected.retain(|&name| name != "input");
+        }
+        if window == 1 {
+            // There is no step from anything but zero.
+            expected.retain(|&name| name != "recurrent");
+        }
+        assert_eq!(phases("forward_ms"), expected);
+        expected.retain(|&name| name != "gather");
+        assert_eq!(phases("backward_ms"), expected);
         assert!(
             result["peak_bytes"]
                 .as_u64()
@@ -180,7 +188,7 @@ fn training_is_measured_by_shape() {
     let output = charlet(&arguments);
     assert!(output.status.success(), "{output:?}");
     let table = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(table.lines().count(), 2 + 2 * shapes.len(), "{table}");
+    assert_eq!(table.lines().count(), 2 + 3 * shapes.len(), "{table}");
     assert!(!table.contains('\x1b'), "{table}");
 
     for (shape, word) in [

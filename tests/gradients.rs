@@ -191,6 +191,42 @@ fn the_fused_network_agrees_with_the_composed_one() {
     }
 }
 
+/// What a training step uses, which needn't compute the products of a state of zeros; also where only the
+/// states of some lanes are zero.
+#[test]
+fn a_training_gradient_agrees_with_the_composed_network() {
+    for (shape, lengths) in shapes() {
+        for (kept, with_dropout) in [(1, false), (3, true), (usize::MAX, true)] {
+            let batch = batch(&lengths, shape.vocab_size);
+            let network = network(shape);
+            let is_kept = |at: usize| at / shape.hidden_size % batch.size % kept == kept - 1;
+            let start = floats(start(shape, batch.size).as_tensor());
+            let start = start.into_iter().enumerate();
+            let start = start.map(|(at, value)| if is_kept(at) { value } else { 0.0 });
+            let dims = (2, shape.num_layers, batch.size, shape.hidden_size);
+            let start = Tensor::from_vec(start.collect(), dims, &Device::Cpu).unwrap();
+            let dropout = Dropout::draw(&dropouts(), &mut Streams::new(3).dropout);
+            let dropout = with_dropout.then_some(dropout);
+            let (loss, last) = composed(&network, &batch, &start, dropout);
+            let mean = (&loss / batch.predictions() as f64).unwrap();
+            let slopes = mean.backward().unwrap();
+            let expected = floats(slopes.get(network.parameters()).unwrap());
+            // A second one overwrites what the first left behind.
+            for _ in 0..2 {
+                let gradient = network.gradient(&batch, &start, dropout).unwrap();
+                let what = format!("{shape:?}, every {kept}th state");
+                let nats = f64::from(loss.to_scalar::<f32>().unwrap());
+                LOSS.check(&format!("loss of {what}"), gradient.nats, nats);
+                GRADIENT.check_all(&format!("gradient of {what}"), &gradient.slopes, &expected);
+                if lengths.iter().all(|&length| length == lengths[0]) {
+                    let [actual, expected] = [&gradient.state, &last].map(floats);
+                    BETWEEN_OURS.check_all(&format!("state of {what}"), &actual, &expected);
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn gradients_are_the_slopes_of_the_loss() {
     let shape = Shape {

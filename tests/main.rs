@@ -11,12 +11,16 @@ mod cli_models;
 mod cli_train;
 /// The trainer's gradients against PyTorch, finite differences and each other.
 mod gradients;
-/// Integer models against a plain reference in wide integers.
+/// Headers: the runtime reads without postcard what postcard writes.
+mod header;
+/// Integer models against the reference, exactly.
 mod integer;
 /// Model files that are damaged, cut or made up.
 mod model_file;
 /// A folder for a test, and the command run in it.
 mod place;
+/// Integer models in a plain reference.
+mod reference;
 /// Runs that are stopped or killed, and go on.
 mod resume;
 /// Random choices against their definition.

@@ -8,9 +8,9 @@ use crc::{CRC_32_ISO_HDLC, Crc};
 use crate::support::small_model;
 
 /// A file put together by hand, as `runtime/FORMAT.md` describes it.
-struct Forged {
+pub struct Forged {
     version: u16,
-    header: Vec<u8>,
+    pub header: Vec<u8>,
     weights: Vec<u8>,
     state_words: u32,
     workspace_words: u32,
@@ -18,7 +18,7 @@ struct Forged {
 
 impl Forged {
     /// A valid file with zero weights.
-    fn new(header: &Header<'_>) -> Self {
+    pub fn new(header: &Header<'_>) -> Self {
         let weights = Sections::of(header)
             .and_then(|sections| sections.bytes())
             .unwrap_or(0);
@@ -33,7 +33,7 @@ impl Forged {
         }
     }
 
-    fn bytes(&self) -> Vec<u8> {
+    pub fn bytes(&self) -> Vec<u8> {
         let padding = (16 - (32 + self.header.len()) % 16) % 16;
         let file_len = 32 + self.header.len() + padding + self.weights.len();
         let mut prelude = b"charlet\n".to_vec();
@@ -85,7 +85,7 @@ fn error(file: &[u8]) -> Error {
 fn a_file_made_by_hand_after_the_specification_is_read() {
     let file = Forged::new(&header("abc")).bytes();
     let model = Model::from_bytes(&file).unwrap();
-    assert_eq!(model.header(), &header("abc"));
+    assert_eq!(model.header(), header("abc"));
     assert_eq!(
         model.sizes(),
         Sizes {
@@ -100,7 +100,7 @@ fn a_file_made_by_hand_after_the_specification_is_read() {
 fn the_exporter_writes_what_the_specification_says() {
     let file = small_model();
     let model = Model::from_bytes(&file).unwrap();
-    let mut forged = Forged::new(model.header());
+    let mut forged = Forged::new(&model.header());
     forged.weights = file[file.len() - forged.weights.len()..].to_vec();
     assert_eq!(file, forged.bytes());
 }

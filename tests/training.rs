@@ -6,7 +6,7 @@ use std::path::Path;
 use candle_core::Device;
 use charlet::Model;
 use charlet::format::Precision;
-use charlet_trainer::checkpoint::Checkpoint;
+use charlet_trainer::checkpoint::{Checkpoint, WEIGHTS};
 use charlet_trainer::config::{Config, IntegerPrecision, Mode};
 use charlet_trainer::export::model_file;
 use charlet_trainer::files::RunFolder;
@@ -142,6 +142,26 @@ fn trainer_and_runtime_measure_the_same_loss() {
             (mode == Mode::Lines, mode == Mode::Lines)
         );
     }
+}
+
+#[test]
+fn the_average_of_the_weights_is_what_is_measured_and_exported() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("lines.txt");
+    fs::write(&data, lines()).unwrap();
+    let mut config = config(Mode::Lines, &data);
+    config.training.ema = Some(0.99);
+    let (run_folder, evaluation) = run(&config, &folder.path().join("out"));
+    let load = |path: &Path| Checkpoint::load(path, &Device::Cpu).unwrap();
+    let best = load(&run_folder.best());
+    let expected = best.description.progress.validation_loss.unwrap();
+    EVALUATION.check("held-out loss", evaluation.nats_per_char(), expected);
+    // The weights that are learnt are others.
+    let last = load(&run_folder.last());
+    let average: Vec<f32> = last.network().unwrap().parameters().to_vec1().unwrap();
+    let weights: Vec<f32> = last.tensors[WEIGHTS].to_vec1().unwrap();
+    assert_ne!(weights, average);
+    assert!(!best.tensors.contains_key(WEIGHTS));
 }
 
 /// The network that is trained for integers rounds its weights as the exporter does: the loss that

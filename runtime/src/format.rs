@@ -106,12 +106,10 @@ impl Sizes {
     pub fn of(header: &Header<'_>) -> Option<Self> {
         let hidden = usize::from(header.hidden_size);
         // Words of h of a layer, and of what a step needs beside the logits.
-        let (h, scratch) = match header.precision {
-            Precision::F32 => (hidden, hidden),
-            Precision::I8 | Precision::I4 => {
-                let sections = IntegerSections::of(header)?;
-                (sections.padded_hidden / 4, sections.most_columns() / 2)
-            }
+        let (h, scratch) = match IntegerSections::of(header) {
+            // In single precision nothing is padded.
+            None => (hidden, hidden),
+            Some(sections) => (sections.padded_hidden / 4, sections.most_columns() / 2),
         };
         Some(Self {
             state: (h + hidden).checked_mul(usize::from(header.num_layers))?,
@@ -239,7 +237,10 @@ impl Prelude {
 /// A model file taken apart: lengths and checksum are right, contents not looked at yet.
 pub(crate) struct Parts<'a> {
     pub(crate) sizes: Sizes,
+    /// The header without its characters.
     pub(crate) header: Header<'a>,
+    /// The characters, which may be no UTF-8 yet.
+    pub(crate) chars: &'a [u8],
     pub(crate) weights: &'a [u8],
 }
 
@@ -262,19 +263,69 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Parts<'_>, Error> {
         return Err(Error::Checksum);
     }
     let header_len = prelude.header_len as usize;
-    let (header, rest) = body.split_at_checked(header_len).ok_or(Error::Header)?;
-    let (header, left_over) = postcard::take_from_bytes(header).map_err(|_| Error::Header)?;
+    let (mut fields, rest) = body.split_at_checked(header_len).ok_or(Error::Header)?;
+    let (header, chars) = read_header(&mut fields).ok_or(Error::Header)?;
     let (padding, weights) = rest
         .split_at_checked(padding(header_len))
         .ok_or(Error::Header)?;
-    if !left_over.is_empty() || padding.iter().any(|&byte| byte != 0) {
+    if !fields.is_empty() || padding.iter().any(|&byte| byte != 0) {
         return Err(Error::Header);
     }
     Ok(Parts {
         sizes: prelude.sizes(),
         header,
+        chars,
         weights,
     })
+}
+
+/// Takes a header off the front, and its characters apart, which may be no UTF-8.
+///
+/// It is what postcard writes; with postcard, reading it would take 900 bytes more of a firmware.
+fn read_header<'a>(bytes: &mut &'a [u8]) -> Option<(Header<'a>, &'a [u8])> {
+    let cell = match varint(bytes)? {
+        0 => Cell::Lstm,
+        _ => return None,
+    };
+    let precision = match varint(bytes)? {
+        0 => Precision::F32,
+        1 => Precision::I8,
+        2 => Precision::I4,
+        _ => return None,
+    };
+    let len = varint(bytes)?;
+    let chars = bytes.split_off(..len)?;
+    let header = Header {
+        cell,
+        precision,
+        chars: "",
+        vocab_size: size(bytes)?,
+        start: size(bytes)?,
+        end: match bytes.split_off_first()? {
+            0 => None,
+            1 => Some(size(bytes)?),
+            _ => return None,
+        },
+        embedding_size: size(bytes)?,
+        hidden_size: size(bytes)?,
+        num_layers: size(bytes)?,
+    };
+    Some((header, chars))
+}
+
+/// Takes a varint of at most three bytes off the front: the length of 65,535 characters needs no more.
+fn varint(bytes: &mut &[u8]) -> Option<usize> {
+    let last = bytes.iter().position(|byte| byte & 0x80 == 0)?;
+    if last > 2 {
+        return None;
+    }
+    let digits = bytes.split_off(..=last)?.iter();
+    Some(digits.rfold(0, |value, &byte| value << 7 | usize::from(byte & 0x7f)))
+}
+
+/// Takes a varint of 16 bits off the front.
+fn size(bytes: &mut &[u8]) -> Option<u16> {
+    varint(bytes)?.try_into().ok()
 }
 
 /// Bytes of a whole file with this header; `None` if its sizes overflow.

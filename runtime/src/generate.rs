@@ -3,6 +3,7 @@
 use rand_core::Rng;
 
 use crate::model::Run;
+use crate::utf8::Chars;
 use crate::{Error, Model, Sampler, State, Token, Workspace};
 
 /// Makes text, a character at a time, until the model ends it.
@@ -84,10 +85,11 @@ impl<'r, R: Rng> Generator<'r, R> {
     /// then.
     pub fn prime(&mut self, text: &str) -> Result<(), Error> {
         let vocab = self.run.vocab();
-        if let Some(unknown) = text.chars().find(|&char| vocab.token(char).is_none()) {
+        let chars = || Chars(text.as_bytes());
+        if let Some(unknown) = chars().find(|&char| vocab.token(char).is_none()) {
             return Err(Error::UnknownChar(unknown));
         }
-        for token in text.chars().filter_map(|char| vocab.token(char)) {
+        for token in chars().filter_map(|char| vocab.token(char)) {
             if let Some(pending) = self.pending.replace(token) {
                 self.run.step(pending);
             }

@@ -7,7 +7,7 @@ use bytemuck::{must_cast_slice, must_cast_slice_mut};
 use crate::fixed::{C_BITS, H_BITS};
 use crate::format::Header;
 use crate::kernel::{Quad, Scales, Shifts, StartValues, cells, dot, dot_nibbles, values};
-use crate::layout::{COLUMNS, IntegerSections, ROWS_PER_QUAD, SECTION_ALIGN, WeightBits};
+use crate::layout::{COLUMNS, IntegerSections, ROWS_PER_QUAD, WeightBits};
 use crate::{Error, Token};
 
 /// Units whose sums are taken at once, so that a kernel can use an input for several rows, and that
@@ -29,13 +29,15 @@ struct Rows<'a> {
     /// What each row starts with.
     start: &'a [StartValues],
     weight_bits: WeightBits,
-    /// Block after block, each with a quad for four inputs, or eight.
+    /// Quads of a block, one for four inputs, or eight.
+    quads: usize,
+    /// Block after block.
     weights: &'a [Quad],
 }
 
 impl Rows<'_> {
     /// Computes the values of all blocks, at most [`UNITS_AT_ONCE`] at a time.
-    // Where it is inlined it is there twice, which large processors have room for.
+    // Large processors have instructions for it, which the caller may be compiled for.
     #[cfg_attr(target_arch = "x86_64", inline(always))]
     #[cfg_attr(not(target_arch = "x86_64"), inline(never))]
     fn compute(&self, inputs: Widened<'_>, mut out: Out<'_>) {
@@ -43,13 +45,12 @@ impl Rows<'_> {
         let bias = i32::from(self.weight_bits.bias()).wrapping_mul(inputs.total);
         let initial = self.shifts.half().wrapping_sub(bias);
         let inputs = inputs.words;
-        let quads = self.weight_bits.quads(2 * inputs.len());
         let mut weights = self.weights;
         let mut start = self.start;
         for scales in self.scales.chunks(UNITS_AT_ONCE) {
             let mut sums = [[initial; ROWS_PER_QUAD]; UNITS_AT_ONCE];
             let (sums, _) = sums.split_at_mut_checked(scales.len()).unwrap_or_default();
-            let now = split_off(&mut weights, sums.len() * quads);
+            let now = split_off(&mut weights, sums.len() * self.quads);
             match self.weight_bits {
                 WeightBits::Eight => dot(now, inputs.as_chunks().0, sums),
                 WeightBits::Four => {
@@ -67,7 +68,11 @@ impl Rows<'_> {
                 Out::Logits(logits) => {
                     let len = logits.len().min(ROWS_PER_QUAD * sums.len());
                     let logits = logits.split_off_mut(..len).unwrap_or_default();
-                    logits.copy_from_slice(sums.as_flattened().get(..len).unwrap_or_default());
+                    for (logit, sum) in logits.iter_mut().zip(sums.as_flattened_mut()) {
+                        // Not copied: that would be done with memcpy, 350 bytes in a firmware that
+                        // doesn't have it yet.
+                        core::mem::swap(logit, sum);
+                    }
                 }
             }
         }
@@ -75,48 +80,40 @@ impl Rows<'_> {
 
     /// Checks that no state can make a sum overflow: every row's weights, times the largest h, must
     /// fit 16 bits after the first shift.
-    fn check(&self, columns: usize) -> Result<(), Error> {
+    fn check(&self) -> Result<(), Error> {
         if self.shifts.first > MAX_SHIFTS.first || self.shifts.second > MAX_SHIFTS.second {
             return Err(Error::Multiplier);
         }
         let multipliers = self.scales.as_flattened().as_chunks().0;
-        if multipliers
-            .iter()
-            .any(|&bytes| u16::from_le_bytes(bytes) > 0x7fff)
-        {
+        if multipliers.iter().any(|&[_, high]| high > 0x7f) {
             return Err(Error::Multiplier);
         }
-        let quads = self.weight_bits.quads(columns);
-        for block in self.weights.chunks(quads.max(1)) {
+        let bias = self.weight_bits.bias();
+        for block in self.weights.chunks(self.quads.max(1)) {
             let mut sums = [0u32; ROWS_PER_QUAD];
             for quad in block {
-                if self.weight_bits == WeightBits::Eight && quad.iter().any(|&byte| byte > 0x7f) {
-                    return Err(Error::Multiplier);
-                }
                 for (sum, row) in sums.iter_mut().zip(quad.as_chunks::<COLUMNS>().0) {
-                    *sum += row.iter().map(|&byte| self.magnitude(byte)).sum::<u32>();
+                    for &byte in row {
+                        // The weights in the byte; a bias stands for none.
+                        let weights = match self.weight_bits {
+                            WeightBits::Eight if byte > 0x7f => return Err(Error::Multiplier),
+                            WeightBits::Eight => [byte, bias],
+                            WeightBits::Four => [byte & 0xf, byte >> 4],
+                        };
+                        let [a, b] = weights.map(|weight| u32::from(weight.abs_diff(bias)));
+                        *sum += a + b;
+                    }
                 }
             }
             for sum in sums {
-                // At most 64 * 2 * 65536 * 2^7.
-                let largest = (u64::from(sum) << H_BITS) + self.shifts.half() as u64;
+                // At most 64 * 2 * 65536 * 2^7, and the half at most 2^29: no overflow.
+                let largest = (sum << H_BITS) + self.shifts.half().cast_unsigned();
                 if largest >> self.shifts.first > 0x7fff {
                     return Err(Error::Multiplier);
                 }
             }
         }
         Ok(())
-    }
-
-    /// The magnitude of the weight in a byte, or the sum of both.
-    fn magnitude(&self, byte: u8) -> u32 {
-        let bias = self.weight_bits.bias();
-        match self.weight_bits {
-            WeightBits::Eight => byte.abs_diff(bias).into(),
-            WeightBits::Four => {
-                u32::from((byte & 0xf).abs_diff(bias)) + u32::from((byte >> 4).abs_diff(bias))
-            }
-        }
     }
 }
 
@@ -165,12 +162,12 @@ fn split_off<'w, T>(from: &mut &'w [T], count: usize) -> &'w [T] {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct IntegerNetwork<'a> {
     sections: IntegerSections,
-    /// The shifts of each layer and of the head.
+    /// The shifts of each part: of the layers, then of the head.
     shifts: &'a [[u8; 2]],
     /// What each token starts the first layer's rows with.
     table: &'a [StartValues],
-    layers: &'a [u8],
-    head: &'a [u8],
+    /// All other sections, part after part.
+    parts: &'a [Quad],
 }
 
 impl<'a> IntegerNetwork<'a> {
@@ -181,81 +178,61 @@ impl<'a> IntegerNetwork<'a> {
     /// [`Error::Multiplier`] if a sum could overflow.
     pub(crate) fn new(header: &Header<'_>, weights: &'a [u8]) -> Result<Self, Error> {
         let sections = IntegerSections::of(header).ok_or(Error::Sizes)?;
-        if sections.bytes() != Some(weights.len()) {
+        // All sections have whole quads.
+        let (mut quads, []) = weights.as_chunks() else {
             return Err(Error::Sizes);
-        }
-        let (shifts, weights) = weights
-            .split_at_checked(sections.shifts)
-            .ok_or(Error::Sizes)?;
-        let (table, weights) = weights
-            .split_at_checked(sections.table)
-            .ok_or(Error::Sizes)?;
-        let (layers, head) = weights
-            .split_at_checked(sections.layers)
-            .ok_or(Error::Sizes)?;
-        let (shifts, table) = (shifts.as_chunks().0, table.as_chunks().0);
+        };
+        let shifts: &[Quad] = quads.split_off(..sections.shifts()).ok_or(Error::Sizes)?;
+        let table: &[Quad] = quads.split_off(..sections.table()).ok_or(Error::Sizes)?;
         let network = Self {
             sections,
-            shifts,
-            table,
-            layers,
-            head,
+            shifts: shifts.as_flattened().as_chunks().0,
+            table: table.as_flattened().as_chunks().0,
+            parts: quads,
         };
-        let mut rest = layers;
-        for layer in 0..sections.num_layers {
-            let (rows, left) = network.layer(layer, Token(0), rest);
-            rows.check(sections.columns(layer))?;
-            rest = left;
+        // A wrong length counts before what the sections then seem to hold.
+        let mut checked = Ok(());
+        for part in 0..=sections.num_layers {
+            let rows = network.rows(part, Token(0), &mut quads);
+            let rows = rows.ok_or(Error::Sizes)?;
+            checked = checked.and_then(|()| rows.check());
         }
-        network.head().check(sections.padded_hidden)?;
-        Ok(network)
+        if !quads.is_empty() {
+            return Err(Error::Sizes);
+        }
+        checked.map(|()| network)
     }
 
-    fn shifts(&self, at: usize) -> Shifts {
-        let [first, second] = self.shifts.get(at).copied().unwrap_or_default();
-        Shifts {
-            first: first.into(),
-            second: second.into(),
-        }
-    }
-
-    /// The rows of a layer, which start with the token's row in the first, and what follows them.
-    fn layer(&self, layer: usize, token: Token, bytes: &'a [u8]) -> (Rows<'a>, &'a [u8]) {
-        let units = self.sections.hidden_size;
-        let (scales, bytes) = split_blocks(bytes, units);
-        let (start, bytes) = if layer == 0 {
-            let row = self.table.get(token.index() * units..).unwrap_or_default();
-            (row.get(..units).unwrap_or_default(), bytes)
+    /// Takes a part's rows off the front of the parts that are left. The first layer's start with the
+    /// token's row of the table.
+    fn rows(&self, part: usize, token: Token, left: &mut &'a [Quad]) -> Option<Rows<'a>> {
+        let sections = &self.sections;
+        let (blocks, quads) = (sections.blocks(part), sections.quads(part));
+        let scales = left.split_off(..blocks)?;
+        let start = left.split_off(..sections.start(part))?;
+        let start = if part == 0 {
+            self.table.get(token.index() * blocks..)?
         } else {
-            split_blocks(bytes, units)
+            start.as_flattened().as_chunks().0
         };
-        let (weights, rest) = split_blocks(bytes, units * self.sections.quads(layer));
-        let rows = Rows {
-            shifts: self.shifts(layer),
+        let &[first, second] = self.shifts.get(part)?;
+        Some(Rows {
+            shifts: Shifts {
+                first: first.into(),
+                second: second.into(),
+            },
             scales,
-            start,
-            weight_bits: self.sections.weight_bits,
-            weights,
-        };
-        (rows, rest)
-    }
-
-    fn head(&self) -> Rows<'a> {
-        let (scales, bytes) = split_blocks(self.head, self.sections.head_blocks);
-        let (start, bytes) = split_blocks(bytes, self.sections.head_blocks);
-        Rows {
-            shifts: self.shifts(self.sections.num_layers),
-            scales,
-            start,
-            weight_bits: WeightBits::Eight,
-            weights: bytes.as_chunks().0,
-        }
+            start: start.get(..blocks)?,
+            weight_bits: sections.bits(part),
+            quads,
+            weights: left.split_off(..blocks * quads)?,
+        })
     }
 
     /// Feeds one token: changes the state, and leaves the logits at the workspace's end.
     ///
     /// The state is h of all layers, padded to whole quads, then c of all layers; the workspace the
-    /// inputs of a layer, then the logits.
+    /// inputs of a part, then the logits.
     #[inline(always)]
     pub(crate) fn step(&self, token: Token, state: &mut [u32], workspace: &mut [u32]) {
         let IntegerSections {
@@ -265,29 +242,30 @@ impl<'a> IntegerNetwork<'a> {
             ..
         } = self.sections;
         let (h, c) = self.split_state(state);
-        let (inputs, logits) = workspace
+        let mut c = must_cast_slice_mut::<u32, i32>(c);
+        let (memory, logits) = workspace
             .split_at_mut_checked(self.sections.most_columns() / 2)
             .unwrap_or_default();
-        let c = must_cast_slice_mut::<u32, i32>(c);
-        let mut rest = self.layers;
-        for (layer, c) in c
-            .chunks_mut(hidden_size.max(1))
-            .enumerate()
-            .take(num_layers)
-        {
-            let (rows, left) = self.layer(layer, token, rest);
-            rest = left;
+        let mut left = self.parts;
+        for part in 0..=num_layers {
+            let Some(rows) = self.rows(part, token, &mut left) else {
+                return;
+            };
             // x, the h of the layer below, stands just before this layer's own.
-            let own = layer * padded_hidden;
-            let below = layer.saturating_sub(1) * padded_hidden;
-            let inputs = Widened::new(h.get(below..own + padded_hidden), inputs);
-            let h = h.get_mut(own..own + hidden_size).unwrap_or_default();
-            rows.compute(inputs, Out::Cells { c, h });
+            let below = part.saturating_sub(1) * padded_hidden;
+            let inputs = h.get(below..below + self.sections.columns(part));
+            let inputs = Widened::new(inputs, &mut *memory);
+            let out = if part == num_layers {
+                Out::Logits(must_cast_slice_mut(&mut *logits))
+            } else {
+                let own = part * padded_hidden;
+                Out::Cells {
+                    c: c.split_off_mut(..hidden_size).unwrap_or_default(),
+                    h: h.get_mut(own..own + hidden_size).unwrap_or_default(),
+                }
+            };
+            rows.compute(inputs, out);
         }
-        let last = num_layers.saturating_sub(1) * padded_hidden;
-        let inputs = Widened::new(h.get(last..), inputs);
-        let logits = must_cast_slice_mut(logits);
-        self.head().compute(inputs, Out::Logits(logits));
     }
 
     /// h, and the words of c.
@@ -336,12 +314,4 @@ impl<'a> IntegerNetwork<'a> {
             *place = (libm::rintf(c * (1 << C_BITS) as f32) as i32).cast_unsigned();
         }
     }
-}
-
-/// What some blocks have, so many bytes each, and what follows the section.
-fn split_blocks<const BYTES: usize>(bytes: &[u8], blocks: usize) -> (&[[u8; BYTES]], &[u8]) {
-    let len = (BYTES * blocks).next_multiple_of(SECTION_ALIGN);
-    let (section, rest) = bytes.split_at_checked(len).unwrap_or_default();
-    let (section, _) = section.as_chunks();
-    (section.get(..blocks).unwrap_or_default(), rest)
 }

@@ -140,7 +140,10 @@ impl WeightBits {
     }
 }
 
-/// How many bytes each section of an integer model has.
+/// What the sections of an integer model have. Parts are numbered: the layers, then the head.
+///
+/// Lengths are in units of 16 bytes, a quad or a block's scales, of which every section has a whole
+/// number. None of a part's overflows 32 bits: it is at most 65,535 blocks of 2^15 quads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IntegerSections {
     /// Weights of the layers; the head's have eight bits.
@@ -151,51 +154,33 @@ pub struct IntegerSections {
     pub padded_hidden: usize,
     /// Layers.
     pub num_layers: usize,
+    /// Tokens.
+    pub vocab_size: usize,
     /// Blocks of the head.
     pub head_blocks: usize,
-    /// Bytes of the shifts of layers and head.
-    pub shifts: usize,
-    /// Bytes of the input table.
-    pub table: usize,
-    /// Bytes of all layers.
-    pub layers: usize,
-    /// Bytes of the head.
-    pub head: usize,
 }
 
+const _: () = assert!(QUAD_BYTES == SECTION_ALIGN && SCALE_BYTES == SECTION_ALIGN);
+const _: () = assert!(usize::BITS >= 32, "lengths would overflow");
+
 impl IntegerSections {
-    /// The sections of a model with these sizes; `None` if they overflow, or the model is none of
-    /// integers.
+    /// The sections of a model with these sizes; `None` if it is none of integers.
     pub fn of(header: &Header<'_>) -> Option<Self> {
-        let hidden_size = usize::from(header.hidden_size);
-        let num_layers = usize::from(header.num_layers);
         let weight_bits = match header.precision {
             Precision::F32 => return None,
             Precision::I8 => WeightBits::Eight,
             Precision::I4 => WeightBits::Four,
         };
-        let padded_hidden = hidden_size.next_multiple_of(weight_bits.columns());
-        let head_blocks = usize::from(header.vocab_size).div_ceil(ROWS_PER_QUAD);
-        let mut sections = Self {
+        let hidden_size = usize::from(header.hidden_size);
+        let vocab_size = usize::from(header.vocab_size);
+        Some(Self {
             weight_bits,
             hidden_size,
-            padded_hidden,
-            num_layers,
-            head_blocks,
-            shifts: aligned(2 * (num_layers + 1)),
-            table: usize::from(header.vocab_size)
-                .checked_mul(ROWS_PER_QUAD * hidden_size)?
-                .checked_next_multiple_of(SECTION_ALIGN)?,
-            layers: 0,
-            head: block_bytes(head_blocks, padded_hidden / COLUMNS)?
-                .checked_add(start_bytes(head_blocks))?,
-        };
-        let layer = |layer| block_bytes(hidden_size, sections.quads(layer));
-        let deeper = layer(1)?.checked_add(start_bytes(hidden_size))?;
-        sections.layers = deeper
-            .checked_mul(num_layers.checked_sub(1)?)?
-            .checked_add(layer(0)?)?;
-        Some(sections)
+            padded_hidden: hidden_size.next_multiple_of(weight_bits.columns()),
+            num_layers: header.num_layers.into(),
+            vocab_size,
+            head_blocks: vocab_size.div_ceil(ROWS_PER_QUAD),
+        })
     }
 
     /// Inputs of the layer that has most.
@@ -203,38 +188,67 @@ impl IntegerSections {
         self.columns(self.num_layers.saturating_sub(1))
     }
 
-    /// Inputs of a layer, padded: h, or x and h.
-    pub const fn columns(&self, layer: usize) -> usize {
-        if layer == 0 {
+    /// Inputs of a part, padded: h of the layer below, h of its own, or both.
+    pub const fn columns(&self, part: usize) -> usize {
+        if part == 0 || part == self.num_layers {
             self.padded_hidden
         } else {
             2 * self.padded_hidden
         }
     }
 
-    /// Quads of a layer's block.
-    pub const fn quads(&self, layer: usize) -> usize {
-        self.weight_bits.quads(self.columns(layer))
+    /// How large a part's weights are.
+    pub const fn bits(&self, part: usize) -> WeightBits {
+        if part == self.num_layers {
+            WeightBits::Eight
+        } else {
+            self.weight_bits
+        }
     }
 
-    /// Bytes of all sections; `None` if they overflow.
+    /// Blocks of a part, each with four rows and 16 bytes of scales.
+    pub const fn blocks(&self, part: usize) -> usize {
+        if part == self.num_layers {
+            self.head_blocks
+        } else {
+            self.hidden_size
+        }
+    }
+
+    /// Quads of each block of a part.
+    pub const fn quads(&self, part: usize) -> usize {
+        self.bits(part).quads(self.columns(part))
+    }
+
+    /// Length of the shifts of layers and head.
+    pub const fn shifts(&self) -> usize {
+        (2 * (self.num_layers + 1)).div_ceil(SECTION_ALIGN)
+    }
+
+    /// Length of the input table.
+    pub const fn table(&self) -> usize {
+        (self.vocab_size * self.hidden_size).div_ceil(SECTION_ALIGN / ROWS_PER_QUAD)
+    }
+
+    /// Length of the start values of a part, which the first layer has in the input table.
+    pub const fn start(&self, part: usize) -> usize {
+        if part == 0 {
+            0
+        } else {
+            self.blocks(part).div_ceil(SECTION_ALIGN / ROWS_PER_QUAD)
+        }
+    }
+
+    /// Bytes of all sections; `None` if they exceed the memory that has addresses.
     pub fn bytes(&self) -> Option<usize> {
-        let sections = [self.shifts, self.table, self.layers, self.head];
-        sections.into_iter().try_fold(0usize, usize::checked_add)
+        // 64 bits hold the sum whatever the sizes are.
+        let part = |part| {
+            let weights = self.blocks(part) as u64 * self.quads(part) as u64;
+            (self.blocks(part) + self.start(part)) as u64 + weights
+        };
+        let deeper = self.num_layers.checked_sub(1)? as u64;
+        let shared = (self.shifts() + self.table()) as u64;
+        let parts = part(0) + deeper * part(1) + part(self.num_layers);
+        usize::try_from(SECTION_ALIGN as u64 * (shared + parts)).ok()
     }
-}
-
-/// Bytes of the start values of some blocks, one a row.
-pub const fn start_bytes(blocks: usize) -> usize {
-    aligned(ROWS_PER_QUAD * blocks)
-}
-
-/// Bytes of the scales and weights of some blocks.
-fn block_bytes(blocks: usize, quads: usize) -> Option<usize> {
-    let block = quads.checked_mul(QUAD_BYTES)?.checked_add(SCALE_BYTES)?;
-    blocks.checked_mul(block)
-}
-
-const fn aligned(bytes: usize) -> usize {
-    bytes.next_multiple_of(SECTION_ALIGN)
 }

@@ -69,6 +69,7 @@ mod network;
 mod sample;
 mod score;
 mod state;
+mod utf8;
 mod vocab;
 
 pub use backend::Backend;

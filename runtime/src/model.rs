@@ -10,6 +10,7 @@ use crate::{Error, Logits, Sizes, State, Token, Vocab, Workspace};
 /// [`State`] and [`Workspace`].
 #[derive(Clone, Copy, Debug)]
 pub struct Model<'a> {
+    /// Without the characters, which the vocabulary has.
     header: Header<'a>,
     sizes: Sizes,
     vocab: Vocab<'a>,
@@ -29,7 +30,7 @@ impl<'a> Model<'a> {
         let parts = format::read(bytes)?;
         let header = parts.header;
         let end = header.end.map(Token);
-        let vocab = Vocab::new(header.chars, header.vocab_size, Token(header.start), end)?;
+        let vocab = Vocab::read(parts.chars, header.vocab_size, Token(header.start), end)?;
         if header.hidden_size == 0 || header.num_layers == 0 || header.embedding_size == 0 {
             return Err(Error::Sizes);
         }
@@ -46,8 +47,11 @@ impl<'a> Model<'a> {
     }
 
     /// What the file says of itself.
-    pub const fn header(&self) -> &Header<'a> {
-        &self.header
+    pub const fn header(&self) -> Header<'a> {
+        Header {
+            chars: self.vocab.chars(),
+            ..self.header
+        }
     }
 
     /// The words of memory that the model's state and workspace have.
@@ -94,11 +98,7 @@ impl<'a> Model<'a> {
     where
         S: AsRef<[u32]> + AsMut<[u32]>,
     {
-        let words = state.as_words();
-        self.check_layer(words, layer)?;
-        Ok(self
-            .units()
-            .map(move |unit| self.network.h(words, layer, unit)))
+        self.layer(state, layer, Network::h)
     }
 
     /// The cell state c of a layer, unit by unit.
@@ -113,15 +113,23 @@ impl<'a> Model<'a> {
     where
         S: AsRef<[u32]> + AsMut<[u32]>,
     {
-        let words = state.as_words();
-        self.check_layer(words, layer)?;
-        Ok(self
-            .units()
-            .map(move |unit| self.network.c(words, layer, unit)))
+        self.layer(state, layer, Network::c)
     }
 
-    fn units(&self) -> core::ops::Range<usize> {
-        0..usize::from(self.header.hidden_size)
+    /// A value of each unit of a layer.
+    fn layer<S>(
+        &self,
+        state: &State<S>,
+        layer: usize,
+        value: fn(&Network<'a>, &[u32], usize, usize) -> f32,
+    ) -> Result<impl ExactSizeIterator<Item = f32>, Error>
+    where
+        S: AsRef<[u32]> + AsMut<[u32]>,
+    {
+        let words = state.as_words();
+        self.check_layer(words, layer)?;
+        let units = 0..usize::from(self.header.hidden_size);
+        Ok(units.map(move |unit| value(&self.network, words, layer, unit)))
     }
 
     /// Replaces h and c of a layer; each has one value per hidden unit. Integer models round them

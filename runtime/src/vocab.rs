@@ -1,6 +1,7 @@
 //! Which character is which token, and which tokens mark the start and the end of a text.
 
 use crate::Error;
+use crate::utf8::Chars;
 
 /// The number of a character or mark: its row in the model's input table and its logit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -18,7 +19,8 @@ impl Token {
 /// Tokens `0..chars().count()` are the characters in ascending order; marks follow them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Vocab<'a> {
-    chars: &'a str,
+    /// Checked, but no `str`: its characters are decoded as they were checked, with the same code.
+    chars: &'a [u8],
     size: u16,
     start: Token,
     end: Option<Token>,
@@ -31,14 +33,28 @@ impl<'a> Vocab<'a> {
     /// [`Error::Vocabulary`] if `chars` is not strictly ascending or has more characters than there
     /// are tokens, if `start` is no token, or if `end` is no mark.
     pub fn new(chars: &'a str, size: u16, start: Token, end: Option<Token>) -> Result<Self, Error> {
+        Self::read(chars.as_bytes(), size, start, end)
+    }
+
+    /// The same from bytes, which are refused with [`Error::Header`] if they are no UTF-8.
+    pub(crate) fn read(
+        chars: &'a [u8],
+        size: u16,
+        start: Token,
+        end: Option<Token>,
+    ) -> Result<Self, Error> {
+        let mut rest = Chars(chars);
         let mut count = 0;
         let mut last = None;
-        for char in chars.chars() {
+        for char in rest.by_ref() {
             if last >= Some(char) || count == size {
                 return Err(Error::Vocabulary);
             }
             last = Some(char);
             count += 1;
+        }
+        if !rest.0.is_empty() {
+            return Err(Error::Header);
         }
         let marks = count..size;
         if start.0 >= size || end.is_some_and(|end| !marks.contains(&end.0)) {
@@ -59,7 +75,11 @@ impl<'a> Vocab<'a> {
 
     /// The characters in the order of their tokens.
     pub const fn chars(&self) -> &'a str {
-        self.chars
+        match str::from_utf8(self.chars) {
+            Ok(chars) => chars,
+            // Never: the constructor made sure.
+            Err(_) => "",
+        }
     }
 
     /// The token that is fed before a text's first character.
@@ -74,21 +94,14 @@ impl<'a> Vocab<'a> {
 
     /// The token of a character, if the model knows it.
     pub fn token(&self, char: char) -> Option<Token> {
-        // Counted in u16: the constructor made sure that there are no more characters than tokens.
-        let mut tokens = self.tokens();
-        tokens.find_map(|(known, token)| (known == char).then_some(token))
+        let at = Chars(self.chars).position(|known| known == char)?;
+        // The constructor made sure that there are no more characters than tokens.
+        Some(Token(at as u16))
     }
 
     /// The character of a token; marks have none.
     pub fn char(&self, token: Token) -> Option<char> {
-        let mut tokens = self.tokens();
-        tokens.find_map(|(char, known)| (known == token).then_some(char))
-    }
-
-    /// The characters with their tokens.
-    fn tokens(&self) -> impl Iterator<Item = (char, Token)> {
-        // The constructor made sure that there are no more characters than tokens.
-        self.chars.chars().zip((0..self.size).map(Token))
+        Chars(self.chars).nth(token.index())
     }
 
     /// Whether a token belongs to this vocabulary.

@@ -16,6 +16,7 @@ const DEPTH: usize = 256;
 /// Rows of the left matrix that meet all panels before the next ones: as many as measured best. With
 /// `DEPTH` columns they take 48 KiB, which stay in the second cache.
 const ROWS: usize = 48;
+
 /// A matrix in row order, as it is or transposed.
 #[derive(Clone, Copy, Debug)]
 pub enum Operand<'a> {
@@ -50,20 +51,28 @@ impl Panels {
         self.values.clear();
         for block in (0..inner).step_by(DEPTH) {
             let rows = block..(block + DEPTH).min(inner);
-            for first in (0..columns).step_by(WIDTH) {
-                let width = WIDTH.min(columns - first);
-                match right {
-                    Operand::Plain(elements) => self.values.extend(rows.clone().map(|row| {
-                        let from = row * columns + first;
-                        widened(&elements[from..from + width])
-                    })),
-                    Operand::Transposed(elements) => {
-                        let start = self.values.len();
-                        self.values.resize(start + rows.len(), [0.0; WIDTH]);
-                        for column in 0..width {
+            let start = self.values.len();
+            let panels = columns.div_ceil(WIDTH);
+            self.values
+                .resize(start + panels * rows.len(), [0.0; WIDTH]);
+            let packed = &mut self.values[start..];
+            match right {
+                Operand::Plain(elements) => {
+                    // Row by row: those of a column are far apart in memory.
+                    for (k, row) in rows.clone().enumerate() {
+                        let row = elements[row * columns..][..columns].chunks(WIDTH);
+                        for (panel, elements) in row.enumerate() {
+                            widened(elements, &mut packed[panel * rows.len() + k]);
+                        }
+                    }
+                }
+                Operand::Transposed(elements) => {
+                    for (panel, packed) in packed.chunks_exact_mut(rows.len()).enumerate() {
+                        let first = panel * WIDTH;
+                        for column in 0..WIDTH.min(columns - first) {
                             let from = (first + column) * inner;
                             let elements = &elements[from + rows.start..from + rows.end];
-                            for (packed, element) in self.values[start..].iter_mut().zip(elements) {
+                            for (packed, element) in packed.iter_mut().zip(elements) {
                                 packed[column] = *element;
                             }
                         }
@@ -71,6 +80,11 @@ impl Panels {
                 }
             }
         }
+    }
+
+    /// Rows of the matrix.
+    pub fn inner(&self) -> usize {
+        self.inner
     }
 
     /// Blocks of rows: each with all its panels, one after the other.
@@ -89,16 +103,12 @@ impl Panels {
     }
 }
 
-/// The elements, and zeros.
+/// Copies elements into a row that is zero where there are none.
 #[inline(always)]
-fn widened(elements: &[f32]) -> [f32; WIDTH] {
+fn widened(elements: &[f32], row: &mut [f32; WIDTH]) {
     match elements.try_into() {
-        Ok(whole) => whole,
-        Err(_) => {
-            let mut row = [0.0; WIDTH];
-            row[..elements.len()].copy_from_slice(elements);
-            row
-        }
+        Ok(whole) => *row = whole,
+        Err(_) => row[..elements.len()].copy_from_slice(elements),
     }
 }
 
@@ -154,18 +164,8 @@ pub fn add_rows_of_matmul(
             let first = first + index * ROWS;
             let groups = Groups::of(out.len() / right.columns);
             if let Operand::Transposed(elements) = left {
-                packed.clear();
-                for group in groups {
-                    for k in block.first..block.first + block.depth {
-                        let from = k * rows + first + group.first;
-                        let elements = &elements[from..from + group.count];
-                        // Most groups are full: of a known size, a copy is no call.
-                        match <&[f32; HEIGHT]>::try_from(elements) {
-                            Ok(elements) => packed.extend_from_slice(elements),
-                            Err(_) => packed.extend_from_slice(elements),
-                        }
-                    }
-                }
+                let columns = elements[block.first * rows..].chunks_exact(rows);
+                pack_left(&mut packed, columns.take(block.depth), first, groups);
             }
             add_block(kernel, out, groups, &block, |group| match left {
                 Operand::Plain(elements) => Left {
@@ -183,6 +183,33 @@ pub fn add_rows_of_matmul(
     }
 }
 
+/// Packs rows of a matrix that is given by its columns: group by group, as tiles read them.
+fn pack_left<'c>(
+    packed: &mut Vec<f32>,
+    columns: impl ExactSizeIterator<Item = &'c [f32]>,
+    first: usize,
+    groups: Groups,
+) {
+    let depth = columns.len();
+    packed.resize(groups.rows * depth, 0.0);
+    // Column by column: neighbours in a column are neighbours in memory, those in a row may be far apart.
+    for (k, column) in columns.enumerate() {
+        let column = &column[first..first + groups.rows];
+        for group in groups {
+            let from = &column[group.first..group.first + group.count];
+            let to = &mut packed[group.first * depth + k * group.count..][..group.count];
+            // Most groups are full: of a known size, a copy is no call.
+            match (
+                <&[f32; HEIGHT]>::try_from(from),
+                <&mut [f32; HEIGHT]>::try_from(&mut *to),
+            ) {
+                (Ok(from), Ok(to)) => *to = *from,
+                _ => to.copy_from_slice(from),
+            }
+        }
+    }
+}
+
 /// `out += left x block`, with a function that gives the rows of a group.
 fn add_block<'l>(
     kernel: Kernel,
@@ -195,23 +222,26 @@ fn add_block<'l>(
         let column = panel * WIDTH;
         let width = WIDTH.min(block.columns - column);
         for group in groups {
-            let sums = kernel.sums(group.count, left(group), values);
-            for (row, sums) in sums.iter().take(group.count).enumerate() {
-                let from = (group.first + row) * block.columns + column;
-                let out = &mut out[from..from + width];
-                match <&mut [f32; WIDTH]>::try_from(&mut *out) {
-                    Ok(out) => add(out, sums),
-                    Err(_) => add(out, &sums[..width]),
+            let from = group.first * block.columns + column;
+            if width == WIDTH {
+                kernel.add(
+                    group.count,
+                    left(group),
+                    values,
+                    &mut out[from..],
+                    block.columns,
+                );
+                continue;
+            }
+            let mut tile = [0.0; HEIGHT * WIDTH];
+            kernel.add(group.count, left(group), values, &mut tile, WIDTH);
+            for (row, sums) in tile.chunks_exact(WIDTH).take(group.count).enumerate() {
+                let out = &mut out[from + row * block.columns..][..width];
+                for (out, sum) in out.iter_mut().zip(sums) {
+                    *out += sum;
                 }
             }
         }
-    }
-}
-
-#[inline(always)]
-fn add(out: &mut [f32], sums: &[f32]) {
-    for (out, sum) in out.iter_mut().zip(sums) {
-        *out += sum;
     }
 }
 
@@ -221,7 +251,10 @@ fn add(out: &mut [f32], sums: &[f32]) {
 struct Groups {
     first: usize,
     rows: usize,
-    left: usize,
+    /// Rows of the smaller groups.
+    height: usize,
+    /// Groups to come that have one more.
+    higher: usize,
 }
 
 /// Rows of a tile.
@@ -233,10 +266,12 @@ struct Group {
 
 impl Groups {
     fn of(rows: usize) -> Self {
+        let count = rows.div_ceil(HEIGHT).max(1);
         Self {
             first: 0,
             rows,
-            left: rows.div_ceil(HEIGHT),
+            height: rows / count,
+            higher: rows % count,
         }
     }
 }
@@ -244,15 +279,16 @@ impl Groups {
 impl Iterator for Groups {
     type Item = Group;
 
+    #[inline(always)]
     fn next(&mut self) -> Option<Group> {
-        let count = (self.rows - self.first).div_ceil(self.left.max(1));
+        let count = self.height + usize::from(self.higher > 0);
         let group = Group {
             first: self.first,
             count,
         };
+        self.higher = self.higher.saturating_sub(1);
         self.first += count;
-        self.left = self.left.saturating_sub(1);
-        (count > 0).then_some(group)
+        (self.first <= self.rows && count > 0).then_some(group)
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use candle_core::{DType, Device, Storage, Tensor, Var};
@@ -159,10 +158,6 @@ pub struct Gradient {
     pub slopes: Vec<f32>,
     /// The state after the last step, `[2, layers, batch, hidden_size]`, h first.
     pub state: Tensor,
-    /// Time of the pass to the loss.
-    pub forward: Duration,
-    /// Time of the pass back.
-    pub backward: Duration,
 }
 
 /// A trainable network.
@@ -314,12 +309,10 @@ impl Network {
         state: &Tensor,
         dropout: Option<Dropout>,
     ) -> Result<Gradient> {
-        let start = Instant::now();
         let predictions = batch.predictions();
         if !self.parameters.device().is_cpu() {
             let output = self.run(batch, state, dropout)?;
             let nats = f64::from(output.loss.to_scalar::<f32>()?);
-            let forward = start.elapsed();
             let gradients = (output.loss / predictions as f64)?.backward()?;
             let slopes = gradients
                 .get(&self.parameters)
@@ -328,8 +321,6 @@ impl Network {
                 nats,
                 slopes: slopes.to_vec1()?,
                 state: output.state.detach(),
-                forward,
-                backward: start.elapsed() - forward,
             });
         }
         let operation = self.operation(batch, state, dropout)?;
@@ -338,29 +329,24 @@ impl Network {
             bail!("the weights are on another device");
         };
         let exact = lstm::contiguous(storage, layout)?;
-        let mask = dropout.and_then(|dropout| dropout.parameter_mask(self.shape));
-        let rounded = self
+        let dropout = dropout.filter(Dropout::has_parameters);
+        let mut changed = self
             .rounding
             .map(|bits| quantize::rounded(self.shape, bits, exact));
-        let masked = mask.as_ref().map(|mask| {
-            let unmasked = rounded.as_deref().unwrap_or(exact);
-            product(unmasked, mask)
-        });
-        let parameters = masked.as_deref().or(rounded.as_deref()).unwrap_or(exact);
-        let result = operation.forward(parameters, &state.flatten_all()?.to_vec1::<f32>()?);
-        let forward = start.elapsed();
-        let mut of_result = vec![0.0; result.len()];
-        of_result[0] = 1.0 / predictions as f32;
-        let (slopes, _) = operation.backward(parameters, &of_result)?;
+        if let Some(dropout) = dropout {
+            let parameters = changed.get_or_insert_with(|| exact.to_vec());
+            dropout.mask_parameters(self.shape, parameters);
+        }
+        let parameters = changed.as_deref().unwrap_or(exact);
+        let start = state.flatten_all()?.to_vec1::<f32>()?;
+        let mut slopes = operation.gradient(parameters, &start, 1.0 / predictions as f32);
+        if let Some(dropout) = dropout {
+            dropout.mask_parameters(self.shape, &mut slopes.parameters);
+        }
         Ok(Gradient {
-            nats: f64::from(result[0]),
-            slopes: match mask {
-                Some(mask) => product(&slopes, &mask),
-                None => slopes,
-            },
-            state: Tensor::from_slice(&result[1..], state.shape(), &Device::Cpu)?,
-            forward,
-            backward: start.elapsed() - forward,
+            nats: slopes.nats,
+            slopes: slopes.parameters,
+            state: Tensor::from_vec(slopes.state, state.shape(), &Device::Cpu)?,
         })
     }
 
@@ -399,29 +385,23 @@ impl Network {
 
     /// The parameters as they are used: rounded, and without what is dropped of them.
     fn effective(&self, dropout: Option<Dropout>) -> Result<Tensor> {
-        let mut parameters = self.parameters.as_tensor().clone();
-        let constant =
-            |values: Vec<f32>| Tensor::from_vec(values, parameters.shape(), parameters.device());
-        let mask = dropout.and_then(|dropout| dropout.parameter_mask(self.shape));
-        let mask = mask.map(&constant).transpose()?;
+        let exact = self.parameters.as_tensor();
+        let constant = |values| Tensor::from_vec(values, exact.shape(), exact.device());
+        let mut parameters = exact.clone();
         if let Some(bits) = self.rounding {
-            let exact: Vec<f32> = parameters.to_vec1()?;
+            let exact: Vec<f32> = exact.to_vec1()?;
             let rounded = quantize::rounded(self.shape, bits, &exact);
             let error = rounded
                 .iter()
                 .zip(&exact)
                 .map(|(rounded, exact)| rounded - exact);
-            let error = constant(error.collect())?;
-            parameters = (parameters + error)?;
+            parameters = (parameters + constant(error.collect())?)?;
         }
-        match mask {
-            Some(mask) => Ok((parameters * mask)?),
-            None => Ok(parameters),
+        if let Some(dropout) = dropout.filter(Dropout::has_parameters) {
+            let mut mask = vec![1.0; self.shape.parameter_count()];
+            dropout.mask_parameters(self.shape, &mut mask);
+            parameters = (parameters * constant(mask)?)?;
         }
+        Ok(parameters)
     }
-}
-
-/// The products of each two elements.
-fn product(left: &[f32], right: &[f32]) -> Vec<f32> {
-    left.iter().zip(right).map(|(l, r)| l * r).collect()
 }

@@ -200,7 +200,7 @@ impl Sample {
     pub fn of(model: &[u8], corpus: &Corpus, random: &mut Random) -> Result<Self> {
         Ok(Self {
             lines: sample_lines(model, random)?,
-            novelty: novelty(model, corpus, random)?,
+            novelty: novelty(model, corpus)?,
         })
     }
 }

@@ -84,10 +84,8 @@ pub struct Update {
     pub norm: f64,
     /// The state after the batch, for the next one.
     pub state: Tensor,
-    /// Time of the pass to the loss.
-    pub forward: Duration,
-    /// Time of the pass back to the gradients.
-    pub backward: Duration,
+    /// Time of the pass to the loss and back to the gradients.
+    pub network: Duration,
     /// Time of the optimizer.
     pub optimizer: Duration,
 }
@@ -105,16 +103,16 @@ impl Update {
         dropout: Option<Dropout>,
         learning_rate: f64,
     ) -> Result<Self> {
-        let gradient = network.gradient(batch, state, dropout)?;
         let start = Instant::now();
+        let gradient = network.gradient(batch, state, dropout)?;
+        let network = start.elapsed();
         let norm = optimizer.step(&gradient.slopes, learning_rate)?;
         Ok(Self {
             nats: gradient.nats,
             norm,
             state: gradient.state,
-            forward: gradient.forward,
-            backward: gradient.backward,
-            optimizer: start.elapsed(),
+            network,
+            optimizer: start.elapsed() - network,
         })
     }
 }

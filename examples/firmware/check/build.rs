@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use charlet::format::{self, Cell, Header, Precision};
-use charlet::layout::{IntegerSections, QUAD_BYTES, SCALE_BYTES, WeightBits, start_bytes};
+use charlet::layout::{IntegerSections, SECTION_ALIGN, WeightBits};
 use rand_core::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro128PlusPlus;
 
@@ -49,39 +49,26 @@ fn random_model(precision: Precision, [num_layers, hidden_size, vocab_size]: [u1
     let mut bytes = vec![0; format::file_len(&header).expect("small sizes")];
     format::write(&header, &mut bytes, |weights| {
         let mut random = Xoshiro128PlusPlus::seed_from_u64(hidden_size.into());
-        let (shifts, rest) = weights.split_at_mut(sections.shifts);
-        let layers =
-            (0..sections.num_layers).map(|layer| (sections.columns(layer), sections.weight_bits));
-        let sums = layers.chain([(sections.padded_hidden, WeightBits::Eight)]);
-        for (shifts, (columns, weights)) in shifts.as_chunks_mut().0.iter_mut().zip(sums) {
-            *shifts = [first_shift(columns, weights), SECOND_SHIFT];
+        let (shifts, rest) = weights.split_at_mut(SECTION_ALIGN * sections.shifts());
+        for (part, shifts) in (0..=sections.num_layers).zip(shifts.as_chunks_mut().0) {
+            *shifts = [first_shift(&sections, part), SECOND_SHIFT];
         }
         // All else is random. In the place of a multiplier that needs its highest bit to be 0.
         rest.fill_with(|| random.next_u32() as u8);
-        let (_, mut rest) = rest.split_at_mut(sections.table);
-        for layer in 0..=sections.num_layers {
-            let mut section = |len| rest.split_off_mut(..len).expect("the sections' lengths");
-            let is_head = layer == sections.num_layers;
-            let blocks = if is_head {
-                sections.head_blocks
-            } else {
-                sections.hidden_size
-            };
-            for multiplier in section(SCALE_BYTES * blocks).as_chunks_mut::<2>().0 {
+        let (mut sections_left, _) = rest.as_chunks_mut::<SECTION_ALIGN>();
+        let mut section = |len| {
+            let section = sections_left.split_off_mut(..len);
+            section.expect("the sections' lengths").as_flattened_mut()
+        };
+        section(sections.table());
+        for part in 0..=sections.num_layers {
+            let blocks = sections.blocks(part);
+            for multiplier in section(blocks).as_chunks_mut::<2>().0 {
                 multiplier[1] &= 0x7f;
             }
-            // The first layer starts with a row of the table instead.
-            if layer > 0 {
-                section(start_bytes(blocks));
-            }
-            // The head comes last, with all that is left.
-            let quads = blocks * sections.quads(layer);
-            let weights = if is_head {
-                &mut *rest
-            } else {
-                section(QUAD_BYTES * quads)
-            };
-            if is_head || sections.weight_bits == WeightBits::Eight {
+            section(sections.start(part));
+            let weights = section(blocks * sections.quads(part));
+            if sections.bits(part) == WeightBits::Eight {
                 weights.iter_mut().for_each(|weight| *weight &= 0x7f);
             }
         }
@@ -92,8 +79,9 @@ fn random_model(precision: Precision, [num_layers, hidden_size, vocab_size]: [u1
 
 /// The smallest with which no row can overflow: the largest weight times the largest h for each
 /// column, in 15 bits.
-fn first_shift(columns: usize, weights: WeightBits) -> u8 {
-    let product_bits = match weights {
+fn first_shift(sections: &IntegerSections, part: usize) -> u8 {
+    let columns = sections.columns(part);
+    let product_bits = match sections.bits(part) {
         WeightBits::Eight => 6 + 7,
         WeightBits::Four => 3 + 7,
     };

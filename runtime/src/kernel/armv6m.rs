@@ -3,32 +3,8 @@
 
 use core::arch::naked_asm;
 
-use super::{Inputs, NibbleInputs, Quad, pairs};
+use super::Quad;
 use crate::layout::ROWS_PER_QUAD;
-
-/// What [`portable::dot`](super::portable::dot) computes.
-pub(crate) fn dot(weights: &[Quad], inputs: &[Inputs], sums: &mut [[i32; ROWS_PER_QUAD]]) {
-    // SAFETY: these are the inputs of all quads, as the kernel takes them.
-    unsafe { pairs::dot(weights, inputs.as_ptr().cast(), inputs.len(), sums, pair) };
-}
-
-/// What [`portable::dot_nibbles`](super::portable::dot_nibbles) computes.
-pub(crate) fn dot_nibbles(
-    weights: &[Quad],
-    inputs: &[NibbleInputs],
-    sums: &mut [[i32; ROWS_PER_QUAD]],
-) {
-    // SAFETY: these are the inputs of all quads, as the kernel takes them.
-    unsafe {
-        pairs::dot(
-            weights,
-            inputs.as_ptr().cast(),
-            inputs.len(),
-            sums,
-            pair_nibbles,
-        )
-    };
-}
 
 // A kernel's beginning: sums in r8 to r12, lr, r6 and r7. On the stack are the address of the inputs and,
 // 8 bytes on, that of the sums; 48 bytes on that where the first block ends.
@@ -76,9 +52,25 @@ macro_rules! leave {
     };
 }
 
-/// See [`pairs::Pair`].
+// Calls a macro for each of the eight rows: its sum, where its word is, and what else it takes.
+macro_rules! rows {
+    ($row:ident, $($more:literal),+) => {
+        concat!(
+            $row!("r8", "r0, #0", $($more),+),
+            $row!("r9", "r0, #4", $($more),+),
+            $row!("r10", "r0, #8", $($more),+),
+            $row!("r11", "r0, #12", $($more),+),
+            $row!("r12", "r2, #0", $($more),+),
+            $row!("lr", "r2, #4", $($more),+),
+            $row!("r6", "r2, #8", $($more),+),
+            $row!("r7", "r2, #12", $($more),+),
+        )
+    };
+}
+
+/// See [`Pair`](super::pairs::Pair).
 #[unsafe(naked)]
-unsafe extern "C" fn pair(
+pub(super) unsafe extern "C" fn pair(
     first: *const Quad,
     inputs: *const u32,
     second: *const Quad,
@@ -103,28 +95,13 @@ unsafe extern "C" fn pair(
             )
         };
     }
-    // A column: its input and its byte in each row's word.
-    macro_rules! column {
-        ($input:literal, $byte:literal) => {
-            concat!(
-                row!("r8", "r0, #0", $byte, $input),
-                row!("r9", "r0, #4", $byte, $input),
-                row!("r10", "r0, #8", $byte, $input),
-                row!("r11", "r0, #12", $byte, $input),
-                row!("r12", "r2, #0", $byte, $input),
-                row!("lr", "r2, #4", $byte, $input),
-                row!("r6", "r2, #8", $byte, $input),
-                row!("r7", "r2, #12", $byte, $input),
-            )
-        };
-    }
-    // Two columns, whose inputs are the halves of a word.
+    // Two columns, whose inputs are the halves of a word: their bytes in each row's word.
     macro_rules! columns {
         ($low:literal, $high:literal) => {
             concat!(
                 "ldmia r1!, {{r4}}\n sxth r5, r4\n asrs r4, r4, #16\n",
-                column!("r5", $low),
-                column!("r4", $high),
+                rows!(row, $low, "r5"),
+                rows!(row, $high, "r4"),
             )
         };
     }
@@ -142,9 +119,9 @@ unsafe extern "C" fn pair(
     )
 }
 
-/// See [`pairs::Pair`], and [`pairs`] for what the factors are.
+/// See [`Pair`](super::pairs::Pair), and [`pairs`](super::pairs) for what the factors are.
 #[unsafe(naked)]
-unsafe extern "C" fn pair_nibbles(
+pub(super) unsafe extern "C" fn pair_nibbles(
     first: *const Quad,
     inputs: *const u32,
     second: *const Quad,
@@ -196,14 +173,7 @@ unsafe extern "C" fn pair_nibbles(
                 $more,
                 $half!(),
                 "lsls r3, r4, #4\n subs r5, r5, r3\n",
-                row!("r8", "r0, #0", $byte),
-                row!("r9", "r0, #4", $byte),
-                row!("r10", "r0, #8", $byte),
-                row!("r11", "r0, #12", $byte),
-                row!("r12", "r2, #0", $byte),
-                row!("lr", "r2, #4", $byte),
-                row!("r6", "r2, #8", $byte),
-                row!("r7", "r2, #12", $byte),
+                rows!(row, $byte),
             )
         };
     }

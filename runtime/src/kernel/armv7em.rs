@@ -3,10 +3,10 @@
 
 use core::arch::asm;
 
-use bytemuck::must_cast;
+use bytemuck::must_cast_ref;
 
 use super::{Inputs, NibbleInputs, Quad, Scales, Shifts, StartValues};
-use crate::layout::ROWS_PER_QUAD;
+use crate::layout::{COLUMNS, ROWS_PER_QUAD};
 
 /// What [`portable::dot`](super::portable::dot) computes.
 pub(crate) fn dot(weights: &[Quad], inputs: &[Inputs], sums: &mut [[i32; ROWS_PER_QUAD]]) {
@@ -62,12 +62,41 @@ unsafe fn each_block(
             continue;
         }
         for (quad, inputs) in weights.iter().zip(inputs.chunks_exact(words)) {
-            let quad: [u32; ROWS_PER_QUAD] = must_cast(*quad);
+            // Word by word: a copy of 16 bytes would be made with memcpy.
+            let [a, b, c, d]: &[[u8; COLUMNS]; ROWS_PER_QUAD] = must_cast_ref(quad);
+            let quad = [a, b, c, d].map(|&row| u32::from_le_bytes(row));
             let range = inputs.as_ptr_range();
             // SAFETY: it is one quad, in words now, and its inputs.
             unsafe { block(quad.as_ptr().cast(), range.start, sums, range.end) };
         }
     }
+}
+
+// Runs a kernel that has all registers: weights r0, inputs r1, their end r3, sums r4 to r7. The addresses
+// of the sums and of the inputs' end are on the stack too. LLVM keeps r6 and r7 for itself: they are saved.
+macro_rules! with_sums {
+    ($weights:ident, $inputs:ident, $sums:ident, $end:ident, $($code:expr),+ $(,)?) => {
+        asm!(
+            "push {{r2, r3, r6, r7}}",
+            "ldm r2, {{r4-r7}}",
+            $($code,)+
+            "pop {{r2, r3}}",
+            "stm r2, {{r4-r7}}",
+            "pop {{r6, r7}}",
+            inout("r0") $weights => _,
+            inout("r1") $inputs => _,
+            inout("r2") $sums.as_mut_ptr() => _,
+            inout("r3") $end => _,
+            out("r4") _,
+            out("r5") _,
+            out("r8") _,
+            out("r9") _,
+            out("r10") _,
+            out("r11") _,
+            out("r12") _,
+            out("lr") _,
+        )
+    };
 }
 
 /// See [`Block`].
@@ -78,8 +107,7 @@ unsafe fn block(
     sums: &mut [i32; ROWS_PER_QUAD],
     end: *const u32,
 ) {
-    let count = (end.addr() - inputs.addr()) / size_of::<Inputs>();
-    // Sums r4 to r7, weights of four rows r8 to r11, inputs r2 and r3, quads left lr.
+    // Weights of four rows r8 to r11, inputs r2 and r3, bytes of inputs left lr.
     macro_rules! quad {
         () => {
             "
@@ -104,18 +132,21 @@ unsafe fn block(
             "
         };
     }
-    // SAFETY: it reads `count` quads, which the caller vouches for, and reads and writes the sums.
-    // LLVM keeps r6 and r7 for itself: they are saved here.
+    // SAFETY: it reads the inputs before the end, of which the caller says that there are some, as many
+    // weights, and reads and writes the sums.
     unsafe {
-        asm!(
-            "push {{r2, r6, r7}}",
-            "ldm r2, {{r4-r7}}",
+        with_sums!(
+            weights,
+            inputs,
+            sums,
+            end,
+            "sub lr, r3, r1",
             // One quad at a time until those left are a multiple of four.
             "2:",
-            "tst lr, #3",
+            "tst lr, #24",
             "beq 3f",
             quad!(),
-            "sub lr, #1",
+            "sub lr, #8",
             "b 2b",
             "3:",
             "cmp lr, #0",
@@ -125,24 +156,9 @@ unsafe fn block(
             quad!(),
             quad!(),
             quad!(),
-            "subs lr, #4",
+            "subs lr, #32",
             "bne 4b",
             "5:",
-            "pop {{r2}}",
-            "stm r2, {{r4-r7}}",
-            "pop {{r6, r7}}",
-            inout("r0") weights => _,
-            inout("r1") inputs => _,
-            inout("r2") sums.as_mut_ptr() => _,
-            inout("lr") count => _,
-            out("r3") _,
-            out("r4") _,
-            out("r5") _,
-            out("r8") _,
-            out("r9") _,
-            out("r10") _,
-            out("r11") _,
-            out("r12") _,
         );
     }
 }
@@ -158,8 +174,7 @@ unsafe fn block_nibbles(
     sums: &mut [i32; ROWS_PER_QUAD],
     end: *const u32,
 ) {
-    // Sums r4 to r7, inputs r8 to r11, weights of two rows r2 and r3, the mask r12, two weights lr. The
-    // end is on the stack.
+    // Inputs r8 to r11, weights of two rows r2 and r3, the mask r12, two weights lr.
     macro_rules! columns {
         ($sum:literal, $inputs:literal, $($weights:literal),+) => {
             concat!(
@@ -191,12 +206,13 @@ unsafe fn block_nibbles(
             )
         };
     }
-    // SAFETY: it reads the inputs before the end, of which the caller says that there are some, as many
-    // weights, and reads and writes the sums. LLVM keeps r6 and r7 for itself: they are saved here.
+    // SAFETY: as above.
     unsafe {
-        asm!(
-            "push {{r2, r3, r6, r7}}",
-            "ldm r2, {{r4-r7}}",
+        with_sums!(
+            weights,
+            inputs,
+            sums,
+            end,
             "mov r12, #0x000f000f",
             // The loop takes two quads; it starts with the second where their number is odd.
             "sub r3, r1",
@@ -209,21 +225,6 @@ unsafe fn block_nibbles(
             "ldr r2, [sp, #4]",
             "cmp r1, r2",
             "bne 2b",
-            "pop {{r2, r3}}",
-            "stm r2, {{r4-r7}}",
-            "pop {{r6, r7}}",
-            inout("r0") weights => _,
-            inout("r1") inputs => _,
-            inout("r2") sums.as_mut_ptr() => _,
-            inout("r3") end => _,
-            out("r4") _,
-            out("r5") _,
-            out("r8") _,
-            out("r9") _,
-            out("r10") _,
-            out("r11") _,
-            out("r12") _,
-            out("lr") _,
         );
     }
 }

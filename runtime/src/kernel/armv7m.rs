@@ -3,36 +3,29 @@
 
 use core::arch::naked_asm;
 
-use super::{Inputs, NibbleInputs, Quad, pairs};
+use super::Quad;
 use crate::layout::ROWS_PER_QUAD;
 
-/// What [`portable::dot`](super::portable::dot) computes.
-pub(crate) fn dot(weights: &[Quad], inputs: &[Inputs], sums: &mut [[i32; ROWS_PER_QUAD]]) {
-    // SAFETY: these are the inputs of all quads, as the kernel takes them.
-    unsafe { pairs::dot(weights, inputs.as_ptr().cast(), inputs.len(), sums, pair) };
-}
-
-/// What [`portable::dot_nibbles`](super::portable::dot_nibbles) computes.
-pub(crate) fn dot_nibbles(
-    weights: &[Quad],
-    inputs: &[NibbleInputs],
-    sums: &mut [[i32; ROWS_PER_QUAD]],
-) {
-    // SAFETY: these are the inputs of all quads, as the kernel takes them.
-    unsafe {
-        pairs::dot(
-            weights,
-            inputs.as_ptr().cast(),
-            inputs.len(),
-            sums,
-            pair_nibbles,
+// Calls a macro for each of the eight rows: its sum, and where its byte is. Rows 0 and 4 come last, so that
+// they can move the pointers on.
+macro_rules! rows {
+    ($row:ident, $byte:literal, $row0:literal, $row4:literal) => {
+        concat!(
+            $row!("r5", "[r0, #4 + ", $byte, "]"),
+            $row!("r6", "[r0, #8 + ", $byte, "]"),
+            $row!("r7", "[r0, #12 + ", $byte, "]"),
+            $row!("r9", "[r2, #4 + ", $byte, "]"),
+            $row!("r10", "[r2, #8 + ", $byte, "]"),
+            $row!("r11", "[r2, #12 + ", $byte, "]"),
+            $row!("r4", $row0),
+            $row!("r8", $row4),
         )
     };
 }
 
-/// See [`pairs::Pair`].
+/// See [`Pair`](super::pairs::Pair).
 #[unsafe(naked)]
-unsafe extern "C" fn pair(
+pub(super) unsafe extern "C" fn pair(
     first: *const Quad,
     inputs: *const u32,
     second: *const Quad,
@@ -48,19 +41,7 @@ unsafe extern "C" fn pair(
     // A column: its input, its byte in each row's word, and where the words of rows 0 and 4 are.
     macro_rules! column {
         ($input:literal, $byte:literal, $row0:literal, $row4:literal) => {
-            concat!(
-                "ldrsh r3, ",
-                $input,
-                "\n",
-                row!("r5", "[r0, #4 + ", $byte, "]"),
-                row!("r6", "[r0, #8 + ", $byte, "]"),
-                row!("r7", "[r0, #12 + ", $byte, "]"),
-                row!("r9", "[r2, #4 + ", $byte, "]"),
-                row!("r10", "[r2, #8 + ", $byte, "]"),
-                row!("r11", "[r2, #12 + ", $byte, "]"),
-                row!("r4", $row0),
-                row!("r8", $row4),
-            )
+            concat!("ldrsh r3, ", $input, "\n", rows!(row, $byte, $row0, $row4),)
         };
     }
     naked_asm!(
@@ -81,9 +62,9 @@ unsafe extern "C" fn pair(
     )
 }
 
-/// See [`pairs::Pair`], and [`pairs`] for what the factors are.
+/// See [`Pair`](super::pairs::Pair), and [`pairs`](super::pairs) for what the factors are.
 #[unsafe(naked)]
-unsafe extern "C" fn pair_nibbles(
+pub(super) unsafe extern "C" fn pair_nibbles(
     first: *const Quad,
     inputs: *const u32,
     second: *const Quad,
@@ -111,14 +92,7 @@ unsafe extern "C" fn pair_nibbles(
                 "\n ldrsh r12, ",
                 $low,
                 "\n sub lr, lr, r12, lsl #4\n",
-                row!("r5", "[r0, #4 + ", $byte, "]"),
-                row!("r6", "[r0, #8 + ", $byte, "]"),
-                row!("r7", "[r0, #12 + ", $byte, "]"),
-                row!("r9", "[r2, #4 + ", $byte, "]"),
-                row!("r10", "[r2, #8 + ", $byte, "]"),
-                row!("r11", "[r2, #12 + ", $byte, "]"),
-                row!("r4", $row0),
-                row!("r8", $row4),
+                rows!(row, $byte, $row0, $row4),
             )
         };
     }

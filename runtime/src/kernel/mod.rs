@@ -68,10 +68,8 @@ impl Shifts {
 #[inline]
 #[allow(unreachable_code, reason = "some builds know their backend")]
 pub(crate) fn dot(weights: &[Quad], inputs: &[Inputs], sums: &mut [[i32; ROWS_PER_QUAD]]) {
-    #[cfg(kernel = "armv6m")]
-    return armv6m::dot(weights, inputs, sums);
-    #[cfg(kernel = "armv7m")]
-    return armv7m::dot(weights, inputs, sums);
+    #[cfg(any(kernel = "armv6m", kernel = "armv7m"))]
+    return pairs::dot(weights, inputs, sums);
     #[cfg(kernel = "armv7em")]
     return armv7em::dot(weights, inputs, sums);
     #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
@@ -93,10 +91,8 @@ pub(crate) fn dot_nibbles(
     inputs: &[NibbleInputs],
     sums: &mut [[i32; ROWS_PER_QUAD]],
 ) {
-    #[cfg(kernel = "armv6m")]
-    return armv6m::dot_nibbles(weights, inputs, sums);
-    #[cfg(kernel = "armv7m")]
-    return armv7m::dot_nibbles(weights, inputs, sums);
+    #[cfg(any(kernel = "armv6m", kernel = "armv7m"))]
+    return pairs::dot_nibbles(weights, inputs, sums);
     #[cfg(kernel = "armv7em")]
     return armv7em::dot_nibbles(weights, inputs, sums);
     #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]

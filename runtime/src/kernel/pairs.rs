@@ -5,7 +5,11 @@
 //! serve all eight rows.
 #![allow(unsafe_code)]
 
-use super::Quad;
+#[cfg(kernel = "armv6m")]
+use super::armv6m::{pair, pair_nibbles};
+#[cfg(kernel = "armv7m")]
+use super::armv7m::{pair, pair_nibbles};
+use super::{Inputs, NibbleInputs, Quad};
 use crate::layout::ROWS_PER_QUAD;
 
 /// Adds the products of two blocks of weights and the inputs to the sums of both.
@@ -20,13 +24,30 @@ pub(super) type Pair = unsafe extern "C" fn(
     end: *const Quad,
 );
 
-/// What the portable kernel computes.
+/// What [`portable::dot`](super::portable::dot) computes.
+pub(crate) fn dot(weights: &[Quad], inputs: &[Inputs], sums: &mut [[i32; ROWS_PER_QUAD]]) {
+    // SAFETY: these are the inputs of all quads, as the kernel takes them.
+    unsafe { each_pair(weights, inputs.as_ptr().cast(), inputs.len(), sums, pair) };
+}
+
+/// What [`portable::dot_nibbles`](super::portable::dot_nibbles) computes.
+pub(crate) fn dot_nibbles(
+    weights: &[Quad],
+    inputs: &[NibbleInputs],
+    sums: &mut [[i32; ROWS_PER_QUAD]],
+) {
+    let quads = inputs.len();
+    // SAFETY: as above.
+    unsafe { each_pair(weights, inputs.as_ptr().cast(), quads, sums, pair_nibbles) };
+}
+
+/// Calls a kernel for each pair of blocks.
 ///
 /// # Safety
 /// There must be inputs for as many quads as `quads` says, of the kind that `pair` takes.
 // One function for both kinds of weights, to be small.
 #[inline(never)]
-pub(super) unsafe fn dot(
+unsafe fn each_pair(
     weights: &[Quad],
     inputs: *const u32,
     quads: usize,

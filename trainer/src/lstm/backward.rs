@@ -5,6 +5,7 @@ use std::time::Instant;
 use rayon::prelude::*;
 
 use super::forward::Context;
+use super::packed::Direction;
 use super::phases::{Phase, Phases};
 use super::pointwise;
 use super::tape::{LayerTape, Tape};
@@ -14,11 +15,11 @@ use crate::network::Shape;
 
 impl Tape {
     /// Goes back from the logits, whose gradient is scaled by that of the loss, and from the
-    /// gradients of the last state in `h_end` and `c_end`. Leaves the gradients of the gates' sums
-    /// in `gates`, and those of the first state in `h_end` and `c_end`.
+    /// gradients of the last state in `dh` and `dc`. Leaves the gradients of the gates' sums in
+    /// `gates`, and that of the first c in `dc`.
     pub(super) fn backward(&mut self, context: &Context<'_>, scale: f32) {
-        let packed = context.packed;
-        self.stopwatch.start();
+        let packed = &context.packed.backward;
+        self.stopwatch.start(Direction::Backward);
         for gradient in &mut self.logits {
             *gradient *= scale;
         }
@@ -41,7 +42,7 @@ impl Tape {
     /// From the gradient of a layer's output, in `hidden`, to those of its gates' sums.
     fn back_through_layer(&mut self, context: &Context<'_>, index: usize) {
         let size = context.shape.hidden_size;
-        let weights = &context.packed.layers[index].recurrent;
+        let weights = &context.packed.backward.layers[index].recurrent;
         let Self {
             share,
             layers,
@@ -52,21 +53,19 @@ impl Tape {
         let LayerTape {
             gates,
             c,
-            mask,
             c_start,
-            h_end,
-            c_end,
+            dh,
+            dc,
             ..
         } = &mut layers[index];
-        for (gradient, mask) in hidden.iter_mut().zip(&*mask) {
-            *gradient *= mask;
+        if let Some(dropout) = context.dropout {
+            dropout.mask(share, index, size, hidden);
         }
         share.at_ends(size, |lane, row| {
-            for (gradient, end) in hidden[row].iter_mut().zip(&h_end[lane]) {
+            for (gradient, end) in hidden[row].iter_mut().zip(&dh[lane]) {
                 *gradient += end;
             }
         });
-        h_end.fill(0.0);
         for step in (0..share.steps()).rev() {
             let (first, lanes) = (share.first_row[step], share.active(step));
             let rows = first * size..(first + lanes) * size;
@@ -87,18 +86,30 @@ impl Tape {
                 c_before: &c_before[..lanes * size],
                 c: &c[rows.clone()],
                 dh: &later[..lanes * size],
-                dc: &mut c_end[..lanes * size],
+                dc: &mut dc[..lanes * size],
             };
             pointwise::backward(gradient, size);
             stopwatch.lap(Phase::Pointwise);
-            let dh_before = if step == 0 {
-                &mut h_end[..]
-            } else {
-                &mut earlier[before..]
-            };
-            let out = &mut dh_before[..lanes * size];
-            add_matmul(out, lanes, Operand::Plain(gates), weights);
-            stopwatch.lap(Phase::Recurrent);
+            if step > 0 {
+                let out = &mut earlier[before..][..lanes * size];
+                add_matmul(out, lanes, Operand::Plain(gates), weights);
+                stopwatch.lap(Phase::Recurrent);
+            }
+        }
+    }
+
+    /// After [`backward`](Self::backward): leaves the gradient of h before the first step in `dh`.
+    pub(super) fn back_to_start(&mut self, context: &Context<'_>) {
+        let lanes = self.share.active(0);
+        for (layer, packed) in self.layers.iter_mut().zip(&context.packed.backward.layers) {
+            let gates = &layer.gates[..lanes * 4 * context.shape.hidden_size];
+            layer.dh.fill(0.0);
+            add_matmul(
+                &mut layer.dh,
+                lanes,
+                Operand::Plain(gates),
+                &packed.recurrent,
+            );
         }
     }
 }
@@ -106,12 +117,12 @@ impl Tape {
 /// A piece of work on a gradient that no other piece touches.
 type Job<'j> = Box<dyn FnOnce() + Send + 'j>;
 
-/// Rows of a gradient that a job computes. Fixed, so that the work is cut in the same way whatever the
-/// number of threads.
-const ROWS_OF_A_JOB: usize = 96;
+/// Jobs of a large gradient per thread: enough that none waits long for the last one. The fewer there are, the
+/// less often what is on the right comes from far away.
+const JOBS_OF_A_THREAD: usize = 4;
 
-/// Rows of a tape that a job multiplies at once.
-const INNER_OF_A_PIECE: usize = 256;
+/// Rows of a gradient that a job computes, at least.
+const ROWS_OF_A_JOB: usize = 96;
 
 /// Sums every weight's gradient over the rows of all shares, share after share. Gives the time that it took.
 ///
@@ -160,7 +171,12 @@ pub(super) fn collect(
             tapes,
             weight_ih,
             shape.hidden_size,
-            move |tape| (&tape.layers[index].gates, &tape.layers[index - 1].output),
+            move |tape| {
+                (
+                    &tape.layers[index].gates,
+                    &tape.layers[index - 1].packed_output,
+                )
+            },
         );
         jobs.push(Box::new(move || {
             tapes
@@ -174,7 +190,7 @@ pub(super) fn collect(
         tapes,
         gradients.head_weight,
         shape.hidden_size,
-        move |tape| (&tape.logits, &tape.layers[last].output),
+        move |tape| (&tape.logits, &tape.layers[last].packed_output),
     );
     let head_bias = gradients.head_bias;
     jobs.push(Box::new(move || {
@@ -188,32 +204,32 @@ pub(super) fn collect(
         start.elapsed()
     };
     let mut phases = Phases::default();
-    phases.add(Phase::Weights, jobs.into_par_iter().map(timed).sum());
+    let time = jobs.into_par_iter().map(timed).sum();
+    phases.add(Direction::Backward, Phase::Weights, time);
     phases
 }
 
 /// Adds the jobs of a weight's gradient: with the gradient of what it gives on the left and what it
-/// was multiplied with on the right, `out += left' x right` for every tape.
+/// was multiplied with on the right, `out += left' x right` for every tape. Where the right has fewer rows,
+/// those missing are the first, and zero.
 fn outer<'j>(
     jobs: &mut Vec<Job<'j>>,
     tapes: &'j [Tape],
     out: &'j mut [f32],
     columns: usize,
-    operands: impl Fn(&Tape) -> (&[f32], &[f32]) + Send + Copy + 'j,
+    operands: impl Fn(&Tape) -> (&[f32], &Panels) + Send + Copy + 'j,
 ) {
-    for (index, out) in out.chunks_mut(ROWS_OF_A_JOB * columns).enumerate() {
+    let rows = out.len() / columns;
+    // How rows are dealt out doesn't change their sums.
+    let rows_of_a_job = rows
+        .div_ceil(JOBS_OF_A_THREAD * rayon::current_num_threads())
+        .next_multiple_of(ROWS_OF_A_JOB);
+    for (index, out) in out.chunks_mut(rows_of_a_job * columns).enumerate() {
         jobs.push(Box::new(move || {
-            let mut panels = Panels::default();
             for tape in tapes {
                 let (left, right) = operands(tape);
-                let rows = left.len() / tape.share.rows();
-                // Piece by piece, so that what is packed stays in a cache.
-                let pieces = left.chunks(INNER_OF_A_PIECE * rows);
-                for (left, right) in pieces.zip(right.chunks(INNER_OF_A_PIECE * columns)) {
-                    panels.pack(Operand::Plain(right), right.len() / columns, columns);
-                    let first = index * ROWS_OF_A_JOB;
-                    add_rows_of_matmul(out, first, rows, Operand::Transposed(left), &panels);
-                }
+                let left = Operand::Transposed(&left[left.len() - right.inner() * rows..]);
+                add_rows_of_matmul(out, index * rows_of_a_job, rows, left, right);
             }
         }));
     }

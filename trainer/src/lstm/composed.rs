@@ -122,13 +122,14 @@ fn step(gates: Tensor, c: &Tensor) -> Result<(Tensor, Tensor)> {
 /// Multiplies each step's outputs with their dropout factors.
 fn drop_outputs(dropout: OutputDropout, layer: usize, outputs: &[Tensor]) -> Result<Vec<Tensor>> {
     let (lanes, width) = outputs.first().context("a batch without steps")?.dims2()?;
-    let mut factors: Vec<_> = (0..lanes).map(|lane| dropout.lane(layer, lane)).collect();
-    let mut drop = |output: &Tensor| -> Result<Tensor> {
-        let mask: Vec<f32> = factors
-            .iter_mut()
-            .flat_map(|lane| lane.take(width))
-            .collect();
-        Ok((output * Tensor::from_vec(mask, (lanes, width), output.device())?)?)
+    let drop = |(step, output): (usize, &Tensor)| -> Result<Tensor> {
+        let places = (step * width) as u32..((step + 1) * width) as u32;
+        let factors = (0..lanes).flat_map(|lane| {
+            let factors = dropout.lane(layer, lane);
+            places.clone().map(move |place| factors.at(place))
+        });
+        let mask = Tensor::from_vec(factors.collect(), (lanes, width), output.device())?;
+        Ok((output * mask)?)
     };
-    outputs.iter().map(&mut drop).collect()
+    outputs.iter().enumerate().map(drop).collect()
 }

@@ -4,6 +4,7 @@
 //! et al., 2018), and the outputs of layers (Zaremba et al., 2014). The first two change the
 //! parameters that a whole batch sees, the third every step.
 
+use multiversion::multiversion;
 use rand_core::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro128PlusPlus;
 
@@ -32,27 +33,29 @@ impl Dropout {
         }
     }
 
-    /// What the parameters are multiplied with; `None` if nothing of them is dropped.
-    pub(crate) fn parameter_mask(&self, shape: Shape) -> Option<Vec<f32>> {
-        if self.characters.never() && self.recurrent.never() {
-            return None;
-        }
-        let mut bits = Bits::new(self.seed);
-        let mut mask = Vec::new();
-        for parameter in shape.parameters() {
+    /// Whether parameters are dropped.
+    pub(crate) fn has_parameters(&self) -> bool {
+        !(self.characters.never() && self.recurrent.never())
+    }
+
+    /// Multiplies parameters, or their gradients, with what is left of each.
+    pub(crate) fn mask_parameters(&self, shape: Shape, parameters: &mut [f32]) {
+        let mut rest = parameters;
+        for (index, parameter) in shape.parameters().into_iter().enumerate() {
             let count = parameter.dims.iter().product();
+            let (own, others) = rest.split_at_mut(count);
+            let factors = |threshold| Factors::new(self.seed, [index, usize::MAX], threshold);
             if parameter.is_embedding() {
-                for _ in 0..shape.vocab_size {
-                    let value = self.characters.draw(&mut bits);
-                    mask.extend(std::iter::repeat_n(value, shape.embedding_size));
+                let mut whole = vec![1.0; shape.vocab_size];
+                factors(self.characters).multiply(0, &mut whole);
+                for (row, factor) in own.chunks_exact_mut(shape.embedding_size).zip(whole) {
+                    row.iter_mut().for_each(|value| *value *= factor);
                 }
             } else if parameter.is_recurrent() {
-                mask.extend((0..count).map(|_| self.recurrent.draw(&mut bits)));
-            } else {
-                mask.extend(std::iter::repeat_n(1.0, count));
+                factors(self.recurrent).multiply(0, own);
             }
+            rest = others;
         }
-        Some(mask)
     }
 
     /// The dropout of the layers' outputs; `None` if there is none.
@@ -74,21 +77,17 @@ pub(crate) struct OutputDropout {
 
 impl OutputDropout {
     /// Factors of a lane's outputs, unit by unit and step by step.
-    pub(super) fn lane(self, layer: usize, lane: usize) -> impl Iterator<Item = f32> {
-        // The seed is scrambled bit by bit, so that neighbours differ in everything.
-        let mut bits = Bits::new(self.seed ^ ((layer as u64 + 1) << 32 | lane as u64));
-        std::iter::repeat_with(move || self.share.draw(&mut bits))
+    pub(super) fn lane(self, layer: usize, lane: usize) -> Factors {
+        Factors::new(self.seed, [layer, lane], self.share)
     }
 
-    /// Factors of all rows of a share.
-    pub(super) fn draw(self, share: &Share, layer: usize, width: usize, mask: &mut [f32]) {
+    /// Multiplies the outputs of all rows of a share, or their gradients, with what is left of each.
+    pub(super) fn mask(self, share: &Share, layer: usize, width: usize, outputs: &mut [f32]) {
         for (place, (&lane, &length)) in share.lanes.iter().zip(&share.lengths).enumerate() {
-            let mut factors = self.lane(layer, lane);
+            let factors = self.lane(layer, lane);
             for step in 0..length {
                 let from = (share.first_row[step] + place) * width;
-                for (value, factor) in mask[from..from + width].iter_mut().zip(&mut factors) {
-                    *value = factor;
-                }
+                factors.multiply(step * width, &mut outputs[from..from + width]);
             }
         }
     }
@@ -97,7 +96,7 @@ impl OutputDropout {
 /// A probability in 65,536ths, and what the survivors are multiplied with.
 #[derive(Clone, Copy, Debug)]
 struct Threshold {
-    dropped: u16,
+    dropped: u32,
     scale: f32,
 }
 
@@ -105,7 +104,7 @@ impl Threshold {
     fn new(share: f64) -> Self {
         let dropped = (share * 65_536.0).round().min(65_535.0);
         Self {
-            dropped: dropped as u16,
+            dropped: dropped as u32,
             scale: (1.0 / (1.0 - dropped / 65_536.0)) as f32,
         }
     }
@@ -113,36 +112,55 @@ impl Threshold {
     fn never(self) -> bool {
         self.dropped == 0
     }
+}
 
-    fn draw(self, bits: &mut Bits) -> f32 {
-        if bits.next() < self.dropped {
+/// Random factors, 0 or what makes up for that. Each depends on a key and its place only, so that any of them
+/// can be drawn again, and many at once.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Factors {
+    key: [u32; 2],
+    threshold: Threshold,
+}
+
+impl Factors {
+    fn new(seed: u64, place: [usize; 2], threshold: Threshold) -> Self {
+        // The key is scrambled bit by bit, so that neighbours differ in everything.
+        let place = (place[0] as u64) << 32 ^ place[1] as u64;
+        let key = Xoshiro128PlusPlus::seed_from_u64(seed ^ place).next_u64();
+        Self {
+            key: [key as u32, (key >> 32) as u32],
+            threshold,
+        }
+    }
+
+    /// The factor at a place.
+    #[inline(always)]
+    pub(super) fn at(self, place: u32) -> f32 {
+        // Two rounds of a mixer of 32 bits (Ellis, "Prospecting for hash functions", 2018 and later), each with
+        // a half of the key.
+        let mut bits = place ^ self.key[0];
+        bits = (bits ^ bits >> 16).wrapping_mul(0x21f0_aaad);
+        bits = (bits ^ bits >> 15).wrapping_mul(0xd35a_2d97);
+        bits = (bits ^ bits >> 15).wrapping_add(self.key[1]);
+        bits = (bits ^ bits >> 16).wrapping_mul(0x21f0_aaad);
+        bits = (bits ^ bits >> 15).wrapping_mul(0xd35a_2d97);
+        if bits >> 16 < self.threshold.dropped {
             0.0
         } else {
-            self.scale
-        }
-    }
-}
-
-/// Sixteen random bits at a time.
-struct Bits {
-    random: Xoshiro128PlusPlus,
-    left: Option<u16>,
-}
-
-impl Bits {
-    fn new(seed: u64) -> Self {
-        Self {
-            random: Xoshiro128PlusPlus::seed_from_u64(seed),
-            left: None,
+            self.threshold.scale
         }
     }
 
-    fn next(&mut self) -> u16 {
-        self.left.take().unwrap_or_else(|| {
-            let bits = self.random.next_u32();
-            self.left = Some((bits >> 16) as u16);
-            bits as u16
-        })
+    /// Multiplies values with the factors from a place on.
+    fn multiply(self, first: usize, values: &mut [f32]) {
+        multiply(self, first as u32, values);
+    }
+}
+
+#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2", "aarch64+neon"))]
+fn multiply(factors: Factors, first: u32, values: &mut [f32]) {
+    for (place, value) in (0u32..).zip(values) {
+        *value *= factors.at(first.wrapping_add(place));
     }
 }
 
@@ -163,19 +181,37 @@ mod tests {
     #[test]
     fn the_share_is_dropped_and_the_mean_stays() {
         let outputs = dropout(0.0, 0.0, 0.3).outputs().unwrap();
-        let values: Vec<f32> = outputs.lane(0, 0).take(100_000).collect();
+        let lane = |layer, lane| -> Vec<f32> {
+            let factors = outputs.lane(layer, lane);
+            (0..100_000).map(|place| factors.at(place)).collect()
+        };
+        let values = lane(0, 0);
         let dropped = values.iter().filter(|value| **value == 0.0).count() as f32 / 1e5;
         assert!((dropped - 0.3).abs() < 0.01, "{dropped}");
         let mean = values.iter().sum::<f32>() / 1e5;
         assert!((mean - 1.0).abs() < 0.01, "{mean}");
-        assert_ne!(
-            values[..99],
-            outputs.lane(0, 1).take(99).collect::<Vec<_>>()
-        );
-        assert_ne!(
-            values[..99],
-            outputs.lane(1, 0).take(99).collect::<Vec<_>>()
-        );
+        // As often as by chance both of two neighbours are dropped, in a lane, and of two lanes or layers.
+        let both = |left: &[f32], right: &[f32]| {
+            let pairs = left.iter().zip(right);
+            pairs.filter(|(l, r)| **l == 0.0 && **r == 0.0).count() as f32 / left.len() as f32
+        };
+        for (left, right) in [
+            (&values[1..], &values[..99_999]),
+            (&values[..], &lane(0, 1)),
+            (&values[..], &lane(1, 0)),
+        ] {
+            assert!((both(left, right) - 0.09).abs() < 0.005);
+        }
+    }
+
+    #[test]
+    fn many_factors_are_those_of_each_place() {
+        let factors = dropout(0.0, 0.0, 0.3).outputs().unwrap().lane(1, 2);
+        let mut values: Vec<f32> = (0..100).map(|at| at as f32).collect();
+        factors.multiply(1000, &mut values);
+        for (at, value) in (0u32..).zip(values) {
+            assert_eq!(value, at as f32 * factors.at(1000 + at));
+        }
     }
 
     #[test]
@@ -186,7 +222,8 @@ mod tests {
             hidden_size: 5,
             num_layers: 1,
         };
-        let mask = dropout(0.5, 0.5, 0.0).parameter_mask(shape).unwrap();
+        let mut mask = vec![1.0; shape.parameter_count()];
+        dropout(0.5, 0.5, 0.0).mask_parameters(shape, &mut mask);
         let (embedding, rest) = mask.split_at(120);
         assert!(
             embedding
@@ -210,6 +247,9 @@ mod tests {
             hidden_size: 5,
             num_layers: 1,
         };
-        assert!(dropout.parameter_mask(shape).is_none() && dropout.outputs().is_none());
+        assert!(!dropout.has_parameters() && dropout.outputs().is_none());
+        let mut mask = vec![1.0; shape.parameter_count()];
+        dropout.mask_parameters(shape, &mut mask);
+        assert!(mask.iter().all(|&factor| factor == 1.0));
     }
 }

@@ -1,7 +1,7 @@
 //! One share through all layers and steps, to the loss.
 
 use super::dropout::OutputDropout;
-use super::packed::Packed;
+use super::packed::{Direction, Packed};
 use super::phases::Phase;
 use super::pointwise;
 use super::tape::{LayerTape, Tape};
@@ -38,7 +38,7 @@ impl Tape {
     /// after the last step. The gradient of the logits and the loss are left behind too.
     pub(super) fn forward(&mut self, context: &Context<'_>) {
         let Context { shape, weights, .. } = context;
-        self.stopwatch.start();
+        self.stopwatch.start(Direction::Forward);
         for index in 0..shape.num_layers {
             let (below, layers) = self.layers.split_at_mut(index);
             let layer = &mut layers[0];
@@ -52,7 +52,7 @@ impl Tape {
                         row.copy_from_slice(weights.layers[index].bias);
                     }
                     let left = Operand::Plain(&below.output);
-                    let right = &context.packed.layers[index].input;
+                    let right = &context.packed.forward.layers[index].input;
                     add_matmul(&mut layer.gates, self.share.rows(), left, right);
                     self.stopwatch.lap(Phase::Input);
                 }
@@ -66,25 +66,29 @@ impl Tape {
     /// The recurrent part of a layer, whose gates hold the input's share.
     fn run_layer(&mut self, context: &Context<'_>, index: usize) {
         let size = context.shape.hidden_size;
-        let weights = &context.packed.layers[index].recurrent;
+        let weights = &context.packed.forward.layers[index].recurrent;
         let Self {
             share,
             layers,
             hidden,
+            h_before,
             stopwatch,
             ..
         } = self;
         let LayerTape {
             gates,
             c,
-            h_before,
+            h_before: packed_before,
             output,
-            mask,
+            packed_output,
             c_start,
             h_end,
             c_end,
+            ..
         } = &mut layers[index];
         c_start.copy_from_slice(c_end);
+        // Most sequences start from nothing, whose products needn't be computed.
+        let starts_from_zero = h_end.iter().all(|&h| h == 0.0);
         for step in 0..share.steps() {
             let (first, lanes) = (share.first_row[step], share.active(step));
             let rows = first * size..(first + lanes) * size;
@@ -99,8 +103,10 @@ impl Tape {
             let h_before = &mut h_before[rows.clone()];
             h_before.copy_from_slice(&h_source[..lanes * size]);
             let gates = &mut gates[4 * rows.start..4 * rows.end];
-            add_matmul(gates, lanes, Operand::Plain(h_before), weights);
-            stopwatch.lap(Phase::Recurrent);
+            if step > 0 || !starts_from_zero {
+                add_matmul(gates, lanes, Operand::Plain(h_before), weights);
+                stopwatch.lap(Phase::Recurrent);
+            }
             let after = pointwise::Forward {
                 gates,
                 c_before: &c_before[..lanes * size],
@@ -116,14 +122,17 @@ impl Tape {
         });
         match context.dropout {
             Some(dropout) => {
-                dropout.draw(share, index, size, mask);
-                for ((output, h), mask) in output.iter_mut().zip(&*hidden).zip(&*mask) {
-                    *output = h * mask;
-                }
+                output.copy_from_slice(hidden);
+                dropout.mask(share, index, size, output);
             }
-            None => output.copy_from_slice(hidden),
+            None => std::mem::swap(output, hidden),
         }
         stopwatch.lap(Phase::Pointwise);
+        let first = if starts_from_zero { share.active(0) } else { 0 };
+        let rows = share.rows() - first;
+        packed_before.pack(Operand::Plain(&h_before[first * size..]), rows, size);
+        packed_output.pack(Operand::Plain(output), share.rows(), size);
+        stopwatch.lap(Phase::Weights);
     }
 
     /// Logits, loss, and the logits' gradient.
@@ -133,7 +142,7 @@ impl Tape {
             row.copy_from_slice(weights.head_bias);
         }
         let left = Operand::Plain(&self.layers[shape.num_layers - 1].output);
-        let right = &context.packed.head;
+        let right = &context.packed.forward.head;
         add_matmul(&mut self.logits, self.share.rows(), left, right);
         self.nats =
             pointwise::cross_entropy(&mut self.logits, &self.share.targets, shape.vocab_size);

@@ -27,7 +27,7 @@ mod share;
 mod tape;
 mod weights;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use candle_core::{CpuStorage, CustomOp2, Layout, Storage, Tensor};
 use rayon::prelude::*;
@@ -85,6 +85,16 @@ pub(crate) struct SequenceLoss {
     pass: Mutex<u64>,
 }
 
+/// What a pass forward and back gives.
+pub(crate) struct Slopes {
+    /// Summed cross-entropy.
+    pub(crate) nats: f64,
+    /// The state after the last step of each lane.
+    pub(crate) state: Vec<f32>,
+    /// The gradient of the parameters.
+    pub(crate) parameters: Vec<f32>,
+}
+
 impl SequenceLoss {
     pub(crate) fn new(
         shape: Shape,
@@ -103,58 +113,77 @@ impl SequenceLoss {
         }
     }
 
-    /// The result, from all parameters and the state.
-    pub(crate) fn forward(&self, parameters: &[f32], state: &[f32]) -> Vec<f32> {
-        let Self { shape, dropout, .. } = *self;
+    /// The way forward and, from a gradient of the loss, back: each share goes both without waiting for others.
+    pub(crate) fn gradient(&self, parameters: &[f32], state: &[f32], of_loss: f32) -> Slopes {
+        let shape = self.shape;
         let weights = Weights::split(shape, parameters);
-        let mut scratch = self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut scratch = self.lock();
+        scratch.passes += 1;
         let Scratch {
             tapes,
             table,
             packed,
-            passes,
+            phases,
             ..
         } = &mut *scratch;
-        *passes += 1;
-        *self.pass.lock().unwrap_or_else(PoisonError::into_inner) = *passes;
-        forward::fold_table(shape, &weights, table);
-        packed.pack(shape, &weights, Direction::Forward);
-        let context = Context {
-            shape,
-            weights: &weights,
-            packed,
-            table,
-            dropout,
-        };
-        tapes.resize_with(self.shares.len(), Tape::default);
-        tapes
-            .par_iter_mut()
-            .zip(&self.shares)
-            .for_each(|(tape, share)| {
-                tape.fit(share.clone(), shape, dropout.is_some());
-                self.each_state(tape, |place, buffer| buffer.copy_from_slice(&state[place]));
-                tape.forward(&context);
-            });
-        let mut result = vec![0.0; 1 + state.len()];
-        let (loss, last) = result.split_at_mut(1);
-        loss[0] = tapes.iter().map(|tape| tape.nats).sum::<f64>() as f32;
-        for tape in tapes {
-            self.each_state(tape, |place, buffer| last[place].copy_from_slice(buffer));
+        rayon::join(
+            || packed.forward.pack(shape, &weights, Direction::Forward),
+            || {
+                forward::fold_table(shape, &weights, table);
+                packed.backward.pack(shape, &weights, Direction::Backward);
+            },
+        );
+        let context = self.context(&weights, packed, table);
+        self.each_share(tapes, |tape, share| {
+            self.run(tape, share, state, &context);
+            tape.backward(&context, of_loss);
+        });
+        let mut gradient = vec![0.0; parameters.len()];
+        let split = Weights::split_mut(shape, &mut gradient);
+        phases.add_all(backward::collect(shape, tapes, &weights, split));
+        let (nats, state) = self.outcome(tapes);
+        Slopes {
+            nats,
+            state,
+            parameters: gradient,
         }
+    }
+
+    /// The result, from all parameters and the state.
+    fn forward(&self, parameters: &[f32], state: &[f32]) -> Vec<f32> {
+        let shape = self.shape;
+        let weights = Weights::split(shape, parameters);
+        let mut scratch = self.lock();
+        scratch.passes += 1;
+        *self.pass.lock().unwrap_or_else(PoisonError::into_inner) = scratch.passes;
+        let Scratch {
+            tapes,
+            table,
+            packed,
+            ..
+        } = &mut *scratch;
+        forward::fold_table(shape, &weights, table);
+        packed.forward.pack(shape, &weights, Direction::Forward);
+        let context = self.context(&weights, packed, table);
+        self.each_share(tapes, |tape, share| self.run(tape, share, state, &context));
+        let (nats, mut result) = self.outcome(tapes);
+        result.insert(0, nats as f32);
         result
     }
 
     /// The gradients of parameters and state, from that of the result.
-    pub(crate) fn backward(
+    fn backward(
         &self,
         parameters: &[f32],
         result: &[f32],
     ) -> candle_core::Result<(Vec<f32>, Vec<f32>)> {
-        let Self { shape, dropout, .. } = *self;
-        let mut scratch = self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
+        let shape = self.shape;
+        let mut scratch = self.lock();
         if *self.pass.lock().unwrap_or_else(PoisonError::into_inner) != scratch.passes {
             candle_core::bail!("the network ran another batch before this gradient was taken");
         }
+        // The tapes will hold gradients: they can't serve a second time.
+        scratch.passes += 1;
         let Scratch {
             tapes,
             table,
@@ -163,35 +192,82 @@ impl SequenceLoss {
             ..
         } = &mut *scratch;
         let weights = Weights::split(shape, parameters);
-        packed.pack(shape, &weights, Direction::Backward);
-        let context = Context {
-            shape,
-            weights: &weights,
-            packed,
-            table,
-            dropout,
-        };
+        packed.backward.pack(shape, &weights, Direction::Backward);
+        let context = self.context(&weights, packed, table);
         let last = &result[1..];
-        tapes.par_iter_mut().for_each(|tape| {
-            self.each_state(tape, |place, buffer| buffer.copy_from_slice(&last[place]));
+        self.each_share(tapes, |tape, _| {
+            self.each_state(tape, LayerTape::gradients, |place, buffer| {
+                buffer.copy_from_slice(&last[place]);
+            });
             tape.backward(&context, result[0]);
+            tape.back_to_start(&context);
         });
-        let mut gradients = vec![0.0; parameters.len()];
-        let split = Weights::split_mut(shape, &mut gradients);
+        let mut gradient = vec![0.0; parameters.len()];
+        let split = Weights::split_mut(shape, &mut gradient);
         phases.add_all(backward::collect(shape, tapes, &weights, split));
         let mut first = vec![0.0; last.len()];
         for tape in tapes {
-            self.each_state(tape, |place, buffer| first[place].copy_from_slice(buffer));
+            self.each_state(tape, LayerTape::gradients, |place, buffer| {
+                first[place].copy_from_slice(buffer);
+            });
         }
-        // The tapes hold gradients now: they can't serve a second time.
-        scratch.passes += 1;
-        Ok((gradients, first))
+        Ok((gradient, first))
     }
 
-    /// Visits h and c of each lane of a tape, with their places in a state.
+    fn lock(&self) -> MutexGuard<'_, Scratch> {
+        self.scratch.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn context<'c>(
+        &self,
+        weights: &'c Weights<&'c [f32]>,
+        packed: &'c Packed,
+        table: &'c [f32],
+    ) -> Context<'c> {
+        Context {
+            shape: self.shape,
+            weights,
+            packed,
+            table,
+            dropout: self.dropout,
+        }
+    }
+
+    /// Does something with every share and its tape, on all threads.
+    fn each_share(&self, tapes: &mut Vec<Tape>, work: impl Fn(&mut Tape, &Share) + Sync) {
+        tapes.resize_with(self.shares.len(), Tape::default);
+        tapes
+            .par_iter_mut()
+            .zip(&self.shares)
+            .for_each(|(tape, share)| work(tape, share));
+    }
+
+    /// The way forward of a share.
+    fn run(&self, tape: &mut Tape, share: &Share, state: &[f32], context: &Context<'_>) {
+        tape.fit(share.clone(), self.shape);
+        self.each_state(tape, LayerTape::state, |place, buffer| {
+            buffer.copy_from_slice(&state[place]);
+        });
+        tape.forward(context);
+    }
+
+    /// The summed cross-entropy in nats, and the state after the last step of each lane.
+    fn outcome(&self, tapes: &mut [Tape]) -> (f64, Vec<f32>) {
+        let mut state =
+            vec![0.0; 2 * self.shape.num_layers * self.batch_size * self.shape.hidden_size];
+        for tape in &mut *tapes {
+            self.each_state(tape, LayerTape::state, |place, buffer| {
+                state[place].copy_from_slice(buffer);
+            });
+        }
+        (tapes.iter().map(|tape| tape.nats).sum(), state)
+    }
+
+    /// Visits h and c of each lane of a tape, or their gradients, with their places in a state.
     fn each_state(
         &self,
         tape: &mut Tape,
+        of_layer: impl Fn(&mut LayerTape) -> [&mut [f32]; 2],
         mut visit: impl FnMut(std::ops::Range<usize>, &mut [f32]),
     ) {
         let Shape {
@@ -200,8 +276,8 @@ impl SequenceLoss {
             ..
         } = self.shape;
         let Tape { share, layers, .. } = tape;
-        for (index, LayerTape { h_end, c_end, .. }) in layers.iter_mut().enumerate() {
-            for (kind, buffer) in [h_end, c_end].into_iter().enumerate() {
+        for (index, layer) in layers.iter_mut().enumerate() {
+            for (kind, buffer) in of_layer(layer).into_iter().enumerate() {
                 for (&lane, buffer) in share.lanes.iter().zip(buffer.chunks_exact_mut(hidden_size))
                 {
                     let from = ((kind * num_layers + index) * self.batch_size + lane) * hidden_size;

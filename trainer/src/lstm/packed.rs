@@ -15,9 +15,16 @@ pub(super) enum Direction {
     Backward,
 }
 
-/// The weights of all products that go one way.
+/// The weights of all products.
 #[derive(Debug, Default)]
 pub(super) struct Packed {
+    pub(super) forward: OneWay,
+    pub(super) backward: OneWay,
+}
+
+/// The weights of all products that go one way.
+#[derive(Debug, Default)]
+pub(super) struct OneWay {
     pub(super) layers: Vec<PackedLayer>,
     pub(super) head: Panels,
 }
@@ -30,7 +37,7 @@ pub(super) struct PackedLayer {
     pub(super) recurrent: Panels,
 }
 
-impl Packed {
+impl OneWay {
     /// Packs the weights, into the memory of those before.
     pub(super) fn pack(&mut self, shape: Shape, weights: &Weights<&[f32]>, direction: Direction) {
         let size = shape.hidden_size;

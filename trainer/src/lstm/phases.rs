@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use super::packed::Direction;
+
 /// A kind of work in the network, forward or backward.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Phase {
@@ -15,16 +17,21 @@ pub(super) enum Phase {
     Pointwise,
     /// Logits and loss.
     Head,
-    /// Products that are the gradients of the weights.
+    /// What is kept for the gradients of the weights, and they.
     Weights,
 }
 
+const KINDS: usize = 6;
+
 /// Time by kind of work, of all threads together.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Phases([Duration; 6]);
+pub struct Phases {
+    forward: [Duration; KINDS],
+    backward: [Duration; KINDS],
+}
 
 impl Phases {
-    const NAMES: [&str; 6] = [
+    const NAMES: [&str; KINDS] = [
         "gather",
         "input",
         "recurrent",
@@ -33,17 +40,27 @@ impl Phases {
         "weights",
     ];
 
-    /// The kinds of work with their times.
-    pub fn iter(self) -> impl Iterator<Item = (&'static str, Duration)> {
-        Self::NAMES.into_iter().zip(self.0)
+    /// The kinds of work on the way forward, with their times.
+    pub fn forward(self) -> impl Iterator<Item = (&'static str, Duration)> {
+        Self::NAMES.into_iter().zip(self.forward)
     }
 
-    pub(super) fn add(&mut self, phase: Phase, time: Duration) {
-        self.0[phase as usize] += time;
+    /// The kinds of work on the way back, with their times.
+    pub fn backward(self) -> impl Iterator<Item = (&'static str, Duration)> {
+        Self::NAMES.into_iter().zip(self.backward)
+    }
+
+    pub(super) fn add(&mut self, direction: Direction, phase: Phase, time: Duration) {
+        let times = match direction {
+            Direction::Forward => &mut self.forward,
+            Direction::Backward => &mut self.backward,
+        };
+        times[phase as usize] += time;
     }
 
     pub(super) fn add_all(&mut self, other: Self) {
-        for (sum, time) in self.0.iter_mut().zip(other.0) {
+        let times = self.forward.iter_mut().chain(&mut self.backward);
+        for (sum, time) in times.zip(other.forward.into_iter().chain(other.backward)) {
             *sum += time;
         }
     }
@@ -52,6 +69,7 @@ impl Phases {
 /// Tells phases apart: each lasts from the last lap to its own. A lap costs some 30 ns.
 #[derive(Debug)]
 pub(super) struct Stopwatch {
+    direction: Direction,
     last: Instant,
     pub(super) phases: Phases,
 }
@@ -59,6 +77,7 @@ pub(super) struct Stopwatch {
 impl Default for Stopwatch {
     fn default() -> Self {
         Self {
+            direction: Direction::Forward,
             last: Instant::now(),
             phases: Phases::default(),
         }
@@ -66,13 +85,14 @@ impl Default for Stopwatch {
 }
 
 impl Stopwatch {
-    pub(super) fn start(&mut self) {
+    pub(super) fn start(&mut self, direction: Direction) {
+        self.direction = direction;
         self.last = Instant::now();
     }
 
     pub(super) fn lap(&mut self, phase: Phase) {
         let now = Instant::now();
-        self.phases.add(phase, now - self.last);
+        self.phases.add(self.direction, phase, now - self.last);
         self.last = now;
     }
 }

@@ -6,9 +6,6 @@ pub(super) const WIDTH: usize = 16;
 /// 16 registers of AVX2 are in use.
 pub(super) const HEIGHT: usize = 6;
 
-/// The sums of a tile, row by row.
-pub(super) type Sums = [[f32; WIDTH]; HEIGHT];
-
 /// Rows of the left matrix.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Left<'l> {
@@ -39,55 +36,73 @@ impl Kernel {
         Self::Portable
     }
 
-    /// The products of so many rows with a panel; later rows of the sums mean nothing.
+    /// Adds the products of so many rows with a panel to a tile of `out`, whose rows are `stride` apart.
     ///
     /// # Panics
-    /// If there are no such rows as long as the panel, or more than a tile has.
-    pub(super) fn sums(self, rows: usize, left: Left<'_>, panel: &[[f32; WIDTH]]) -> Sums {
+    /// If there are no such rows as long as the panel, more than a tile has, or if the tile leaves `out`.
+    #[inline(always)]
+    pub(super) fn add(
+        self,
+        rows: usize,
+        left: Left<'_>,
+        panel: &[[f32; WIDTH]],
+        out: &mut [f32],
+        stride: usize,
+    ) {
         assert!((1..=HEIGHT).contains(&rows) && !panel.is_empty());
         let last = (rows - 1) * left.row + (panel.len() - 1) * left.column;
         assert!(last < left.elements.len(), "the left matrix ends before");
+        assert!(
+            (rows - 1) * stride + WIDTH <= out.len(),
+            "the product ends before"
+        );
         match self {
-            Self::Portable => portable(rows, left, panel),
+            Self::Portable => portable(rows, left, panel, out, stride),
             // SAFETY: the processor has the features, or `best` hadn't chosen this; the last element
-            // of the last row is there.
+            // of the last row is there, and so is the last row of the tile.
             #[cfg(target_arch = "x86_64")]
             #[allow(unsafe_code)]
             Self::Fma => unsafe {
                 match rows {
-                    1 => fma::<1>(left, panel),
-                    2 => fma::<2>(left, panel),
-                    3 => fma::<3>(left, panel),
-                    4 => fma::<4>(left, panel),
-                    5 => fma::<5>(left, panel),
-                    _ => fma::<HEIGHT>(left, panel),
+                    1 => fma::<1>(left, panel, out, stride),
+                    2 => fma::<2>(left, panel, out, stride),
+                    3 => fma::<3>(left, panel, out, stride),
+                    4 => fma::<4>(left, panel, out, stride),
+                    5 => fma::<5>(left, panel, out, stride),
+                    _ => fma::<HEIGHT>(left, panel, out, stride),
                 }
             },
         }
     }
 }
 
-fn portable(rows: usize, left: Left<'_>, panel: &[[f32; WIDTH]]) -> Sums {
-    let mut sums = [[0.0; WIDTH]; HEIGHT];
-    for (row, sums) in sums.iter_mut().take(rows).enumerate() {
-        let mut total = [0.0; WIDTH];
+fn portable(rows: usize, left: Left<'_>, panel: &[[f32; WIDTH]], out: &mut [f32], stride: usize) {
+    for (row, out) in out.chunks_mut(stride).take(rows).enumerate() {
+        let mut sums = [0.0; WIDTH];
         for (k, right) in panel.iter().enumerate() {
             let left = left.elements[row * left.row + k * left.column];
             for column in 0..WIDTH {
-                total[column] += left * right[column];
+                sums[column] += left * right[column];
             }
         }
-        *sums = total;
+        for (out, sum) in out.iter_mut().zip(sums) {
+            *out += sum;
+        }
     }
-    sums
 }
 
 /// # Safety
-/// `left` must have the element in the last of the rows and as many columns as the panel has rows.
+/// `left` must have the element in the last of the rows and as many columns as the panel has rows, and `out`
+/// all of the tile.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
 #[allow(unsafe_code)]
-unsafe fn fma<const ROWS: usize>(left: Left<'_>, panel: &[[f32; WIDTH]]) -> Sums {
+unsafe fn fma<const ROWS: usize>(
+    left: Left<'_>,
+    panel: &[[f32; WIDTH]],
+    out: &mut [f32],
+    stride: usize,
+) {
     use std::arch::x86_64::*;
 
     let mut sums = [[_mm256_setzero_ps(); 2]; ROWS];
@@ -106,16 +121,16 @@ unsafe fn fma<const ROWS: usize>(left: Left<'_>, panel: &[[f32; WIDTH]]) -> Sums
             }
         }
     }
-    let mut stored = [[0.0; WIDTH]; HEIGHT];
-    for (stored, sums) in stored.iter_mut().zip(sums) {
-        // SAFETY: the halves of 16 floats.
+    for (row, sums) in sums.into_iter().enumerate() {
+        // SAFETY: the halves of 16 floats, not beyond the last row of the tile, which `out` has.
         unsafe {
-            let stored = stored.as_mut_ptr();
-            _mm256_storeu_ps(stored, sums[0]);
-            _mm256_storeu_ps(stored.add(8), sums[1]);
+            let out = out.as_mut_ptr().add(row * stride);
+            for (half, sum) in sums.into_iter().enumerate() {
+                let out = out.add(8 * half);
+                _mm256_storeu_ps(out, _mm256_add_ps(_mm256_loadu_ps(out), sum));
+            }
         }
     }
-    stored
 }
 
 #[cfg(test)]
@@ -137,9 +152,20 @@ mod tests {
                 column,
             };
             for rows in 1..=HEIGHT {
-                let expected = Kernel::Portable.sums(rows, left, &panel);
-                let actual = Kernel::best().sums(rows, left, &panel);
-                assert_eq!(actual[..rows], expected[..rows]);
+                for stride in [WIDTH, 37] {
+                    // Nothing but the tile may change, not even in the last row.
+                    let before: Vec<f32> = (0..6 * 37).map(|at| at as f32).collect();
+                    let [expected, actual] = [Kernel::Portable, Kernel::best()].map(|kernel| {
+                        let mut out = before.clone();
+                        kernel.add(rows, left, &panel, &mut out, stride);
+                        out
+                    });
+                    assert_eq!(actual, expected);
+                    for (at, (after, before)) in expected.iter().zip(&before).enumerate() {
+                        let inside = at / stride < rows && at % stride < WIDTH;
+                        assert_eq!(after != before, inside, "{rows} rows, {stride}, {at}");
+                    }
+                }
             }
         }
     }

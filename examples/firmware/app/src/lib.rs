@@ -108,7 +108,7 @@ impl<'m> NameMaker<'m> {
     }
 }
 
-/// Why no name was printed.
+/// Why no name was printed, here and elsewhere.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Failure {
     /// Something is wrong with the model, or it doesn't know a letter.

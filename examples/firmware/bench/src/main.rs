@@ -6,8 +6,9 @@
 
 use core::fmt::Write;
 
+use app::Failure;
 use charlet::{Model, Token};
-use check::{Failure, MODELS, Memory, compare};
+use check::{MODELS, Memory, compare};
 use chip::{Counter, entry};
 
 /// Steps that are counted together.
@@ -15,10 +16,7 @@ const STEPS: u16 = 32;
 
 #[entry]
 fn main() -> ! {
-    match run() {
-        Ok(()) => chip::exit(true),
-        Err(failure) => chip::fail(format_args!("failed: {failure:?}")),
-    }
+    chip::finish(run())
 }
 
 fn run() -> Result<(), Failure> {

@@ -1,9 +1,10 @@
 //! What every target must compute to the bit: hashes of generated text, and names.
 #![no_std]
 
-use core::fmt::{self, Write};
+use core::fmt::Write;
 
-use charlet::{Error, Generator, Model, Sampler, State, Workspace, include_model};
+use app::Failure;
+use charlet::{Generator, Model, Sampler, State, Workspace, include_model};
 use rand_core::SeedableRng;
 use rand_xoshiro::Xoshiro128PlusPlus;
 
@@ -153,26 +154,5 @@ impl Fnv {
         for byte in words.iter().flat_map(|word| word.to_le_bytes()) {
             self.0 = (self.0 ^ u32::from(byte)).wrapping_mul(0x0100_0193);
         }
-    }
-}
-
-/// What stops the check.
-#[derive(Debug)]
-pub enum Failure {
-    /// Something is wrong with a model.
-    Model(Error),
-    /// Nothing can be printed.
-    Print,
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        Self::Model(error)
-    }
-}
-
-impl From<fmt::Error> for Failure {
-    fn from(_: fmt::Error) -> Self {
-        Self::Print
     }
 }

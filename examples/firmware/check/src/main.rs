@@ -1,6 +1,7 @@
 //! Prints what every target must print.
 
-use check::{Failure, Memory, compare};
+use app::Failure;
+use check::{Memory, compare};
 
 fn main() -> Result<(), Failure> {
     let mut out = String::new();

@@ -20,6 +20,14 @@ fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
     fail(format_args!("{info}"))
 }
 
+/// Ends the program, and says why if it has failed.
+pub fn finish(result: Result<(), impl core::fmt::Debug>) -> ! {
+    match result {
+        Ok(()) => exit(true),
+        Err(failure) => fail(format_args!("failed: {failure:?}")),
+    }
+}
+
 /// Says what went wrong, and ends the program.
 pub fn fail(message: core::fmt::Arguments<'_>) -> ! {
     use core::fmt::Write;

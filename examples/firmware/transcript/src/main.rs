@@ -17,10 +17,7 @@ type Name = String<LONGEST>;
 
 #[cfg_attr(target_os = "none", chip::entry)]
 fn main() -> ! {
-    match run() {
-        Ok(()) => chip::exit(true),
-        Err(failure) => chip::fail(format_args!("failed: {failure:?}")),
-    }
+    chip::finish(run())
 }
 
 fn run() -> Result<(), Failure> {

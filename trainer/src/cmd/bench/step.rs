@@ -9,7 +9,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use candle_core::Device;
 use charlet::format::{Header, Precision};
-use charlet::layout::{IntegerSections, ROWS, ROWS_PER_QUAD, Sections};
+use charlet::layout::{IntegerSections, ROWS, ROWS_PER_QUAD, SECTION_ALIGN, Sections};
 use charlet::{Backend, Model, State, Token, Workspace};
 use charlet_trainer::config::{IntegerPrecision, Mode};
 use charlet_trainer::corpus::Alphabet;
@@ -206,7 +206,7 @@ fn measure<'m>(
     }
     times.sort_by(f64::total_cmp);
     let (best, median) = (times[0], times[times.len() / 2]);
-    let bytes_per_step = bytes_per_step(header).context("the model's sizes overflow")?;
+    let bytes_per_step = bytes_per_step(&header).context("the model's sizes overflow")?;
     Ok(Measurement {
         model: name,
         precision: header.precision.to_string(),
@@ -231,7 +231,7 @@ fn bytes_per_step(header: &Header<'_>) -> Option<usize> {
         _ => {
             let sections = IntegerSections::of(header)?;
             let row = ROWS_PER_QUAD * sections.hidden_size;
-            sections.shifts + row + sections.layers + sections.head
+            sections.bytes()? - SECTION_ALIGN * sections.table() + row
         }
     })
 }

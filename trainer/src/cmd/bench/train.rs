@@ -106,10 +106,9 @@ struct Measurement {
     matmul_gflops: f64,
     share_of_matmul: f64,
     step_ms: f64,
-    forward_ms: f64,
-    backward_ms: f64,
     optimizer_ms: f64,
-    phases_ms: BTreeMap<&'static str, f64>,
+    forward_ms: BTreeMap<&'static str, f64>,
+    backward_ms: BTreeMap<&'static str, f64>,
     peak_bytes: Option<u64>,
 }
 
@@ -148,18 +147,15 @@ fn measure(shape: &TrainingShape, seconds: f64) -> Result<Measurement> {
     let rate = config.learning_rate;
     let mut optimizer = Optimizer::new(config, &network)?;
     let batch = random_batch(shape);
-    let mut state = network.zero_state(shape.batch)?;
-    let mut learn =
-        |state: &Tensor| Update::from_batch(&network, &mut optimizer, &batch, state, None, rate);
-    state = learn(&state)?.state;
+    let state = network.zero_state(shape.batch)?;
+    let mut learn = || Update::from_batch(&network, &mut optimizer, &batch, &state, None, rate);
+    learn()?;
     network.take_phases();
     let before = matmul_gflops()?;
     let mut updates = Vec::new();
     let start = Instant::now();
     while updates.len() < 2 || start.elapsed().as_secs_f64() < seconds {
-        let update = learn(&state)?;
-        state = update.state.clone();
-        updates.push(update);
+        updates.push(learn()?);
     }
     let phases = network.take_phases();
     let matmul_gflops = matmul_gflops()?.max(before);
@@ -169,10 +165,12 @@ fn measure(shape: &TrainingShape, seconds: f64) -> Result<Measurement> {
         times.sort();
         times[times.len() / 2].as_secs_f64()
     };
-    let step = median(|update| update.forward + update.backward + update.optimizer);
+    let step = median(|update| update.network + update.optimizer);
     let chars_per_second = (shape.batch * shape.window) as f64 / step;
     let gflops = FLOPS * shape.network.macs_per_char() as f64 * chars_per_second / 1e9;
-    let per_step = |time: Duration| 1e3 * time.as_secs_f64() / updates.len() as f64;
+    let per_step = |(name, time): (&'static str, Duration)| {
+        (name, 1e3 * time.as_secs_f64() / updates.len() as f64)
+    };
     Ok(Measurement {
         vocab_size: shape.network.vocab_size,
         hidden_size: shape.network.hidden_size,
@@ -184,13 +182,9 @@ fn measure(shape: &TrainingShape, seconds: f64) -> Result<Measurement> {
         matmul_gflops,
         share_of_matmul: gflops / matmul_gflops,
         step_ms: 1e3 * step,
-        forward_ms: 1e3 * median(|update| update.forward),
-        backward_ms: 1e3 * median(|update| update.backward),
         optimizer_ms: 1e3 * median(|update| update.optimizer),
-        phases_ms: phases
-            .iter()
-            .map(|(name, time)| (name, per_step(time)))
-            .collect(),
+        forward_ms: phases.forward().map(per_step).collect(),
+        backward_ms: phases.backward().map(per_step).collect(),
         peak_bytes: peak_bytes(),
     })
 }
@@ -203,7 +197,7 @@ fn random_batch(shape: &TrainingShape) -> Batch {
         (0..shape.window).map(token).collect()
     };
     let lines: Vec<_> = (0..shape.batch).map(|_| (tokens(), tokens())).collect();
-    Batch::new(&lines, true)
+    Batch::new(&lines, false)
 }
 
 /// Gigaflops of a large matrix multiplication by the tensor library on all threads: the best of several.
@@ -246,12 +240,13 @@ fn head(out: &mut std::io::Stdout, threads: usize) -> Result<()> {
     };
     writeln!(
         out,
-        "{threads} threads, single precision; of matmul: against a large matrix multiplication here"
+        "{threads} threads, single precision; of matmul: against a large matrix multiplication here; \
+         forward and back: ms of all threads"
     )?;
     writeln!(
         out,
-        "{bold}{:20}  {:>10}  {:>8}  {:>9}  {:>9}  {:>9}  {:>9}  {:>9}{plain}",
-        "shape", "char/s", "GFLOP/s", "of matmul", "forward", "backward", "optimizer", "memory",
+        "{bold}{:20}  {:>10}  {:>8}  {:>9}  {:>9}  {:>9}  {:>9}{plain}",
+        "shape", "char/s", "GFLOP/s", "of matmul", "step", "optimizer", "memory",
     )?;
     Ok(())
 }
@@ -268,18 +263,22 @@ fn row(out: &mut std::io::Stdout, measurement: &Measurement) -> Result<()> {
     let memory = measurement.peak_bytes;
     writeln!(
         out,
-        "{:20}  {:>10.0}  {:>8.1}  {:>8.0}%  {:>6.1} ms  {:>6.1} ms  {:>6.1} ms  {:>9}",
+        "{:20}  {:>10.0}  {:>8.1}  {:>8.0}%  {:>6.1} ms  {:>6.1} ms  {:>9}",
         format!("{vocab_size},{hidden_size},{layers},{batch},{window}"),
         measurement.chars_per_second,
         measurement.gflops,
         100.0 * measurement.share_of_matmul,
-        measurement.forward_ms,
-        measurement.backward_ms,
+        measurement.step_ms,
         measurement.optimizer_ms,
         memory.map_or("?".to_owned(), |bytes| format!("{} MB", bytes / 1_000_000)),
     )?;
-    let phases = measurement.phases_ms.iter();
-    let phases: Vec<String> = phases.map(|(name, ms)| format!("{name} {ms:.1}")).collect();
-    writeln!(out, "  ms of all threads: {}", phases.join(", "))?;
+    for (way, phases) in [
+        ("forward", &measurement.forward_ms),
+        ("back", &measurement.backward_ms),
+    ] {
+        let phases = phases.iter().filter(|(_, ms)| **ms > 0.0);
+        let phases: Vec<String> = phases.map(|(name, ms)| format!("{name} {ms:.1}")).collect();
+        writeln!(out, "  {way:7}  {}", phases.join(", "))?;
+    }
     Ok(())
 }

@@ -9,14 +9,10 @@
 
 use app::{Entropy, Memory, NameMaker};
 use embassy_executor::Spawner;
-use embassy_futures::join::join;
 use embassy_rp::bind_interrupts;
 use embassy_rp::peripherals::{TRNG, USB};
 use embassy_rp::trng::{self, Trng};
 use embassy_rp::usb::{self, Driver};
-use embassy_usb::class::cdc_acm::{CdcAcmClass, State};
-use embassy_usb::{Builder, Config};
-use heapless::String;
 use panic_halt as _;
 
 bind_interrupts!(struct Interrupts {
@@ -31,30 +27,10 @@ async fn main(_spawner: Spawner) {
     let mut names = NameMaker::new(&mut memory).expect("the model is whole");
     let mut trng = Trng::new(chip.TRNG, Interrupts, Default::default());
     let mut random = Entropy(|| trng.blocking_next_u32());
-    // For tests of one's own: https://pid.codes/1209/0001
-    let mut config = Config::new(0x1209, 0x0001);
-    config.product = Some("charlet");
     let driver = Driver::new(chip.USB, Interrupts);
-    let mut state = State::new();
-    let (mut descriptors, mut bos, mut control) = ([0; 128], [0; 16], [0; 64]);
-    let [descriptors, bos, control] = [&mut descriptors[..], &mut bos, &mut control];
-    let mut builder = Builder::new(driver, config, descriptors, bos, &mut [], control);
-    let mut serial = CdcAcmClass::new(&mut builder, &mut state, 64);
-    let mut usb = builder.build();
-    let talk = async {
-        let mut packet = [0; 64];
-        loop {
-            serial.wait_connection().await;
-            while let Ok(length @ 1..) = serial.read_packet(&mut packet).await {
-                packet[..length].make_ascii_lowercase();
-                let beginning = str::from_utf8(&packet[..length]).unwrap_or("?").trim();
-                // Less than a packet of 64 bytes, which an empty one would have to follow.
-                let mut line = String::<63>::new();
-                let made = names.print(beginning, &mut random, &mut line).is_ok();
-                let _ = line.push_str(if made { "\r\n" } else { "?\r\n" });
-                let _ = serial.write_packet(line.as_bytes()).await;
-            }
-        }
-    };
-    join(usb.run(), talk).await;
+    let mut port = usb_serial::Memory::new();
+    usb_serial::answer(driver, &mut port, |beginning, line| {
+        names.print(beginning, &mut random, line)
+    })
+    .await;
 }
