@@ -151,21 +151,16 @@ fn a_full_disk_is_told_and_leaves_no_half_file() {
 }
 
 #[test]
-fn a_loss_that_stays_no_number_stops_the_run_and_keeps_the_last_good_network() {
+fn a_loss_that_stays_too_high_stops_the_run_and_keeps_the_last_good_network() {
     let place = Place::new();
     let file = place.write("data.txt", lines());
     let train = ["train", &file, "--hidden", "8", "--epochs", "5"];
     let too_fast = ["--lr", "1e38", "--warmup", "0"];
-    let words = [
-        "no longer a number",
-        "halved 5 times",
-        "good.safetensors",
-        "smaller --lr",
-    ];
+    let words = ["halved 5 times", "good.safetensors", "smaller --lr"];
     place.fail_with(&[&train[..], &too_fast].concat(), &words);
     // The rate rises: the first epochs are fine.
     let rising = ["--lr", "1e38", "--warmup", "1", "--force"];
-    place.fail_with(&[&train[..], &rising].concat(), &["no longer a number"]);
+    place.fail_with(&[&train[..], &rising].concat(), &words);
 }
 
 #[test]
@@ -177,7 +172,7 @@ fn a_run_that_goes_astray_falls_back_and_is_finished_at_a_lower_rate() {
     ];
     let printed = place.succeed(&train);
     assert!(
-        printed.contains("jumped from") && printed.contains("back to step"),
+        printed.contains("jumped to") && printed.contains("back to step"),
         "{printed}"
     );
     let last = Checkpoint::load(&place.path("run/last.safetensors"), &Device::Cpu);

@@ -136,8 +136,14 @@ impl Watch {
         self.lowest = self.lowest.min(smoothed);
         let is_jump = smoothed > Self::JUMP * self.lowest && smoothed > guess;
         is_jump.then(|| {
+            let times = smoothed / self.lowest;
+            let times = if times < 1000.0 {
+                format!("{times:.1}")
+            } else {
+                format!("{times:.0e}")
+            };
             format!(
-                "the loss jumped from {:.2} to {smoothed:.2} nats/char",
+                "the loss jumped to {times} times {:.2} nats/char",
                 self.lowest
             )
         })
