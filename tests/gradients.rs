@@ -33,14 +33,29 @@ fn composed(
     (trace.loss(batch).unwrap(), trace.last_state().unwrap())
 }
 
-const BOTH: [(&str, Pass); 2] = [("fused", fused), ("composed", composed)];
+/// As on a GPU.
+fn by_tensors(
+    network: &Network,
+    batch: &Batch,
+    start: &Tensor,
+    dropout: Option<Dropout>,
+) -> (Tensor, Tensor) {
+    let output = network.run_by_tensors(batch, start, dropout).unwrap();
+    (output.loss, output.state)
+}
 
-fn floats(tensor: &Tensor) -> Vec<f32> {
+const ALL: [(&str, Pass); 3] = [
+    ("fused", fused),
+    ("by tensors", by_tensors),
+    ("composed", composed),
+];
+
+pub fn floats(tensor: &Tensor) -> Vec<f32> {
     tensor.flatten_all().unwrap().to_vec1().unwrap()
 }
 
 /// Lines of different lengths with random tokens, the longest first.
-fn batch(lengths: &[usize], vocab_size: usize) -> Batch {
+pub fn batch(lengths: &[usize], vocab_size: usize) -> Batch {
     let mut random = Streams::new(4).order;
     let mut tokens = |length| -> Vec<u32> {
         (0..length)
@@ -55,7 +70,7 @@ fn batch(lengths: &[usize], vocab_size: usize) -> Batch {
 }
 
 /// A random state, `[2, layers, lanes, hidden_size]`.
-fn start(shape: Shape, lanes: usize) -> Var {
+pub fn start(shape: Shape, lanes: usize) -> Var {
     let mut random = Streams::new(5).weights;
     let dims = (2, shape.num_layers, lanes, shape.hidden_size);
     let count = 2 * shape.num_layers * lanes * shape.hidden_size;
@@ -94,7 +109,7 @@ fn losses_and_gradients_agree_with_pytorch() {
         let (batch, order) = lines_of(&case);
         let order = Tensor::from_vec(order.clone(), order.len(), &Device::Cpu).unwrap();
         let sorted = |tensor: Tensor| tensor.index_select(&order, 2).unwrap();
-        for (what, pass) in BOTH {
+        for (what, pass) in ALL {
             let network = case.network();
             let start = Var::from_tensor(&sorted(case.start())).unwrap();
             let (loss, _) = pass(&network, &batch, start.as_tensor(), None);
@@ -124,7 +139,7 @@ fn losses_and_gradients_agree_with_pytorch() {
 }
 
 /// Shapes and line lengths on both sides of every boundary: of 4 and 16 units, of 16 lanes a share.
-fn shapes() -> Vec<(Shape, Vec<usize>)> {
+pub fn shapes() -> Vec<(Shape, Vec<usize>)> {
     let shape = |vocab_size, embedding_size, hidden_size, num_layers| Shape {
         vocab_size,
         embedding_size,
@@ -144,7 +159,7 @@ fn shapes() -> Vec<(Shape, Vec<usize>)> {
     ]
 }
 
-fn dropouts() -> NetworkConfig {
+pub fn dropouts() -> NetworkConfig {
     NetworkConfig {
         dropout: 0.3,
         recurrent_dropout: 0.4,
@@ -153,41 +168,69 @@ fn dropouts() -> NetworkConfig {
     }
 }
 
-/// The loss, the last state of unpadded batches, and all gradients, with every kind of dropout; a
-/// gradient that enters through the last state too.
+/// What a pass gives: a goal, made of the mean loss and if asked of the last state, that state, and the
+/// gradients of all parameters and of the first state.
+fn results(
+    pass: Pass,
+    shape: Shape,
+    batch: &Batch,
+    with_dropout: bool,
+    with_state: bool,
+) -> [Vec<f32>; 4] {
+    let network = network(shape);
+    let start = start(shape, batch.size);
+    let dropout = Dropout::draw(&dropouts(), &mut Streams::new(3).dropout);
+    let dropout = with_dropout.then_some(dropout);
+    let (loss, last) = pass(&network, batch, start.as_tensor(), dropout);
+    let mut goal = (&loss / batch.predictions() as f64).unwrap();
+    if with_state {
+        goal = (goal + last.sqr().unwrap().mean_all().unwrap()).unwrap();
+    }
+    let gradients = goal.backward().unwrap();
+    [
+        floats(&goal),
+        floats(&last),
+        floats(gradients.get(network.parameters()).unwrap()),
+        floats(gradients.get(&start).unwrap()),
+    ]
+}
+
+fn check_results(what: &str, actual: &[Vec<f32>; 4], expected: &[Vec<f32>; 4], with_state: bool) {
+    LOSS.check_all(&format!("loss of {what}"), &actual[0], &expected[0]);
+    if with_state {
+        BETWEEN_OURS.check_all(&format!("state of {what}"), &actual[1], &expected[1]);
+    }
+    GRADIENT.check_all(&format!("gradient of {what}"), &actual[2], &expected[2]);
+    let what = format!("gradient of the start of {what}");
+    GRADIENT.check_all(&what, &actual[3], &expected[3]);
+}
+
+/// Values and gradients with every kind of dropout; a gradient that enters through the last state too,
+/// which the composed network has only of batches without padding.
 #[test]
-fn the_fused_network_agrees_with_the_composed_one() {
+fn all_networks_agree_with_the_composed_one() {
     for (shape, lengths) in shapes() {
         for with_dropout in [false, true] {
-            let is_padded = lengths.iter().any(|&length| length != lengths[0]);
+            let with_state = lengths.iter().all(|&length| length == lengths[0]);
             let batch = batch(&lengths, shape.vocab_size);
-            let results = BOTH.map(|(_, pass)| {
-                let network = network(shape);
-                let start = start(shape, batch.size);
-                let dropout = Dropout::draw(&dropouts(), &mut Streams::new(3).dropout);
-                let dropout = with_dropout.then_some(dropout);
-                let (loss, last) = pass(&network, &batch, start.as_tensor(), dropout);
-                let mut goal = (&loss / batch.predictions() as f64).unwrap();
-                if !is_padded {
-                    goal = (goal + last.sqr().unwrap().mean_all().unwrap()).unwrap();
-                }
-                let gradients = goal.backward().unwrap();
-                let last = if is_padded { Vec::new() } else { floats(&last) };
-                let of_parameters = floats(gradients.get(network.parameters()).unwrap());
-                let of_start = floats(gradients.get(&start).unwrap());
-                (floats(&goal), last, of_parameters, of_start)
-            });
-            let what = format!("{shape:?} dropout {with_dropout}");
-            let [fused, composed] = results;
-            LOSS.check_all(&format!("loss of {what}"), &fused.0, &composed.0);
-            BETWEEN_OURS.check_all(&format!("state of {what}"), &fused.1, &composed.1);
-            GRADIENT.check_all(&format!("gradient of {what}"), &fused.2, &composed.2);
-            GRADIENT.check_all(
-                &format!("gradient of the start of {what}"),
-                &fused.3,
-                &composed.3,
-            );
+            let results = |pass| results(pass, shape, &batch, with_dropout, with_state);
+            let expected = results(composed);
+            for (name, pass) in [("fused", fused as Pass), ("by tensors", by_tensors)] {
+                let what = format!("{name} {shape:?} dropout {with_dropout}");
+                check_results(&what, &results(pass), &expected, with_state);
+            }
         }
+    }
+}
+
+/// With lines of unequal length the last state is that after each line's own last step.
+#[test]
+fn the_states_of_padded_lines_agree() {
+    for (shape, lengths) in shapes() {
+        let batch = batch(&lengths, shape.vocab_size);
+        let [actual, expected] =
+            [by_tensors as Pass, fused].map(|pass| results(pass, shape, &batch, true, true));
+        check_results(&format!("{shape:?}"), &actual, &expected, true);
     }
 }
 

@@ -9,6 +9,8 @@ mod bench;
 mod cli_models;
 /// What goes wrong in a training, and what the command says then.
 mod cli_train;
+/// What a GPU runs, on the processor where there is none.
+mod cuda;
 /// The trainer's gradients against PyTorch, finite differences and each other.
 mod gradients;
 /// Headers: the runtime reads without postcard what postcard writes.

@@ -219,3 +219,39 @@ fn any_unicode_text_can_be_learnt_and_spoken() {
         assert_eq!(model.vocab().token(char).is_some(), char != '语', "{char}");
     }
 }
+
+/// Ten times the steps take no more memory, as the kernel counts it.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_long_run_does_not_grow() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("lines.txt");
+    fs::write(&data, lines().repeat(20)).unwrap();
+    let peak_kilobytes = |epochs: &str| {
+        let mut run = std::process::Command::new(env!("CARGO_BIN_EXE_charlet"));
+        run.arg("train").arg(&data).arg("--force").arg("--out");
+        run.arg(folder.path().join("run"));
+        for (option, value) in [("--hidden", "12"), ("--batch", "2"), ("--epochs", epochs)] {
+            run.args([option, value]);
+        }
+        let mut run = run.stdout(std::process::Stdio::null()).spawn().unwrap();
+        let status = format!("/proc/{}/status", run.id());
+        let mut peak = 0;
+        while run.try_wait().unwrap().is_none() {
+            let status = fs::read_to_string(&status).unwrap_or_default();
+            let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+            let number = line.and_then(|line| line.trim().strip_suffix(" kB"));
+            peak = number.map_or(peak, |number| number.parse().unwrap());
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+        assert!(run.wait().unwrap().success());
+        peak
+    };
+    let (short, long): (u64, u64) = (peak_kilobytes("1"), peak_kilobytes("12"));
+    let metrics = fs::read_to_string(folder.path().join("run/metrics.jsonl")).unwrap();
+    let last: serde_json::Value =
+        serde_json::from_str(metrics.lines().next_back().unwrap()).unwrap();
+    assert!(last["steps"].as_u64().unwrap() >= 10_000, "{last}");
+    // Allocators round up, and threads come and go.
+    assert!(long < short + 2048, "{short} kB, then {long} kB");
+}

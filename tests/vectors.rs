@@ -2,8 +2,11 @@
 //!
 //! The vectors are made by `vectors/generate.py` in double precision.
 
+use candle_core::Tensor;
 use charlet::{Model, State, Token, Workspace};
 use charlet_trainer::batch::Batch;
+use charlet_trainer::lstm::Dropout;
+use charlet_trainer::network::{Network, Output};
 use sha2::{Digest, Sha256};
 
 use crate::support::{Case, hex, memory};
@@ -101,7 +104,7 @@ fn composed(case: &Case) -> Steps {
     }
 }
 
-fn rows(tensor: &candle_core::Tensor) -> Vec<f32> {
+fn rows(tensor: &Tensor) -> Vec<f32> {
     tensor.flatten_all().unwrap().to_vec1().unwrap()
 }
 
@@ -127,15 +130,28 @@ fn the_composed_network_agrees_with_pytorch_at_every_step() {
     }
 }
 
-/// The fused network shows its state after a batch: one step at a time, and all steps at once.
+/// How a network is run.
+type Run = fn(&Network, &Batch, &Tensor, Option<Dropout>) -> anyhow::Result<Output>;
+
 #[test]
 fn the_fused_network_agrees_with_pytorch_at_every_step() {
+    agrees_with_pytorch_at_every_step(Network::run);
+}
+
+/// As on a GPU.
+#[test]
+fn the_network_by_tensors_agrees_with_pytorch_at_every_step() {
+    agrees_with_pytorch_at_every_step(Network::run_by_tensors);
+}
+
+/// A network shows its state after a batch: one step at a time, and all steps at once.
+fn agrees_with_pytorch_at_every_step(run: Run) {
     for (name, state, cell) in EVERY_STEP {
         let case = Case::load(name);
         let (network, expected) = (case.network(), expected(&case));
         let tokens = case.tokens("tokens");
         let width = expected.h.len() / tokens.len();
-        let check = |what: &str, actual: &candle_core::Tensor, step: usize| {
+        let check = |what: &str, actual: &Tensor, step: usize| {
             let actual = rows(actual);
             let at = step * width..(step + 1) * width;
             state.check_all(
@@ -152,13 +168,13 @@ fn the_fused_network_agrees_with_pytorch_at_every_step() {
         let mut carried = case.start();
         for (step, &token) in tokens.iter().enumerate() {
             let batch = Batch::new(&[(vec![token], vec![token])], true);
-            let output = network.run(&batch, &carried, None).unwrap();
+            let output = run(&network, &batch, &carried, None).unwrap();
             check(&format!("after step {step}"), &output.state, step);
             carried = output.state;
         }
         let last = tokens.len() - 1;
         let batch = Batch::new(&[(tokens.clone(), tokens)], false);
-        let output = network.run(&batch, &case.start(), None).unwrap();
+        let output = run(&network, &batch, &case.start(), None).unwrap();
         check("after all steps", &output.state, last);
     }
 }

@@ -10,6 +10,9 @@ values, stacked LSTM layers and a linear head to the mean cross-entropy, back to
 its norm clipped to 1, and an update by AdamW; all in single precision on the same number of threads.
 PyTorch gets `nn.LSTM`, and `fused=True` where its optimizer has it.
 
+With `--device cuda` both train on the first GPU, where PyTorch's `nn.LSTM` is cuDNN's; it needs PyTorch with
+CUDA, and charlet built with `--features cuda`. Neither rounds to TF32.
+
 Keras is measured too with `--keras`, if it is installed: `fit`'s own step, with the backend that is
 configured.
 
@@ -45,12 +48,14 @@ def rate(step, chars, seconds):
     return chars / statistics.median(times)
 
 
-def torch_step(shape, threads):
+def torch_step(shape, args):
     """A training step in PyTorch."""
     import torch
     from torch import nn
 
-    torch.set_num_threads(threads)
+    torch.set_num_threads(args.threads)
+    # cuDNN would use it if it weren't told.
+    torch.backends.cudnn.allow_tf32 = False
     vocab, hidden, layers, batch, window = shape
 
     class Network(nn.Module):
@@ -64,9 +69,9 @@ def torch_step(shape, threads):
             return self.head(self.lstm(self.embedding(tokens))[0])
 
     torch.manual_seed(1)
-    network = Network()
+    network = Network().to(args.device)
     optimizer = torch.optim.AdamW(network.parameters(), lr=0.003, weight_decay=0.01, fused=True)
-    inputs, targets = torch.randint(vocab, (2, window, batch))
+    inputs, targets = torch.randint(vocab, (2, window, batch), device=args.device)
 
     def step():
         optimizer.zero_grad()
@@ -74,11 +79,13 @@ def torch_step(shape, threads):
         nn.functional.cross_entropy(logits.view(-1, vocab), targets.view(-1)).backward()
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
+        if args.device == "cuda":
+            torch.cuda.synchronize()
 
     return step
 
 
-def keras_step(shape, threads):
+def keras_step(shape, args):
     """A training step in Keras."""
     import keras
     import numpy as np
@@ -87,7 +94,7 @@ def keras_step(shape, threads):
         import tensorflow
 
         if tensorflow.config.threading.get_intra_op_parallelism_threads() == 0:
-            tensorflow.config.threading.set_intra_op_parallelism_threads(threads)
+            tensorflow.config.threading.set_intra_op_parallelism_threads(args.threads)
     vocab, hidden, layers, batch, window = shape
     lstm = [keras.layers.LSTM(hidden, return_sequences=True) for _ in range(layers)]
     network = keras.Sequential([keras.layers.Embedding(vocab, EMBEDDING), *lstm, keras.layers.Dense(vocab)])
@@ -97,23 +104,24 @@ def keras_step(shape, threads):
     return lambda: network.train_on_batch(inputs, targets)
 
 
-def charlet_measurement(charlet, shape, threads, seconds):
+def charlet_measurement(shape, args):
     """What `charlet bench train` says of a shape."""
-    command = [charlet, "bench", "train", "--json", "--shape", ",".join(map(str, shape)), "--seconds", str(seconds)]
-    environment = os.environ | {"RAYON_NUM_THREADS": str(threads)}
+    command = [args.charlet, "bench", "train", "--json", "--device", args.device]
+    command += ["--shape", ",".join(map(str, shape)), "--seconds", str(args.seconds)]
+    environment = os.environ | {"RAYON_NUM_THREADS": str(args.threads)}
     output = subprocess.run(command, check=True, capture_output=True, env=environment).stdout
     return json.loads(output)["results"][0]
 
 
-def measure(charlet, shape, others, args):
+def measure(shape, others, args):
     """Medians of characters per second by who reached them, and charlet's last measurement."""
     *_, batch, window = shape
-    steps = {name: make(shape, args.threads) for name, make in others.items()}
+    steps = {name: make(shape, args) for name, make in others.items()}
     rates = {}
     for _ in range(args.rounds):
         for name, step in steps.items():
             rates.setdefault(name, []).append(rate(step, batch * window, args.seconds))
-        last = charlet_measurement(charlet, shape, args.threads, args.seconds)
+        last = charlet_measurement(shape, args)
         rates.setdefault("charlet", []).append(last["chars_per_second"])
     return {name: statistics.median(all_) for name, all_ in rates.items()}, last
 
@@ -137,6 +145,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--charlet", default="target/release/charlet", help="the command to measure")
     parser.add_argument("--shapes", nargs="+", choices=SHAPES, default=list(SHAPES), help="what to measure")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="where to train; Keras decides itself")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=1.0, help="for each of them in each round")
@@ -144,12 +153,12 @@ def main():
     parser.add_argument("--json", action="store_true", help="print JSON, in characters per second")
     args = parser.parse_args()
     makers = others(args.keras)
-    report = {"threads": args.threads, "rounds": args.rounds, "shapes": {}}
+    report = {"device": args.device, "threads": args.threads, "rounds": args.rounds, "shapes": {}}
     if not args.json:
-        print(f"medians of {args.rounds} rounds, {args.threads} threads, characters per second")
+        print(f"medians of {args.rounds} rounds, {args.device}, {args.threads} threads, characters per second")
         print(f"{'':6}{'':28}{'theirs':>10}{'charlet':>10}  {'ratio':>6}  {'of matmul':>9}  {'memory':>8}")
     for name in args.shapes:
-        rates, last = measure(args.charlet, SHAPES[name], makers, args)
+        rates, last = measure(SHAPES[name], makers, args)
         ratios = {other: rates["charlet"] / rates[other] for other in makers}
         report["shapes"][name] = {"chars_per_second": rates, "ratios": ratios, "charlet": last}
         if args.json:

@@ -9,7 +9,7 @@ use charlet::layout::WeightBits;
 
 use crate::batch::Batch;
 use crate::config::NetworkConfig;
-use crate::lstm::{self, Dropout, Phases, Scratch, SequenceLoss, Trace};
+use crate::lstm::{self, Dropout, Pass, Phases, Scratch, SequenceLoss, Trace};
 use crate::quantize;
 use crate::rng::Random;
 
@@ -149,6 +149,18 @@ pub struct Output {
     pub state: Tensor,
 }
 
+impl Output {
+    /// The parts of a pass's result, given a state of the same shape.
+    fn new(result: &Tensor, state: &Tensor) -> Result<Self> {
+        Ok(Self {
+            loss: result.get(0)?,
+            state: result
+                .narrow(0, 1, state.elem_count())?
+                .reshape(state.shape())?,
+        })
+    }
+}
+
 /// What a pass through the network and back gives.
 #[derive(Clone, Debug)]
 pub struct Gradient {
@@ -274,28 +286,38 @@ impl Network {
         Ok(Tensor::zeros(dims, DType::F32, self.parameters.device())?)
     }
 
-    /// Runs a batch from a state: fused on the processor, composed elsewhere.
+    /// Runs a batch from a state: fused on the processor, and as
+    /// [`run_by_tensors`](Self::run_by_tensors) elsewhere.
     ///
     /// # Errors
     /// If the state has another batch size, or the device no memory left.
     pub fn run(&self, batch: &Batch, state: &Tensor, dropout: Option<Dropout>) -> Result<Output> {
         if !self.parameters.device().is_cpu() {
-            let trace = self.trace(batch, state, dropout)?;
-            return Ok(Output {
-                loss: trace.loss(batch)?,
-                state: trace.last_state()?,
-            });
+            return self.run_by_tensors(batch, state, dropout);
         }
         let operation = self.operation(batch, state, dropout)?;
-        let result = self
-            .effective(dropout)?
-            .apply_op2(&state.contiguous()?, operation)?;
-        Ok(Output {
-            loss: result.get(0)?,
-            state: result
-                .narrow(0, 1, state.elem_count())?
-                .reshape(state.shape())?,
-        })
+        let parameters = self.effective(dropout)?;
+        Output::new(
+            &parameters.apply_op2(&state.contiguous()?, operation)?,
+            state,
+        )
+    }
+
+    /// Runs a batch from a state as on a GPU: in large tensor operations, and one kernel for each step.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn run_by_tensors(
+        &self,
+        batch: &Batch,
+        state: &Tensor,
+        dropout: Option<Dropout>,
+    ) -> Result<Output> {
+        self.check_state(batch, state)?;
+        let outputs = dropout.and_then(|dropout| dropout.outputs());
+        let parameters = self.effective(dropout)?;
+        let pass = Pass::new(self.shape, &parameters, batch, state, outputs)?;
+        Output::new(&parameters.apply_op2(state, pass)?, state)
     }
 
     /// The gradient of a batch's mean loss from a state: as [`run`](Self::run) and the tensor library's way
@@ -357,15 +379,20 @@ impl Network {
         state: &Tensor,
         dropout: Option<Dropout>,
     ) -> Result<SequenceLoss> {
+        self.check_state(batch, state)?;
+        let outputs = dropout.and_then(|dropout| dropout.outputs());
+        let scratch = Arc::clone(&self.scratch);
+        Ok(SequenceLoss::new(self.shape, batch, outputs, scratch))
+    }
+
+    fn check_state(&self, batch: &Batch, state: &Tensor) -> Result<()> {
         let expected = [2, self.shape.num_layers, batch.size, self.shape.hidden_size];
         ensure!(
             state.dims() == expected,
             "a state {:?} instead of {expected:?}",
             state.dims()
         );
-        let outputs = dropout.and_then(|dropout| dropout.outputs());
-        let scratch = Arc::clone(&self.scratch);
-        Ok(SequenceLoss::new(self.shape, batch, outputs, scratch))
+        Ok(())
     }
 
     /// Where the time of the fused passes went since this was last asked.

@@ -119,7 +119,8 @@ impl<'r, W: Write> Run<'r, W> {
             average: average.transpose()?,
             optimizer: Optimizer::new(config.optimizer.clone(), &network)?,
             batches: batches(config, corpus, &corpus.train),
-            state: network.zero_state(0)?,
+            // Replaced by the first batch; a GPU has no memory of no size.
+            state: network.zero_state(1)?,
             network,
             report: Report::new(&folder.metrics(), &progress, chars, out)?,
             progress,

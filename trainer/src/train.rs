@@ -256,7 +256,8 @@ impl<W: Write> Run<'_, W> {
     /// figure, of one unbroken text, is the runtime's at the end.
     fn validate(&self, network: &Network) -> Result<f64> {
         let (mut nats, mut chars) = (0.0, 0);
-        let mut state = network.zero_state(0)?;
+        // Replaced by the first batch; a GPU has no memory of no size.
+        let mut state = network.zero_state(1)?;
         for batch in self.batches_of(&self.corpus.validation).pass(None) {
             if !batch.continues {
                 state = network.zero_state(batch.size)?;

@@ -1,5 +1,5 @@
-//! The network over whole sequences, forward and backward: fused for the processor, and composed of
-//! tensor operations as its reference.
+//! The network over whole sequences, forward and backward: fused for the processor, in large tensor
+//! operations for a GPU, and composed of small ones as the reference of both.
 //!
 //! The fused operator takes all parameters as one flat vector and a batch through every layer and
 //! step to the summed loss; its backward pass is written by hand:
@@ -18,6 +18,7 @@
 
 mod backward;
 mod composed;
+mod device;
 mod dropout;
 mod forward;
 mod packed;
@@ -42,6 +43,7 @@ use weights::Weights;
 
 pub use composed::Trace;
 pub(crate) use composed::run as run_composed;
+pub(crate) use device::Pass;
 pub use dropout::Dropout;
 pub(crate) use dropout::OutputDropout;
 pub use phases::Phases;

@@ -35,7 +35,8 @@ impl Share {
             .collect()
     }
 
-    fn take(batch: &Batch, lanes: impl Iterator<Item = usize>) -> Self {
+    /// These lanes of a batch.
+    pub(super) fn take(batch: &Batch, lanes: impl Iterator<Item = usize>) -> Self {
         let mut share = Self {
             lanes: lanes.collect(),
             ..Self::default()

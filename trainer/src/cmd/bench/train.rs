@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use candle_core::{Device, Tensor};
 use charlet_trainer::batch::Batch;
-use charlet_trainer::config::{Config, Mode};
+use charlet_trainer::config::{Config, DeviceKind, Mode};
 use charlet_trainer::network::{Network, Shape};
 use charlet_trainer::optimizer::Optimizer;
 use charlet_trainer::rng::Streams;
-use charlet_trainer::train::Update;
+use charlet_trainer::train::{Update, device};
 use clap::Parser;
 use serde::Serialize;
 
@@ -31,17 +31,20 @@ const FLOPS: f64 = 6.0;
 #[command(after_help = "Examples:
   charlet bench train
   charlet bench train --shape 56,128,1,32,7 --json | jq '.results[] | .chars_per_second'
+  charlet bench train --device cuda
 
-JSON: one object with `threads` and `results`:
+JSON: one object with `device`, `threads` and `results`:
   vocab_size, hidden_size, layers, batch, window
   chars_per_second  the median of all steps
   gflops            6 per weight that is multiplied and character; the first layer's input is
                     looked up
   matmul_gflops     a large matrix multiplication, measured in between
   share_of_matmul   the one by the other
-  step_ms           milliseconds of a step, by the clock, and of its parts:
-  forward_ms, backward_ms, optimizer_ms
-  phases_ms         milliseconds in the network by kind of work, of all threads together
+  step_ms           milliseconds of a step, by the clock
+  optimizer_ms      those of the optimizer
+  forward_ms, backward_ms
+                    milliseconds in the network by kind of work, of all threads together; on a
+                    GPU they aren't told apart and are 0
   peak_bytes        the most memory the process held; null where only Linux could tell")]
 pub(crate) struct Args {
     /// So many tokens, hidden units, layers, lines in a batch, and characters in a line
@@ -54,6 +57,9 @@ pub(crate) struct Args {
     /// How long to measure each shape, or two steps
     #[arg(long, value_name = "SECONDS", default_value_t = 3.0, value_parser = seconds)]
     seconds: f64,
+    /// Where it is computed
+    #[arg(long, default_value = "cpu")]
+    device: DeviceKind,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -89,6 +95,7 @@ impl FromStr for TrainingShape {
 /// All that was measured.
 #[derive(Serialize)]
 struct Report {
+    device: DeviceKind,
     threads: usize,
     results: Vec<Measurement>,
 }
@@ -118,16 +125,18 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 }
 
 fn run_in_pool(args: &Args) -> Result<()> {
+    let device = device(args.device)?;
     let mut report = Report {
+        device: args.device,
         threads: rayon::current_num_threads(),
         results: Vec::new(),
     };
     let mut out = std::io::stdout();
     if !args.json {
-        head(&mut out, report.threads)?;
+        head(&mut out, &report)?;
     }
     for shape in &args.shapes {
-        let measurement = measure(shape, args.seconds)?;
+        let measurement = measure(shape, &device, args.seconds)?;
         if !args.json {
             row(&mut out, &measurement)?;
         }
@@ -140,9 +149,9 @@ fn run_in_pool(args: &Args) -> Result<()> {
 }
 
 /// Learns from a random batch for so many seconds, after one step to warm up.
-fn measure(shape: &TrainingShape, seconds: f64) -> Result<Measurement> {
+fn measure(shape: &TrainingShape, device: &Device, seconds: f64) -> Result<Measurement> {
     forget_peak();
-    let network = Network::new(shape.network, &mut Streams::new(1).weights, &Device::Cpu)?;
+    let network = Network::new(shape.network, &mut Streams::new(1).weights, device)?;
     let config = Config::defaults(Mode::Text).optimizer;
     let rate = config.learning_rate;
     let mut optimizer = Optimizer::new(config, &network)?;
@@ -151,14 +160,14 @@ fn measure(shape: &TrainingShape, seconds: f64) -> Result<Measurement> {
     let mut learn = || Update::from_batch(&network, &mut optimizer, &batch, &state, None, rate);
     learn()?;
     network.take_phases();
-    let before = matmul_gflops()?;
+    let before = matmul_gflops(device)?;
     let mut updates = Vec::new();
     let start = Instant::now();
     while updates.len() < 2 || start.elapsed().as_secs_f64() < seconds {
         updates.push(learn()?);
     }
     let phases = network.take_phases();
-    let matmul_gflops = matmul_gflops()?.max(before);
+    let matmul_gflops = matmul_gflops(device)?.max(before);
 
     let median = |time: fn(&Update) -> Duration| {
         let mut times: Vec<Duration> = updates.iter().map(time).collect();
@@ -200,19 +209,23 @@ fn random_batch(shape: &TrainingShape) -> Batch {
     Batch::new(&lines, false)
 }
 
-/// Gigaflops of a large matrix multiplication by the tensor library on all threads: the best of several.
-fn matmul_gflops() -> Result<f64> {
+/// Gigaflops of a large matrix multiplication by the tensor library on all that the device has: the best of
+/// several.
+fn matmul_gflops(device: &Device) -> Result<f64> {
     const RUNS: usize = 5;
-    const SIDE: usize = 1024;
-    let [left, right] = [1.0f32, 0.5].map(|value| Tensor::full(value, (SIDE, SIDE), &Device::Cpu));
+    // What keeps a processor busy for a while is over on a GPU before it has begun.
+    let side = if device.is_cpu() { 1024 } else { 8192 };
+    let [left, right] = [1.0f32, 0.5].map(|value| Tensor::full(value, (side, side), device));
     let (left, right) = (left?, right?);
     let mut best = f64::INFINITY;
     for _ in 0..RUNS {
+        device.synchronize()?;
         let start = Instant::now();
         left.matmul(&right)?;
+        device.synchronize()?;
         best = best.min(start.elapsed().as_secs_f64());
     }
-    Ok(2.0 * (SIDE as f64).powi(3) / best / 1e9)
+    Ok(2.0 * (side as f64).powi(3) / best / 1e9)
 }
 
 /// Lets the kernel count the most memory held from here on, so that a shape doesn't see those before it.
@@ -232,16 +245,19 @@ fn peak_bytes() -> Option<u64> {
 }
 
 /// The head of the table for people: rows appear as they are measured.
-fn head(out: &mut std::io::Stdout, threads: usize) -> Result<()> {
+fn head(out: &mut std::io::Stdout, report: &Report) -> Result<()> {
     let [bold, plain] = if out.is_terminal() {
         ["\x1b[1m", "\x1b[0m"]
     } else {
         [""; 2]
     };
+    let Report {
+        device, threads, ..
+    } = report;
     writeln!(
         out,
-        "{threads} threads, single precision; of matmul: against a large matrix multiplication here; \
-         forward and back: ms of all threads"
+        "{device:?}, {threads} threads, single precision; of matmul: against a large matrix multiplication \
+         there; forward and back: ms of all threads"
     )?;
     writeln!(
         out,

@@ -1,0 +1,76 @@
+//! A batch on the device, without padding.
+
+use candle_core::{DType, Device, Tensor};
+
+use crate::batch::Batch;
+use crate::lstm::dropout::OutputDropout;
+use crate::lstm::share::Share;
+
+/// All lanes of a batch as one share, and what to look up for each row.
+pub(super) struct Rows {
+    pub(super) share: Share,
+    /// The token of each row.
+    pub(super) inputs: Tensor,
+    /// The token to predict in each row, `[rows, 1]`.
+    pub(super) targets: Tensor,
+    /// Where h before each row stands, among the starts of all lanes and then h after all rows.
+    pub(super) before: Tensor,
+    /// Where h after the last row of each lane stands there.
+    pub(super) ends: Tensor,
+}
+
+impl Rows {
+    pub(super) fn new(batch: &Batch, device: &Device) -> candle_core::Result<Self> {
+        let share = Share::take(batch, 0..batch.size);
+        let before = |step: usize| {
+            let first = row_before(&share, step);
+            (first..first + share.active(step)).map(|row| row as u32)
+        };
+        let before: Vec<u32> = (0..share.steps()).flat_map(before).collect();
+        let mut ends = vec![0u32; batch.size];
+        share.at_ends(1, |lane, row| {
+            ends[lane.start] = (batch.size + row.start) as u32
+        });
+        Ok(Self {
+            inputs: Tensor::from_slice(&share.inputs, share.rows(), device)?,
+            targets: Tensor::from_slice(&share.targets, (share.rows(), 1), device)?,
+            before: Tensor::from_vec(before, share.rows(), device)?,
+            ends: Tensor::from_vec(ends, batch.size, device)?,
+            share,
+        })
+    }
+
+    /// Number of rows.
+    pub(super) fn count(&self) -> usize {
+        self.share.rows()
+    }
+
+    /// Dropout factors of a layer's outputs, `[rows, width]`.
+    pub(super) fn mask(
+        &self,
+        dropout: OutputDropout,
+        layer: usize,
+        width: usize,
+    ) -> candle_core::Result<Tensor> {
+        let mut mask = vec![1.0f32; self.count() * width];
+        dropout.mask(&self.share, layer, width, &mut mask);
+        Tensor::from_vec(mask, (self.count(), width), self.inputs.device())
+    }
+
+    /// 1 where a row has the token, `[vocab_size, rows]`.
+    pub(super) fn one_hot(&self, vocab_size: usize) -> candle_core::Result<Tensor> {
+        let device = self.inputs.device();
+        let tokens = Tensor::arange(0, vocab_size as u32, device)?.unsqueeze(1)?;
+        tokens
+            .broadcast_eq(&self.inputs.unsqueeze(0)?)?
+            .to_dtype(DType::F32)
+    }
+}
+
+/// The first row of h before a step, as in [`Rows::before`].
+pub(super) fn row_before(share: &Share, step: usize) -> usize {
+    match step {
+        0 => 0,
+        _ => share.lanes.len() + share.first_row[step - 1],
+    }
+}
