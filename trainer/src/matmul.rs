@@ -9,7 +9,7 @@
 
 mod tile;
 
-use tile::{HEIGHT, Kernel, Left, WIDTH};
+use tile::{Kernel, Left, MOST_ROWS, WIDTH};
 
 /// Rows of a panel that are used at once: they take half of a cache of 32 KiB.
 const DEPTH: usize = 256;
@@ -162,7 +162,7 @@ pub fn add_rows_of_matmul(
     for block in right.blocks() {
         for (index, out) in out.chunks_mut(ROWS * right.columns).enumerate() {
             let first = first + index * ROWS;
-            let groups = Groups::of(out.len() / right.columns);
+            let groups = Groups::of(out.len() / right.columns, kernel.height());
             if let Operand::Transposed(elements) = left {
                 let columns = elements[block.first * rows..].chunks_exact(rows);
                 pack_left(&mut packed, columns.take(block.depth), first, groups);
@@ -199,14 +199,22 @@ fn pack_left<'c>(
             let from = &column[group.first..group.first + group.count];
             let to = &mut packed[group.first * depth + k * group.count..][..group.count];
             // Most groups are full: of a known size, a copy is no call.
-            match (
-                <&[f32; HEIGHT]>::try_from(from),
-                <&mut [f32; HEIGHT]>::try_from(&mut *to),
-            ) {
-                (Ok(from), Ok(to)) => *to = *from,
-                _ => to.copy_from_slice(from),
+            if !(copy_array::<6>(from, to) || copy_array::<MOST_ROWS>(from, to)) {
+                to.copy_from_slice(from);
             }
         }
+    }
+}
+
+/// Copies elements if there are exactly so many.
+#[inline(always)]
+fn copy_array<const N: usize>(from: &[f32], to: &mut [f32]) -> bool {
+    match (<&[f32; N]>::try_from(from), <&mut [f32; N]>::try_from(to)) {
+        (Ok(from), Ok(to)) => {
+            *to = *from;
+            true
+        }
+        _ => false,
     }
 }
 
@@ -233,7 +241,7 @@ fn add_block<'l>(
                 );
                 continue;
             }
-            let mut tile = [0.0; HEIGHT * WIDTH];
+            let mut tile = [0.0; MOST_ROWS * WIDTH];
             kernel.add(group.count, left(group), values, &mut tile, WIDTH);
             for (row, sums) in tile.chunks_exact(WIDTH).take(group.count).enumerate() {
                 let out = &mut out[from + row * block.columns..][..width];
@@ -265,8 +273,8 @@ struct Group {
 }
 
 impl Groups {
-    fn of(rows: usize) -> Self {
-        let count = rows.div_ceil(HEIGHT).max(1);
+    fn of(rows: usize, height: usize) -> Self {
+        let count = rows.div_ceil(height).max(1);
         Self {
             first: 0,
             rows,

@@ -1,10 +1,9 @@
 //! Tiles of a product, summed in registers: the one place that knows the processor.
 
-/// Columns of a tile: two registers of AVX2.
+/// Columns of a tile: two registers of AVX2, or one of AVX-512.
 pub(super) const WIDTH: usize = 16;
-/// Rows of a tile, at most: with 12 sums, two registers of the right matrix and one of the left, 15 of the
-/// 16 registers of AVX2 are in use.
-pub(super) const HEIGHT: usize = 6;
+/// Rows of a tile, at most, whatever the instructions.
+pub(super) const MOST_ROWS: usize = 16;
 
 /// Rows of the left matrix.
 #[derive(Clone, Copy, Debug)]
@@ -24,16 +23,46 @@ pub(super) enum Kernel {
     /// AVX2 and fused multiply-add.
     #[cfg(target_arch = "x86_64")]
     Fma,
+    /// AVX-512, with the same bits.
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+}
+
+/// Calls a function that is compiled for each of these numbers of rows.
+#[cfg(target_arch = "x86_64")]
+macro_rules! with_rows {
+    ($rows:ident, $kernel:ident $arguments:tt, $($count:literal)+) => {
+        match $rows {
+            $($count => $kernel::<$count> $arguments,)+
+            _ => {}
+        }
+    };
 }
 
 impl Kernel {
     /// The fastest that this processor has.
     pub(super) fn best() -> Self {
         #[cfg(target_arch = "x86_64")]
-        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+        if is_x86_feature_detected!("avx512f") {
+            return Self::Avx512;
+        } else if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
             return Self::Fma;
         }
         Self::Portable
+    }
+
+    /// Rows of a tile, at most.
+    pub(super) fn height(self) -> usize {
+        match self {
+            // With 12 sums, two registers of the right matrix and one of the left, 15 of the 16 registers
+            // of AVX2 are in use.
+            #[cfg(target_arch = "x86_64")]
+            Self::Fma => 6,
+            // As many as a share of a batch has lanes; there are 32 registers.
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => MOST_ROWS,
+            Self::Portable => 6,
+        }
     }
 
     /// Adds the products of so many rows with a panel to a tile of `out`, whose rows are `stride` apart.
@@ -49,7 +78,7 @@ impl Kernel {
         out: &mut [f32],
         stride: usize,
     ) {
-        assert!((1..=HEIGHT).contains(&rows) && !panel.is_empty());
+        assert!((1..=self.height()).contains(&rows) && !panel.is_empty());
         let last = (rows - 1) * left.row + (panel.len() - 1) * left.column;
         assert!(last < left.elements.len(), "the left matrix ends before");
         assert!(
@@ -62,15 +91,16 @@ impl Kernel {
             // of the last row is there, and so is the last row of the tile.
             #[cfg(target_arch = "x86_64")]
             #[allow(unsafe_code)]
-            Self::Fma => unsafe {
-                match rows {
-                    1 => fma::<1>(left, panel, out, stride),
-                    2 => fma::<2>(left, panel, out, stride),
-                    3 => fma::<3>(left, panel, out, stride),
-                    4 => fma::<4>(left, panel, out, stride),
-                    5 => fma::<5>(left, panel, out, stride),
-                    _ => fma::<HEIGHT>(left, panel, out, stride),
-                }
+            Self::Fma => unsafe { with_rows!(rows, fma(left, panel, out, stride), 1 2 3 4 5 6) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            #[allow(unsafe_code)]
+            Self::Avx512 => unsafe {
+                with_rows!(
+                    rows,
+                    avx512(left, panel, out, stride),
+                    1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16
+                );
             },
         }
     }
@@ -133,9 +163,53 @@ unsafe fn fma<const ROWS: usize>(
     }
 }
 
+/// # Safety
+/// As [`fma`].
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f")]
+#[allow(unsafe_code)]
+unsafe fn avx512<const ROWS: usize>(
+    left: Left<'_>,
+    panel: &[[f32; WIDTH]],
+    out: &mut [f32],
+    stride: usize,
+) {
+    use std::arch::x86_64::*;
+
+    let mut sums = [_mm512_setzero_ps(); ROWS];
+    for (k, right) in panel.iter().enumerate() {
+        // SAFETY: 16 floats.
+        let right = unsafe { _mm512_loadu_ps(right.as_ptr()) };
+        for (row, sum) in sums.iter_mut().enumerate() {
+            let at = row * left.row + k * left.column;
+            // SAFETY: not beyond the last column of the last row, which `left` has.
+            let left = _mm512_set1_ps(unsafe { *left.elements.get_unchecked(at) });
+            *sum = _mm512_fmadd_ps(left, right, *sum);
+        }
+    }
+    for (row, sum) in sums.into_iter().enumerate() {
+        // SAFETY: 16 floats, not beyond the last row of the tile, which `out` has.
+        unsafe {
+            let out = out.as_mut_ptr().add(row * stride);
+            _mm512_storeu_ps(out, _mm512_add_ps(_mm512_loadu_ps(out), sum));
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// All that this processor has.
+    fn kernels() -> Vec<Kernel> {
+        let mut kernels = vec![Kernel::Portable];
+        #[cfg(target_arch = "x86_64")]
+        if Kernel::best() != Kernel::Portable {
+            kernels.push(Kernel::Fma);
+        }
+        kernels.push(Kernel::best());
+        kernels
+    }
 
     #[test]
     fn kernels_agree() {
@@ -143,27 +217,31 @@ mod tests {
         let panel: Vec<[f32; WIDTH]> = (0..37)
             .map(|k| std::array::from_fn(|column| ((k * 5 + column * 3) % 13) as f32))
             .collect();
-        let elements: Vec<f32> = (0..6 * 50).map(|at| (at * 7 % 11) as f32).collect();
-        for (row, column) in [(37, 1), (50, 1), (1, 6), (1, 8)] {
-            let elements = &elements;
-            let left = Left {
-                elements,
-                row,
-                column,
-            };
-            for rows in 1..=HEIGHT {
-                for stride in [WIDTH, 37] {
-                    // Nothing but the tile may change, not even in the last row.
-                    let before: Vec<f32> = (0..6 * 37).map(|at| at as f32).collect();
-                    let [expected, actual] = [Kernel::Portable, Kernel::best()].map(|kernel| {
-                        let mut out = before.clone();
-                        kernel.add(rows, left, &panel, &mut out, stride);
-                        out
-                    });
-                    assert_eq!(actual, expected);
-                    for (at, (after, before)) in expected.iter().zip(&before).enumerate() {
-                        let inside = at / stride < rows && at % stride < WIDTH;
-                        assert_eq!(after != before, inside, "{rows} rows, {stride}, {at}");
+        let elements: Vec<f32> = (0..16 * 50).map(|at| (at * 7 % 11) as f32).collect();
+        for kernel in kernels() {
+            for (row, column) in [(37, 1), (50, 1), (1, 16), (1, 18)] {
+                let elements = &elements;
+                let left = Left {
+                    elements,
+                    row,
+                    column,
+                };
+                for rows in 1..=kernel.height() {
+                    for stride in [WIDTH, 37] {
+                        // Nothing but the tile may change, not even in the last row.
+                        let before: Vec<f32> = (0..16 * 37).map(|at| at as f32).collect();
+                        let mut after = before.clone();
+                        kernel.add(rows, left, &panel, &mut after, stride);
+                        for (at, (after, before)) in after.iter().zip(&before).enumerate() {
+                            let (down, right) = (at / stride, at % stride);
+                            let mut expected = *before;
+                            if down < rows && right < WIDTH {
+                                for (k, panel) in panel.iter().enumerate() {
+                                    expected += elements[down * row + k * column] * panel[right];
+                                }
+                            }
+                            assert_eq!(*after, expected, "{kernel:?}: {rows} rows, {stride}, {at}");
+                        }
                     }
                 }
             }
