@@ -5,8 +5,10 @@
 mod activation;
 /// Backends that give the same bits, and the command that measures them.
 mod bench;
-/// What goes wrong for a user, and what the command says then.
-mod cli;
+/// Commands that use models.
+mod cli_models;
+/// What goes wrong in a training, and what the command says then.
+mod cli_train;
 /// What a GPU runs, on the processor where there is none.
 mod cuda;
 /// The trainer's gradients against PyTorch, finite differences and each other.
@@ -17,8 +19,12 @@ mod header;
 mod integer;
 /// Model files that are damaged, cut or made up.
 mod model_file;
+/// A folder for a test, and the command run in it.
+mod place;
 /// Integer models in a plain reference.
 mod reference;
+/// Runs that are stopped or killed, and go on.
+mod resume;
 /// Random choices against their definition.
 mod sampling;
 /// The models and data that are shipped.
@@ -31,5 +37,7 @@ mod support;
 mod tolerance;
 /// Whole runs: the same seed gives the same model.
 mod training;
+/// Networks that start from the weights of another.
+mod transfer;
 /// h, c and logits of trainer and runtime against PyTorch.
 mod vectors;

@@ -2,12 +2,11 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
 
 use candle_core::Device;
 use charlet::Model;
 use charlet::format::Precision;
-use charlet_trainer::checkpoint::Checkpoint;
+use charlet_trainer::checkpoint::{Checkpoint, WEIGHTS};
 use charlet_trainer::config::{Config, IntegerPrecision, Mode};
 use charlet_trainer::export::model_file;
 use charlet_trainer::files::RunFolder;
@@ -31,7 +30,7 @@ fn config(mode: Mode, data: &Path) -> Config {
 
 fn run(config: &Config, folder: &Path) -> (RunFolder, Evaluation) {
     let folder = RunFolder::create(folder, &config.name(), false).unwrap();
-    match train(config, &folder, &AtomicBool::new(false), std::io::sink()).unwrap() {
+    match train(config, None, &folder, &|| false, std::io::sink()).unwrap() {
         Outcome::Finished(evaluation) => (folder, evaluation),
         Outcome::Interrupted => panic!("nobody stopped it"),
     }
@@ -102,11 +101,11 @@ fn a_run_leaves_settings_checkpoints_metrics_and_a_model() {
     .unwrap();
     assert_eq!(model, again, "the model is the best checkpoint, exported");
     let lowest = losses.iter().copied().fold(f64::INFINITY, f64::min);
-    assert_eq!(best.description.validation_loss, Some(lowest));
+    assert_eq!(best.description.progress.validation_loss, Some(lowest));
     assert_eq!(best.description.config, config);
 
     let last = Checkpoint::load(&run_folder.last(), &Device::Cpu).unwrap();
-    assert_eq!(last.description.epoch, 3);
+    assert_eq!(last.description.progress.epoch, 3);
     let parameters = last.network().unwrap().shape().parameter_count();
     for average in ["optimizer.mean", "optimizer.square"] {
         assert_eq!(last.tensors[average].elem_count(), parameters);
@@ -131,7 +130,7 @@ fn trainer_and_runtime_measure_the_same_loss() {
         config.training.batch_size = 1;
         let (run_folder, evaluation) = run(&config, &folder.path().join(format!("{mode:?}")));
         let best = Checkpoint::load(&run_folder.best(), &Device::Cpu).unwrap();
-        let expected = best.description.validation_loss.unwrap();
+        let expected = best.description.progress.validation_loss.unwrap();
         EVALUATION.check("held-out loss", evaluation.nats_per_char(), expected);
         let is_list = Model::from_bytes(&fs::read(run_folder.model()).unwrap())
             .unwrap()
@@ -143,6 +142,26 @@ fn trainer_and_runtime_measure_the_same_loss() {
             (mode == Mode::Lines, mode == Mode::Lines)
         );
     }
+}
+
+#[test]
+fn the_average_of_the_weights_is_what_is_measured_and_exported() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("lines.txt");
+    fs::write(&data, lines()).unwrap();
+    let mut config = config(Mode::Lines, &data);
+    config.training.ema = Some(0.99);
+    let (run_folder, evaluation) = run(&config, &folder.path().join("out"));
+    let load = |path: &Path| Checkpoint::load(path, &Device::Cpu).unwrap();
+    let best = load(&run_folder.best());
+    let expected = best.description.progress.validation_loss.unwrap();
+    EVALUATION.check("held-out loss", evaluation.nats_per_char(), expected);
+    // The weights that are learnt are others.
+    let last = load(&run_folder.last());
+    let average: Vec<f32> = last.network().unwrap().parameters().to_vec1().unwrap();
+    let weights: Vec<f32> = last.tensors[WEIGHTS].to_vec1().unwrap();
+    assert_ne!(weights, average);
+    assert!(!best.tensors.contains_key(WEIGHTS));
 }
 
 /// The network that is trained for integers rounds its weights as the exporter does: the loss that
@@ -165,7 +184,7 @@ fn training_for_integers_reports_the_loss_of_the_integer_model() {
             precision.into()
         );
         let best = Checkpoint::load(&run_folder.best(), &Device::Cpu).unwrap();
-        let expected = best.description.validation_loss.unwrap();
+        let expected = best.description.progress.validation_loss.unwrap();
         INTEGER_LOSS.check("held-out loss", evaluation.nats_per_char(), expected);
     }
 }

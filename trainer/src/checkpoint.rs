@@ -9,12 +9,17 @@ use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
-use crate::corpus::Alphabet;
-use crate::files::write_whole;
+use crate::corpus::{Alphabet, Fingerprints};
 use crate::network::{Network, Shape};
+use crate::progress::Progress;
 
 /// The key of our entry in the file's metadata.
 const METADATA_KEY: &str = "charlet";
+
+/// The name of the weights that are learnt, where those of the network are their average.
+pub const WEIGHTS: &str = "training.weights";
+/// The name of h and c after the last batch.
+pub const STATE: &str = "training.state";
 
 /// What a checkpoint says beside its tensors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -23,12 +28,10 @@ pub struct Description {
     pub config: Config,
     /// The characters and marks.
     pub alphabet: Alphabet,
-    /// Epochs completed.
-    pub epoch: usize,
-    /// Updates made.
-    pub steps: usize,
-    /// Held-out loss in nats per prediction, when it was last measured.
-    pub validation_loss: Option<f64>,
+    /// What it learns.
+    pub fingerprints: Fingerprints,
+    /// How far it is.
+    pub progress: Progress,
 }
 
 /// A network as it was at some moment of its training.
@@ -36,22 +39,20 @@ pub struct Description {
 pub struct Checkpoint {
     /// What it says of itself.
     pub description: Description,
-    /// Weights by name, and the optimizer's averages if they were saved.
+    /// The weights by name: their average, if the run makes one. A run goes on from a checkpoint that
+    /// has the optimizer's averages too, and those of the next two that there are.
     pub tensors: HashMap<String, Tensor>,
 }
 
 impl Checkpoint {
-    /// Writes the checkpoint.
+    /// The file's bytes.
     ///
     /// # Errors
-    /// If the file can't be written; the one it would replace stays then.
-    pub fn save(&self, path: &Path) -> Result<()> {
+    /// If there is no memory left.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let description = serde_json::to_string(&self.description)?;
         let metadata = HashMap::from([(METADATA_KEY.to_owned(), description)]);
-        write_whole(
-            path,
-            &safetensors::serialize(&self.tensors, Some(metadata))?,
-        )
+        Ok(safetensors::serialize(&self.tensors, Some(metadata))?)
     }
 
     /// Reads a checkpoint.

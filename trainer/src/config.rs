@@ -1,8 +1,13 @@
 //! Every setting of a run, in one structure that TOML can hold.
 
+mod check;
+mod defaults;
+mod resume;
+
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result};
+use charlet::format::Precision;
 use serde::{Deserialize, Serialize};
 
 /// All settings of a run: what `config.toml` in its folder holds, enough to repeat it.
@@ -15,6 +20,8 @@ pub struct Config {
     pub network: NetworkConfig,
     /// How its weights are updated.
     pub optimizer: OptimizerConfig,
+    /// How the learning rate changes.
+    pub schedule: ScheduleConfig,
     /// How long and on what it is trained.
     pub training: TrainingConfig,
 }
@@ -37,6 +44,8 @@ pub struct DataConfig {
     pub path: Option<PathBuf>,
     /// How it is read.
     pub mode: Mode,
+    /// Whether upper case is made lower case.
+    pub lowercase: bool,
     /// A file to measure the held-out loss on, instead of a share of the data.
     pub validation: Option<PathBuf>,
     /// The share of the data that is held out: random lines, or the end of the text.
@@ -68,9 +77,13 @@ pub enum OptimizerKind {
     /// Adam with decoupled weight decay
     #[value(name = "adamw")]
     AdamW,
+    /// Gradients averaged, and divided by the running average of their magnitude
+    Adam,
     /// Gradients divided by a running average of their magnitude
     #[value(name = "rmsprop")]
     RmsProp,
+    /// Stochastic gradient descent with momentum
+    Sgd,
 }
 
 /// How the weights are updated.
@@ -79,20 +92,81 @@ pub enum OptimizerKind {
 pub struct OptimizerConfig {
     /// The algorithm.
     pub kind: OptimizerKind,
-    /// The highest learning rate, reached after the warm-up.
+    /// The learning rate that the schedule starts from, or rises to.
     pub learning_rate: f64,
-    /// Share of all steps in which the rate rises from 0.
-    pub warmup: f64,
-    /// The rate falls to this share of its height, along half a cosine; 1 keeps it.
-    pub final_rate: f64,
-    /// Decay of the running average of gradients (AdamW).
+    /// What is kept of the last update's direction (SGD).
+    pub momentum: f64,
+    /// Decay of the running average of gradients (AdamW, Adam).
     pub beta1: f64,
-    /// Decay of the running average of squared gradients.
+    /// Decay of the running average of squared gradients (AdamW, Adam, RMSprop).
     pub beta2: f64,
-    /// Decoupled weight decay, of matrices only.
+    /// Weight decay, of matrices only: decoupled in AdamW, else a part of the gradient.
     pub weight_decay: f64,
     /// Gradients are scaled down to this norm, taken over all weights.
     pub clip_norm: f64,
+}
+
+/// A way in which the learning rate changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum ScheduleKind {
+    /// It stays
+    Constant,
+    /// It falls by a factor every so many epochs
+    Step,
+    /// It falls by a factor every epoch
+    Exponential,
+    /// It rises from 0, then falls along half a cosine
+    Cosine,
+    /// It falls by a factor when the held-out loss hasn't for so many epochs
+    Plateau,
+}
+
+/// How the learning rate changes, with the settings of each way.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
+pub enum ScheduleConfig {
+    /// It stays.
+    Constant {},
+    /// It falls again and again.
+    Step {
+        /// Epochs from one fall to the next.
+        epochs: usize,
+        /// What it is multiplied with.
+        factor: f64,
+    },
+    /// It falls with every epoch.
+    Exponential {
+        /// What it is multiplied with.
+        factor: f64,
+    },
+    /// A linear rise, then half a cosine.
+    Cosine {
+        /// Share of all steps in which the rate rises from 0.
+        warmup: f64,
+        /// The rate falls to this share of its height.
+        final_rate: f64,
+    },
+    /// It falls when the held-out loss doesn't.
+    Plateau {
+        /// Epochs without a lower held-out loss before it falls.
+        epochs: usize,
+        /// What it is multiplied with.
+        factor: f64,
+    },
+}
+
+impl ScheduleConfig {
+    /// Which way it is.
+    pub fn kind(&self) -> ScheduleKind {
+        match self {
+            Self::Constant {} => ScheduleKind::Constant,
+            Self::Step { .. } => ScheduleKind::Step,
+            Self::Exponential { .. } => ScheduleKind::Exponential,
+            Self::Cosine { .. } => ScheduleKind::Cosine,
+            Self::Plateau { .. } => ScheduleKind::Plateau,
+        }
+    }
 }
 
 /// How long and on what the network is trained.
@@ -113,6 +187,23 @@ pub struct TrainingConfig {
     pub sample_every: usize,
     /// Train for this integer precision, with weights rounded as on the chip, and export it.
     pub quantize: Option<IntegerPrecision>,
+    /// The checkpoint whose weights are the first.
+    pub init_from: Option<PathBuf>,
+    /// Decay of a running average of the weights, which is evaluated and exported in their place.
+    pub ema: Option<f64>,
+    /// Epochs without a lower held-out loss after which the training ends.
+    pub patience: Option<usize>,
+    /// Networks that are kept beside the best and the last: the best of all epochs.
+    pub keep: usize,
+    /// Seconds from one checkpoint to the next within an epoch.
+    pub save_every: f64,
+}
+
+impl TrainingConfig {
+    /// The precision that the model is trained for.
+    pub fn precision(&self) -> Precision {
+        self.quantize.map_or(Precision::F32, Into::into)
+    }
 }
 
 /// A precision in integers.
@@ -125,7 +216,7 @@ pub enum IntegerPrecision {
     I4,
 }
 
-impl From<IntegerPrecision> for charlet::format::Precision {
+impl From<IntegerPrecision> for Precision {
     fn from(precision: IntegerPrecision) -> Self {
         match precision {
             IntegerPrecision::I8 => Self::I8,
@@ -153,56 +244,7 @@ pub enum DeviceKind {
     Cuda,
 }
 
-/// Limits that no sensible run meets; beyond them a typing error is more likely.
-const MAX_SIZE: usize = 8192;
-const MAX_LAYERS: usize = 16;
-const MAX_BATCH: usize = 65_536;
-/// Floats of one step's activations: 16 GiB.
-const MAX_ACTIVATIONS: usize = 4 << 30;
-/// Floats that the fused and composed networks keep per hidden unit and character.
-const ACTIVATIONS_PER_UNIT: usize = 24;
-
 impl Config {
-    /// The defaults for a kind of data.
-    pub fn defaults(mode: Mode) -> Self {
-        let lines = mode == Mode::Lines;
-        Self {
-            data: DataConfig {
-                path: None,
-                mode,
-                validation: None,
-                validation_split: 0.1,
-            },
-            network: NetworkConfig {
-                embedding_size: 32,
-                hidden_size: 128,
-                num_layers: if lines { 1 } else { 2 },
-                dropout: 0.2,
-                recurrent_dropout: if lines { 0.4 } else { 0.0 },
-                character_dropout: if lines { 0.05 } else { 0.0 },
-            },
-            optimizer: OptimizerConfig {
-                kind: OptimizerKind::AdamW,
-                learning_rate: if lines { 6e-3 } else { 3e-3 },
-                warmup: 0.05,
-                final_rate: 0.01,
-                beta1: 0.9,
-                beta2: 0.999,
-                weight_decay: 0.01,
-                clip_norm: 1.0,
-            },
-            training: TrainingConfig {
-                epochs: if lines { 30 } else { 20 },
-                batch_size: 32,
-                window: 64,
-                seed: 1,
-                device: DeviceKind::Cpu,
-                sample_every: if lines { 10 } else { 5 },
-                quantize: None,
-            },
-        }
-    }
-
     /// The defaults, overridden by what a TOML file sets; `mode` overrides the file's.
     ///
     /// # Errors
@@ -210,23 +252,38 @@ impl Config {
     pub fn from_file(path: &Path, mode: Option<Mode>) -> Result<Self> {
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("can't read the settings in {}", path.display()))?;
-        let parse = || -> Result<Self> {
-            let set: toml::Table = text.parse().map_err(|error| in_one_line(&text, &error))?;
-            let file_mode = set.get("data").and_then(|data| data.get("mode"));
-            let mode = match (mode, file_mode) {
-                (Some(mode), _) => mode,
-                (None, Some(value)) => value.clone().try_into()?,
-                (None, None) => Mode::Lines,
-            };
-            let mut merged = toml::Table::try_from(Self::defaults(mode))?;
-            merge(&mut merged, set);
-            let mut config: Self = merged
-                .try_into()
-                .map_err(|error| in_one_line(&text, &error))?;
-            config.data.mode = mode;
-            Ok(config)
+        Self::from_toml(&text, mode)
+            .with_context(|| format!("the settings in {} are not valid", path.display()))
+    }
+
+    fn from_toml(text: &str, mode: Option<Mode>) -> Result<Self> {
+        let set = text.parse().map_err(|error| in_one_line(text, &error))?;
+        Self::from_table(set, mode)
+    }
+
+    /// The defaults, overridden by what a table sets; `mode` overrides the table's.
+    ///
+    /// # Errors
+    /// If it has a setting that doesn't exist.
+    pub(crate) fn from_table(set: toml::Table, mode: Option<Mode>) -> Result<Self> {
+        let mode = match mode {
+            Some(mode) => mode,
+            None => setting(&set, "data", "mode")?.unwrap_or(Mode::Lines),
         };
-        parse().with_context(|| format!("the settings in {} are not valid", path.display()))
+        let mut base = Self::defaults(mode);
+        if let Some(kind) = setting(&set, "optimizer", "kind")? {
+            base.optimizer = OptimizerConfig::defaults(kind, mode);
+        }
+        if let Some(kind) = setting(&set, "schedule", "kind")? {
+            base.schedule = ScheduleConfig::defaults(kind);
+        }
+        let mut merged = toml::Table::try_from(base)?;
+        merge(&mut merged, set);
+        let mut config: Self = merged
+            .try_into()
+            .map_err(|error: toml::de::Error| anyhow::anyhow!("{}", error.message()))?;
+        config.data.mode = mode;
+        Ok(config)
     }
 
     /// The run as TOML.
@@ -245,98 +302,20 @@ impl Config {
             |stem| stem.to_string_lossy().into_owned(),
         )
     }
-
-    /// Refuses settings that can't work, before anything is read or allocated.
-    ///
-    /// # Errors
-    /// Names the setting and its range.
-    pub fn check(&self) -> Result<()> {
-        let NetworkConfig {
-            embedding_size,
-            hidden_size,
-            num_layers,
-            ..
-        } = self.network;
-        let TrainingConfig {
-            epochs,
-            batch_size,
-            window,
-            sample_every,
-            ..
-        } = self.training;
-        let optimizer = &self.optimizer;
-        in_range("hidden size", hidden_size, MAX_SIZE)?;
-        in_range("embedding size", embedding_size, MAX_SIZE)?;
-        in_range("number of layers", num_layers, MAX_LAYERS)?;
-        in_range("batch size", batch_size, MAX_BATCH)?;
-        in_range("window", window, MAX_BATCH)?;
-        in_range("number of epochs", epochs, 1_000_000)?;
-        in_range("sampling interval", sample_every, 1_000_000)?;
-        let activations = [
-            batch_size,
-            window,
-            hidden_size,
-            num_layers,
-            ACTIVATIONS_PER_UNIT,
-        ]
-        .into_iter()
-        .try_fold(1usize, usize::checked_mul);
-        if activations.is_none_or(|activations| activations > MAX_ACTIVATIONS) {
-            bail!(
-                "batch {batch_size} x window {window} x hidden {hidden_size} x layers {num_layers} \
-                 needs more than 16 GiB for one step: make one of them smaller"
-            );
-        }
-        for (name, share) in [
-            ("dropout", self.network.dropout),
-            ("recurrent dropout", self.network.recurrent_dropout),
-            ("character dropout", self.network.character_dropout),
-            ("beta1", optimizer.beta1),
-            ("beta2", optimizer.beta2),
-        ] {
-            ensure!(
-                (0.0..1.0).contains(&share),
-                "{name} must be at least 0 and below 1: {share}"
-            );
-        }
-        let split = self.data.validation_split;
-        ensure!(
-            self.data.validation.is_some() || (split > 0.0 && split < 1.0),
-            "the held-out share must be between 0 and 1, both excluded: {split}"
-        );
-        for (name, share) in [
-            ("warm-up", optimizer.warmup),
-            ("final rate", optimizer.final_rate),
-        ] {
-            ensure!(
-                (0.0..=1.0).contains(&share),
-                "the {name} must be a share from 0 to 1: {share}"
-            );
-        }
-        for (name, value) in [
-            ("learning rate", optimizer.learning_rate),
-            ("clipping norm", optimizer.clip_norm),
-        ] {
-            ensure!(
-                value > 0.0 && value.is_finite(),
-                "the {name} must be positive: {value}"
-            );
-        }
-        let decay = optimizer.weight_decay;
-        ensure!(
-            (0.0..=1.0).contains(&decay),
-            "the weight decay must be from 0 to 1: {decay}"
-        );
-        Ok(())
-    }
 }
 
-fn in_range(name: &str, value: usize, max: usize) -> Result<()> {
-    ensure!(
-        (1..=max).contains(&value),
-        "the {name} must be from 1 to {max}: {value}"
-    );
-    Ok(())
+/// A setting on which the defaults of others depend.
+fn setting<'t, T: Deserialize<'t>>(
+    set: &toml::Table,
+    section: &str,
+    key: &str,
+) -> Result<Option<T>> {
+    let value = set.get(section).and_then(|section| section.get(key));
+    let read = |value: &toml::Value| value.clone().try_into();
+    value
+        .map(read)
+        .transpose()
+        .with_context(|| format!("{section}.{key}"))
 }
 
 /// A TOML error without the excerpt, which would take several lines.
@@ -394,31 +373,26 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_setting_is_named() {
-        let error = format!("{:#}", parse("network.hiden_size = 9", None).unwrap_err());
-        assert!(error.contains("hiden_size"), "{error}");
+    fn defaults_are_those_of_the_algorithm_that_a_file_names() {
+        let config = parse("optimizer.kind = 'sgd'\nschedule.kind = 'step'", None).unwrap();
+        let (kind, mode) = (OptimizerKind::Sgd, Mode::Lines);
+        assert_eq!(config.optimizer, OptimizerConfig::defaults(kind, mode));
+        let step = ScheduleConfig::defaults(ScheduleKind::Step);
+        assert_eq!(config.schedule, step);
+        assert_eq!(parse(&config.to_toml().unwrap(), None).unwrap(), config);
     }
 
     #[test]
-    fn impossible_settings_are_refused() {
-        let refused = |change: fn(&mut Config)| {
-            let mut config = Config::defaults(Mode::Lines);
-            config.check().unwrap();
-            change(&mut config);
-            config.check().unwrap_err().to_string()
-        };
-        assert!(refused(|c| c.network.hidden_size = 0).contains("hidden size"));
-        assert!(refused(|c| c.training.batch_size = 0).contains("batch size"));
-        assert!(refused(|c| c.network.hidden_size = usize::MAX).contains("hidden size"));
-        assert!(refused(|c| c.network.dropout = 1.0).contains("dropout"));
-        assert!(refused(|c| c.optimizer.learning_rate = f64::NAN).contains("learning rate"));
-        assert!(refused(|c| c.data.validation_split = 0.0).contains("held-out share"));
-        assert!(
-            refused(|c| {
-                c.training.batch_size = 60_000;
-                c.training.window = 60_000;
-            })
-            .contains("16 GiB")
-        );
+    fn an_unknown_setting_is_named() {
+        for (text, name) in [
+            ("network.hiden_size = 9", "hiden_size"),
+            ("schedule.factor = 0.5", "factor"),
+            ("schedule = {kind = 'constant', warmup = 0.1}", "warmup"),
+            ("schedule.kind = 'stairs'", "stairs"),
+            ("optimizer.kind = 'adamm'", "adamm"),
+        ] {
+            let error = format!("{:#}", parse(text, None).unwrap_err());
+            assert!(error.contains(name), "{error}");
+        }
     }
 }

@@ -1,14 +1,18 @@
 //! From a file to tokens: reading, cleaning, the alphabet, and what is held out.
 
-use std::collections::{BTreeSet, HashSet};
+mod alphabet;
+
+use std::collections::HashSet;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
-use charlet::{Token, Vocab};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::config::{DataConfig, Mode};
 use crate::rng::Random;
+
+pub use alphabet::Alphabet;
 
 /// The names that are trained on when no file is given.
 pub const BUNDLED_NAMES: &str = include_str!("../../models/names/names.txt");
@@ -72,98 +76,45 @@ impl Source {
     }
 }
 
-/// The characters and marks of a model; owned, where [`Vocab`] is borrowed.
+/// Hashes (SHA-256) of what a run learns and measures on, to notice that a file has changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Alphabet {
-    chars: String,
-    size: u16,
-    start: u16,
-    end: Option<u16>,
+pub struct Fingerprints {
+    data: String,
+    validation: Option<String>,
 }
 
-impl Alphabet {
-    /// The alphabet of these texts.
-    ///
-    /// For lines one mark both starts and ends a line. A running text starts as if after a line
-    /// break, or after its first character where it has none.
-    ///
-    /// # Errors
-    /// If there are more characters than tokens can count.
-    pub fn of<'t>(texts: impl IntoIterator<Item = &'t str>, mode: Mode) -> Result<Self> {
-        let mut chars = BTreeSet::new();
-        let mut first = None;
-        for char in texts.into_iter().flat_map(str::chars) {
-            first.get_or_insert(char);
-            chars.insert(char);
-        }
-        if mode == Mode::Lines {
-            chars.remove(&'\n');
-        }
-        let marks = usize::from(mode == Mode::Lines);
-        let size = u16::try_from(chars.len() + marks)
-            .context("more than 65,534 distinct characters: is it a text file?")?;
-        let place = |char| {
-            chars
-                .iter()
-                .position(|&known| known == char)
-                .map(|at| at as u16)
+impl Fingerprints {
+    fn of(data: &Source, validation: Option<&Source>) -> Self {
+        let hash = |source: &Source| {
+            let digest = Sha256::digest(&source.text);
+            digest.iter().map(|byte| format!("{byte:02x}")).collect()
         };
-        let (start, end) = match mode {
-            Mode::Lines => (size - 1, Some(size - 1)),
-            Mode::Text => {
-                let start = place('\n').or_else(|| place(first?));
-                (start.context("the text is empty")?, None)
-            }
-        };
-        Ok(Self {
-            chars: chars.into_iter().collect(),
-            size,
-            start,
-            end,
-        })
+        Self {
+            data: hash(data),
+            validation: validation.map(hash),
+        }
     }
 
-    /// The runtime's view of it.
+    /// Compares with what a run was begun with.
     ///
     /// # Errors
-    /// If it was read from a file that was tampered with.
-    pub fn vocab(&self) -> Result<Vocab<'_>, charlet::Error> {
-        Vocab::new(
-            &self.chars,
-            self.size,
-            Token(self.start),
-            self.end.map(Token),
+    /// If they differ; names the file.
+    pub fn check(&self, begun: &Self, config: &DataConfig) -> Result<()> {
+        let file = if self.data != begun.data {
+            &config.path
+        } else if self.validation != begun.validation {
+            &config.validation
+        } else {
+            return Ok(());
+        };
+        let name = match file {
+            Some(path) => path.display().to_string(),
+            None => "the bundled list of names".to_owned(),
+        };
+        bail!(
+            "{name} is not what it was when this run began: put that back, or learn the new one in \
+             a new run, which --init-from starts from this run's weights"
         )
-    }
-
-    /// Number of tokens.
-    pub fn size(&self) -> usize {
-        usize::from(self.size)
-    }
-
-    /// The characters in the order of their tokens.
-    pub fn chars(&self) -> &str {
-        &self.chars
-    }
-
-    /// The token that is fed first.
-    pub fn start(&self) -> u16 {
-        self.start
-    }
-
-    /// The mark that ends a line.
-    pub fn end(&self) -> Option<u16> {
-        self.end
-    }
-
-    /// The tokens of a text whose characters are all known.
-    fn encode(&self, text: &str) -> Vec<u32> {
-        let chars: Vec<char> = self.chars.chars().collect();
-        // The alphabet was made from this text, so every search succeeds.
-        text.chars()
-            .filter_map(|char| chars.binary_search(&char).ok())
-            .map(|at| at as u32)
-            .collect()
     }
 }
 
@@ -201,6 +152,8 @@ pub struct Corpus {
     pub known: HashSet<String>,
     /// What was changed while reading.
     pub notes: Vec<String>,
+    /// What all of it was made from.
+    pub fingerprints: Fingerprints,
 }
 
 impl Corpus {
@@ -209,14 +162,19 @@ impl Corpus {
     /// # Errors
     /// If a file can't be read or used, or if too little is left to learn or to measure on.
     pub fn load(config: &DataConfig, window: usize, split: &mut Random) -> Result<Self> {
-        let source = match &config.path {
+        let mut source = match &config.path {
             Some(path) => Source::read(path)?,
             None => Source {
                 text: BUNDLED_NAMES.to_owned(),
                 notes: Vec::new(),
             },
         };
-        let validation = config.validation.as_deref().map(Source::read).transpose()?;
+        let mut validation = config.validation.as_deref().map(Source::read).transpose()?;
+        if config.lowercase {
+            for source in std::iter::once(&mut source).chain(&mut validation) {
+                source.text = source.text.to_lowercase();
+            }
+        }
         match config.mode {
             Mode::Lines => Self::from_lines(&source, validation, config.validation_split, split),
             Mode::Text => Self::from_text(source, validation, config.validation_split, window),
@@ -229,6 +187,7 @@ impl Corpus {
         share: f64,
         random: &mut Random,
     ) -> Result<Self> {
+        let fingerprints = Fingerprints::of(source, validation.as_ref());
         let mut notes = source.notes.clone();
         let mut train = source.lines();
         let distinct: HashSet<&str> = train.iter().copied().collect();
@@ -273,6 +232,7 @@ impl Corpus {
             known: train.iter().map(|&line| line.to_owned()).collect(),
             alphabet,
             notes,
+            fingerprints,
         })
     }
 
@@ -282,6 +242,7 @@ impl Corpus {
         share: f64,
         window: usize,
     ) -> Result<Self> {
+        let fingerprints = Fingerprints::of(&source, validation.as_ref());
         let mut notes = source.notes;
         let mut train = source.text;
         let held_out = match validation {
@@ -319,6 +280,7 @@ impl Corpus {
             known: HashSet::new(),
             alphabet,
             notes,
+            fingerprints,
         })
     }
 }
@@ -393,17 +355,6 @@ mod tests {
     }
 
     #[test]
-    fn lines_share_one_mark_and_text_starts_after_a_line_break() {
-        let lines = Alphabet::of(["ba", "ca"], Mode::Lines).unwrap();
-        assert_eq!((lines.chars(), lines.size()), ("abc", 4));
-        assert_eq!((lines.start(), lines.end()), (3, Some(3)));
-        let text = Alphabet::of(["b\na"], Mode::Text).unwrap();
-        assert_eq!((text.chars(), text.size()), ("\nab", 3));
-        assert_eq!((text.start(), text.end()), (0, None));
-        assert_eq!(Alphabet::of(["ba"], Mode::Text).unwrap().start(), 1);
-    }
-
-    #[test]
     fn the_split_keeps_every_line_once() {
         let text: String = (0..50).map(|n| format!("line{n}\n")).collect();
         let source = clean(text.as_bytes()).unwrap();
@@ -444,6 +395,7 @@ mod tests {
             validation_text: "a".to_owned(),
             known: HashSet::new(),
             notes: Vec::new(),
+            fingerprints: Fingerprints::of(&clean(b"a").unwrap(), None),
         };
         // Counts plus one: mark -> a: 3 of 5; a -> mark: 2 of 5.
         let expected = -((3.0f64 / 5.0).ln() + (2.0f64 / 5.0).ln()) / 2.0;

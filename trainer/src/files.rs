@@ -6,6 +6,30 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
+/// How the names of files begin that are being written.
+const TEMPORARY: &str = ".charlet-";
+
+fn is_temporary(name: &str) -> bool {
+    name.starts_with(TEMPORARY)
+}
+
+fn is_kept(name: &str) -> bool {
+    name.starts_with("epoch-") && name.ends_with(".safetensors")
+}
+
+/// Removes a file if it is there.
+///
+/// # Errors
+/// If it is there and can't be removed.
+pub fn remove(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("can't remove {}", path.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Writes a file under a temporary name, syncs it, and gives it its name: nobody ever sees half of
 /// it, and the file it replaces stays until then.
 ///
@@ -18,7 +42,7 @@ pub fn write_whole(path: &Path, contents: &[u8]) -> Result<()> {
     };
     let write = || -> Result<()> {
         let mut builder = tempfile::Builder::new();
-        builder.prefix(".charlet-");
+        builder.prefix(TEMPORARY);
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
@@ -34,6 +58,16 @@ pub fn write_whole(path: &Path, contents: &[u8]) -> Result<()> {
         Ok(())
     };
     write().with_context(|| format!("can't write {}", path.display()))
+}
+
+/// Gives a file that was just written whole a second name, in place of the file that has it.
+///
+/// # Errors
+/// If the file system has no such names; nothing has changed then.
+pub fn link(file: &Path, name: &Path) -> std::io::Result<()> {
+    let temporary = name.with_file_name(format!("{TEMPORARY}link"));
+    fs::hard_link(file, &temporary)?;
+    fs::rename(&temporary, name)
 }
 
 /// The folder that a run writes into.
@@ -55,26 +89,63 @@ impl RunFolder {
             name: name.to_owned(),
         };
         fs::create_dir_all(folder).with_context(|| format!("can't make the folder {shown}"))?;
-        if run.config().exists() {
+        run.remove_all(is_temporary)?;
+        if run.config().exists() || run.last().exists() {
             if !replace {
                 bail!(
-                    "{shown} already holds a run: choose another --out, or replace it with --force"
+                    "{shown} already holds a run: go on with it by --resume {shown}, choose another \
+                     --out, or replace it with --force"
                 );
             }
             for old in [
                 run.config(),
                 run.best(),
                 run.last(),
+                run.good(),
                 run.metrics(),
                 run.model(),
             ] {
-                if old.exists() {
-                    fs::remove_file(&old)
-                        .with_context(|| format!("can't remove {}", old.display()))?;
-                }
+                remove(&old)?;
             }
+            run.remove_all(is_kept)?;
         }
         Ok(run)
+    }
+
+    /// The folder of a run that goes on. What a killed process left half written is removed.
+    ///
+    /// # Errors
+    /// If the folder can't be read or written.
+    pub fn resume(folder: &Path, name: &str) -> Result<Self> {
+        let run = Self {
+            folder: folder.to_owned(),
+            name: name.to_owned(),
+        };
+        run.remove_all(is_temporary)?;
+        Ok(run)
+    }
+
+    /// The newest checkpoint of a run in this folder.
+    pub fn last_in(folder: &Path) -> PathBuf {
+        folder.join("last.safetensors")
+    }
+
+    fn remove_all(&self, is_old: impl Fn(&str) -> bool) -> Result<()> {
+        let shown = self.folder.display();
+        let entries =
+            fs::read_dir(&self.folder).with_context(|| format!("can't read the folder {shown}"))?;
+        for entry in entries {
+            let entry = entry?;
+            if entry.file_name().to_str().is_some_and(&is_old) {
+                remove(&entry.path())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The folder itself.
+    pub fn path(&self) -> &Path {
+        &self.folder
     }
 
     /// All settings of the run.
@@ -82,14 +153,25 @@ impl RunFolder {
         self.folder.join("config.toml")
     }
 
-    /// The checkpoint with the lowest held-out loss.
+    /// The network with the lowest held-out loss.
     pub fn best(&self) -> PathBuf {
         self.folder.join("best.safetensors")
     }
 
     /// The newest checkpoint.
     pub fn last(&self) -> PathBuf {
-        self.folder.join("last.safetensors")
+        Self::last_in(&self.folder)
+    }
+
+    /// The checkpoint at the end of the newest epoch, to fall back on.
+    pub fn good(&self) -> PathBuf {
+        self.folder.join("good.safetensors")
+    }
+
+    /// A checkpoint that is kept for being among the best.
+    pub fn kept(&self, epoch: usize, loss: f64) -> PathBuf {
+        self.folder
+            .join(format!("epoch-{epoch:03}-{loss:.4}.safetensors"))
     }
 
     /// A line of JSON for each epoch.
@@ -115,6 +197,12 @@ mod tests {
         write_whole(&path, b"new").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"new");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        let second = folder.path().join("second");
+        fs::write(&second, b"other").unwrap();
+        link(&path, &second).unwrap();
+        write_whole(&path, b"newer").unwrap();
+        assert_eq!(fs::read(&second).unwrap(), b"new");
+        fs::remove_file(second).unwrap();
         // A folder is in the way of the name.
         let taken = folder.path().join("taken");
         fs::create_dir(&taken).unwrap();
@@ -133,7 +221,36 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(error.contains("--force"), "{error}");
+        fs::write(run.kept(7, 1.23456), b"").unwrap();
+        fs::write(folder.path().join("mine.txt"), b"").unwrap();
         RunFolder::create(folder.path(), "x", true).unwrap();
-        assert!(!run.config().exists() && !run.model().exists());
+        assert_eq!(names(folder.path()), ["mine.txt"]);
+    }
+
+    #[test]
+    fn what_a_killed_process_left_is_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in [
+            ".charlet-half",
+            "last.safetensors",
+            "epoch-002-1.5000.safetensors",
+        ] {
+            fs::write(folder.path().join(name), b"").unwrap();
+        }
+        let run = RunFolder::resume(folder.path(), "x").unwrap();
+        assert_eq!(
+            names(folder.path()),
+            ["epoch-002-1.5000.safetensors", "last.safetensors"]
+        );
+        assert!(run.last().exists() && run.kept(2, 1.5).exists());
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).unwrap();
+        let mut names: Vec<String> = entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
     }
 }

@@ -9,8 +9,10 @@
 //! The exported file is run and scored by the runtime itself ([`speak`]), so that what a run
 //! reports is what a chip will do. The binary `charlet` is a thin shell around this library.
 
+pub mod average;
 pub mod batch;
 pub mod checkpoint;
+mod conclude;
 pub mod config;
 pub mod corpus;
 pub mod export;
@@ -18,9 +20,16 @@ pub mod files;
 pub mod lstm;
 pub mod matmul;
 pub mod network;
+pub mod novelty;
 pub mod optimizer;
+pub mod preset;
+pub mod progress;
 mod quantize;
 pub mod report;
 pub mod rng;
+mod run;
+pub mod schedule;
 pub mod speak;
+mod summary;
 pub mod train;
+pub mod transfer;

@@ -1,20 +1,19 @@
-//! What a run tells: a summary before it starts, progress, losses and samples while it runs.
+//! What a run tells while it goes on: progress, losses and samples.
 
-use std::fs::File;
-use std::io::{IsTerminal, Write};
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use charlet::format::{self, Precision};
-use charlet::{Model, Sampler, Sizes};
+use charlet::{Model, Sampler};
 use indicatif::{HumanCount, HumanDuration, ProgressBar, ProgressStyle};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use crate::config::Config;
-use crate::corpus::{Corpus, Sequences, bigram_loss};
-use crate::export;
-use crate::network::Shape;
+use crate::corpus::{Corpus, Sequences};
+use crate::files::write_whole;
+use crate::novelty::{Novelty, novelty};
+use crate::progress::Progress;
 use crate::rng::Random;
 use crate::speak::{Speaker, text_rng};
 
@@ -25,7 +24,7 @@ const SAMPLE_LINES: usize = 6;
 const SAMPLE_LENGTH: usize = 120;
 
 /// What an epoch brought: a line of `metrics.jsonl`.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EpochMetrics {
     /// Epochs completed.
     pub epoch: usize,
@@ -33,6 +32,8 @@ pub struct EpochMetrics {
     pub steps: usize,
     /// Mean training loss, with dropout, in nats per character.
     pub train_nats_per_char: f64,
+    /// The training loss of each batch, smoothed over about a thousand; it starts from guessing.
+    pub smoothed_nats_per_char: Option<f64>,
     /// Held-out loss in nats per character.
     pub validation_nats_per_char: f64,
     /// The last learning rate.
@@ -43,6 +44,12 @@ pub struct EpochMetrics {
     pub chars_per_second: f64,
     /// Seconds since the training started.
     pub seconds: f64,
+    /// Where a sample was made of a list: the share of its lines that are learnt ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known_lines: Option<f64>,
+    /// Where a sample was made of a text: characters of its longest part that stands in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub longest_copy: Option<usize>,
 }
 
 /// Writes lines for people, with a progress bar below them in a terminal, and `metrics.jsonl`.
@@ -52,14 +59,33 @@ pub struct Report<W> {
     bar: ProgressBar,
     metrics: File,
     started: Instant,
+    /// Time spent before the run was stopped and went on.
+    before: Duration,
+}
+
+/// Opens the log behind the line of this epoch: later ones, and a part of a line, are of epochs that
+/// no checkpoint has and that are made again.
+fn open_metrics(path: &Path, epoch: usize) -> Result<File> {
+    let written = match std::fs::read_to_string(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
+        read => read?,
+    };
+    let made_again = |line: &str| {
+        let metrics: Result<EpochMetrics, _> = serde_json::from_str(line);
+        metrics.map_or(true, |metrics| metrics.epoch > epoch)
+    };
+    let lines = written.split_inclusive('\n');
+    let kept = lines.take_while(|line| line.ends_with('\n') && !made_again(line));
+    write_whole(path, kept.collect::<String>().as_bytes())?;
+    Ok(OpenOptions::new().append(true).open(path)?)
 }
 
 impl<W: Write> Report<W> {
-    /// Opens the run's log. The bar counts characters.
+    /// Opens the log of a run that is so far. The bar counts characters.
     ///
     /// # Errors
     /// If the log can't be written.
-    pub fn new(metrics: &Path, total_chars: usize, out: W) -> Result<Self> {
+    pub fn new(metrics: &Path, progress: &Progress, total_chars: usize, out: W) -> Result<Self> {
         let bar = if std::io::stdout().is_terminal() {
             let bar = ProgressBar::new(total_chars as u64);
             let template = "{bar:30} {percent:>3} %  {msg}  {per_sec}  {eta} left";
@@ -75,19 +101,19 @@ impl<W: Write> Report<W> {
         } else {
             ProgressBar::hidden()
         };
-        let metrics =
-            File::create(metrics).with_context(|| format!("can't write {}", metrics.display()))?;
         Ok(Self {
             out,
             bar,
-            metrics,
+            metrics: open_metrics(metrics, progress.epoch)
+                .with_context(|| format!("can't use {}", metrics.display()))?,
             started: Instant::now(),
+            before: Duration::from_secs_f64(progress.seconds),
         })
     }
 
-    /// Seconds since the training started.
+    /// Time since the training started, without that between a stop and going on.
     pub fn elapsed(&self) -> Duration {
-        self.started.elapsed()
+        self.before + self.started.elapsed()
     }
 
     /// Prints a line above the bar. A closed pipe doesn't stop a training.
@@ -97,9 +123,15 @@ impl<W: Write> Report<W> {
         });
     }
 
+    /// Moves the bar to where a training begins, which is no speed.
+    pub fn begin(&self, chars: usize) {
+        self.bar.set_position(chars as u64);
+        self.bar.reset_eta();
+    }
+
     /// Moves the bar on.
     pub fn advance(&self, chars: usize, epoch: usize, loss: f64) {
-        self.bar.inc(chars as u64);
+        self.bar.set_position(chars as u64);
         self.bar
             .set_message(format!("epoch {epoch}  loss {loss:.3}"));
     }
@@ -117,8 +149,10 @@ impl<W: Write> Report<W> {
     ) -> Result<()> {
         let mut json = serde_json::to_string(metrics)?;
         json.push('\n');
+        // On the disk before the checkpoint that counts on it.
         self.metrics
             .write_all(json.as_bytes())
+            .and_then(|()| self.metrics.sync_data())
             .context("can't write metrics.jsonl")?;
         let validation = Loss {
             nats: metrics.validation_nats_per_char,
@@ -134,21 +168,40 @@ impl<W: Write> Report<W> {
         Ok(())
     }
 
-    /// Shows what the model says at several temperatures.
-    ///
-    /// # Errors
-    /// If the model file is not valid, which would be our mistake.
-    pub fn samples(&mut self, model: &[u8], random: &mut Random) -> Result<()> {
-        for line in sample_lines(model, random)? {
-            self.line(&line);
+    /// Shows what a model says, and what of it is new.
+    pub fn sample(&mut self, sample: &Sample) {
+        for line in &sample.lines {
+            self.line(line);
         }
-        Ok(())
+        self.line(&format!("    new  {}", sample.novelty));
     }
 
     /// Takes the bar away.
     pub fn finish(&mut self) {
         self.bar.finish_and_clear();
         self.line(&format!("trained for {}", HumanDuration(self.elapsed())));
+    }
+}
+
+/// What a model says, and what of it is new.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sample {
+    /// Text at several temperatures.
+    lines: Vec<String>,
+    /// How it compares with what was learnt.
+    pub novelty: Novelty,
+}
+
+impl Sample {
+    /// Lets a model speak.
+    ///
+    /// # Errors
+    /// If the model file is not valid, which would be our mistake.
+    pub fn of(model: &[u8], corpus: &Corpus, random: &mut Random) -> Result<Self> {
+        Ok(Self {
+            lines: sample_lines(model, random)?,
+            novelty: novelty(model, corpus)?,
+        })
     }
 }
 
@@ -193,102 +246,6 @@ impl std::fmt::Display for Loss<'_> {
         }
         Ok(())
     }
-}
-
-/// What is about to be trained, on what, and what the model will need on the chip.
-///
-/// # Errors
-/// If the network exceeds what a model file can hold.
-pub fn summary(config: &Config, corpus: &Corpus, shape: Shape) -> Result<String> {
-    use std::fmt::Write;
-    let mut text = String::new();
-    let alphabet = &corpus.alphabet;
-    let count = |sequences: &Sequences| match sequences {
-        Sequences::Lines(lines) => format!("{} lines", HumanCount(lines.len() as u64)),
-        Sequences::Text(text) => format!("{} characters", HumanCount(text.len() as u64)),
-    };
-    let chars = alphabet.chars().chars().count();
-    let mark = if alphabet.end().is_some() {
-        " and a mark"
-    } else {
-        ""
-    };
-    writeln!(
-        text,
-        "data      {}: {} to learn, {} held out, {chars} different characters{mark}",
-        config.name(),
-        count(&corpus.train),
-        count(&corpus.validation),
-    )?;
-    for note in &corpus.notes {
-        writeln!(text, "          {note}")?;
-    }
-    let all = shape.parameters();
-    let parameters = |prefix: &str| {
-        let part = all
-            .iter()
-            .filter(|parameter| parameter.name.starts_with(prefix));
-        part.map(|parameter| parameter.dims.iter().product::<usize>())
-            .sum::<usize>()
-    };
-    let mut row = |label: &str, name: &str, inputs: usize, outputs: usize, count: usize| {
-        let count = HumanCount(count as u64).to_string();
-        writeln!(
-            text,
-            "{label:9} {name:10} {inputs:>5} -> {outputs:<5} {count:>12} parameters"
-        )
-    };
-    row(
-        "network",
-        "embedding",
-        shape.vocab_size,
-        shape.embedding_size,
-        parameters("embedding."),
-    )?;
-    for layer in 0..shape.num_layers {
-        let name = format!("lstm {layer}");
-        let inputs = shape.input_size(layer);
-        row(
-            "",
-            &name,
-            inputs,
-            shape.hidden_size,
-            parameters(&format!("lstm.{layer}.")),
-        )?;
-    }
-    row(
-        "",
-        "head",
-        shape.hidden_size,
-        shape.vocab_size,
-        parameters("head."),
-    )?;
-    row(
-        "",
-        "in all",
-        shape.vocab_size,
-        shape.vocab_size,
-        shape.parameter_count(),
-    )?;
-    let header = export::header(shape, alphabet, Precision::F32)?;
-    let too_large = "the network is too large for a model file";
-    writeln!(
-        text,
-        "on chip   {} bytes of flash, {} bytes of RAM, {} multiply-accumulates per character ({})",
-        HumanCount(format::file_len(&header).context(too_large)? as u64),
-        HumanCount(Sizes::of(&header).context(too_large)?.ram_bytes() as u64),
-        HumanCount(shape.macs_per_char() as u64),
-        header.precision,
-    )?;
-    let baseline = Loss {
-        nats: bigram_loss(corpus),
-        sequences: &corpus.validation,
-    };
-    write!(
-        text,
-        "baseline  counts of character pairs: held out {baseline}"
-    )?;
-    Ok(text)
 }
 
 /// Fresh lines, sorted into those that are new and those of the training list.

@@ -2,9 +2,10 @@
 
 use rand_core::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
+use serde::{Deserialize, Serialize};
 
 /// The independent random sequences of a run: using more of one doesn't move the others.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Streams {
     /// Which lines are held out.
     pub split: Random,
@@ -38,7 +39,7 @@ impl Streams {
 }
 
 /// A sequence of random numbers.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Random(Xoshiro256PlusPlus);
 
 impl Random {

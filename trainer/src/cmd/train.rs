@@ -1,13 +1,21 @@
 //! `charlet train`
 
-use std::path::PathBuf;
+mod settings;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result};
-use charlet_trainer::config::{Config, DeviceKind, IntegerPrecision, Mode, OptimizerKind};
+use candle_core::Device;
+use charlet_trainer::checkpoint::Checkpoint;
+use charlet_trainer::config::{
+    Config, DeviceKind, IntegerPrecision, Mode, OptimizerKind, ScheduleKind,
+};
 use charlet_trainer::files::RunFolder;
+use charlet_trainer::preset::Preset;
 use charlet_trainer::train::{Outcome, device, train};
 use clap::Parser;
 
@@ -16,21 +24,29 @@ const INTERRUPTED: u8 = 130;
 
 /// Train a model and export it for the chip
 ///
-/// Without arguments it learns the bundled names. It writes best.safetensors, last.safetensors,
-/// config.toml, metrics.jsonl and the model itself, NAME.charlet, into the output folder. Ctrl-C
-/// saves and stops.
+/// Without arguments it learns the bundled names. It writes the model itself, NAME.charlet, into the
+/// output folder, and best.safetensors, the network that it was made from; last.safetensors, to go on
+/// from with --resume, and good.safetensors, the same at the end of an epoch; config.toml and
+/// metrics.jsonl. Ctrl-C saves and stops. Where the loss is no longer a number, or three times what it
+/// was, the run goes back to the end of the last epoch and on with half the learning rate.
 #[derive(Debug, Parser)]
 #[command(after_help = "Examples:
   charlet train
   charlet train my-names.txt --hidden 96 --epochs 40
   charlet train alice.txt --mode text --layers 2 --hidden 128 --window 100
-  charlet train --config charlet-out/names/config.toml --out again")]
+  charlet train --config charlet-out/names/config.toml --out again
+  charlet train don-quijote.txt --preset quijote --epochs 5
+  charlet train --resume charlet-out/alice --epochs 40
+  charlet train cities.txt --init-from charlet-out/names/best.safetensors --lr 0.001")]
 pub(crate) struct Args {
     /// The file to learn: a list with one entry per line, or a text [default: bundled names]
     data: Option<PathBuf>,
     /// How the file is read [default: lines]
     #[arg(long)]
     mode: Option<Mode>,
+    /// Make upper case lower case
+    #[arg(long)]
+    lowercase: bool,
     /// A file to measure the held-out loss on, instead of a share of the data
     #[arg(long, value_name = "FILE", conflicts_with = "val_split")]
     val: Option<PathBuf>,
@@ -67,15 +83,27 @@ pub(crate) struct Args {
     /// How weights are updated [default: adamw]
     #[arg(long)]
     optimizer: Option<OptimizerKind>,
-    /// The highest learning rate [default: 0.006, text: 0.003]
+    /// The highest learning rate [default: 0.006, text: 0.003, rmsprop: 0.002, sgd: 0.5]
     #[arg(long, value_name = "X")]
     lr: Option<f64>,
-    /// Share of the training in which the learning rate rises from 0 [default: 0.05]
-    #[arg(long, value_name = "SHARE")]
-    warmup: Option<f64>,
-    /// Decoupled weight decay [default: 0.01]
+    /// Weight decay; decoupled in adamw, else a part of the gradient [default: 0, adamw: 0.01]
     #[arg(long, value_name = "X")]
     weight_decay: Option<f64>,
+    /// What sgd keeps of its last direction [default: 0.9]
+    #[arg(long, value_name = "SHARE")]
+    momentum: Option<f64>,
+    /// How the learning rate changes [default: cosine]
+    #[arg(long)]
+    schedule: Option<ScheduleKind>,
+    /// Share of the training in which a cosine's rate rises from 0 [default: 0.05]
+    #[arg(long, value_name = "SHARE")]
+    warmup: Option<f64>,
+    /// What step, exponential and plateau multiply the rate with [default: 0.5, exponential: 0.9]
+    #[arg(long, value_name = "X")]
+    schedule_factor: Option<f64>,
+    /// Epochs after which step and plateau do so [default: 10, plateau: 2 without a lower loss]
+    #[arg(long, value_name = "N")]
+    schedule_epochs: Option<usize>,
     /// The norm that gradients are scaled down to [default: 1]
     #[arg(long, value_name = "X")]
     clip_norm: Option<f64>,
@@ -91,9 +119,30 @@ pub(crate) struct Args {
     /// Train for integers, with weights rounded as on the chip, and export such a model
     #[arg(long)]
     quantize: Option<IntegerPrecision>,
-    /// Settings in TOML, as a run writes them; the options above override them
+    /// The settings of a network that is known from elsewhere; the other options override them
+    #[arg(long, conflicts_with_all = ["config", "resume"])]
+    preset: Option<Preset>,
+    /// Settings in TOML, as a run writes them; the other options override them
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Start from the weights of a checkpoint; characters that both know keep theirs
+    #[arg(long, value_name = "CHECKPOINT")]
+    init_from: Option<PathBuf>,
+    /// Use a running average of the weights that keeps this share of itself, such as 0.999
+    #[arg(long, value_name = "DECAY")]
+    ema: Option<f64>,
+    /// End after so many epochs without a lower held-out loss
+    #[arg(long, value_name = "N")]
+    patience: Option<usize>,
+    /// Keep the networks of the best epochs, named by epoch and loss, beside best and last [default: 0]
+    #[arg(long, value_name = "N")]
+    keep: Option<usize>,
+    /// Seconds from one checkpoint to the next within an epoch [default: 60]
+    #[arg(long, value_name = "SECONDS")]
+    save_every: Option<f64>,
+    /// Go on with the run in this folder, as if it had never stopped
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["config", "out", "force", "init_from"])]
+    resume: Option<PathBuf>,
     /// The folder to write into [default: charlet-out/NAME]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -102,65 +151,21 @@ pub(crate) struct Args {
     force: bool,
 }
 
-impl Args {
-    /// The defaults, overridden by the settings file, overridden by the options.
-    fn config(&self) -> Result<Config> {
-        let mut config = match &self.config {
-            Some(path) => Config::from_file(path, self.mode)?,
-            None => Config::defaults(self.mode.unwrap_or(Mode::Lines)),
-        };
-        let Config {
-            data,
-            network,
-            optimizer,
-            training,
-        } = &mut config;
-        set(&mut data.path, self.data.clone().map(Some));
-        set(&mut data.validation, self.val.clone().map(Some));
-        if self.val_split.is_some() {
-            data.validation = None;
-        }
-        set(&mut data.validation_split, self.val_split);
-        set(&mut network.num_layers, self.layers);
-        set(&mut network.hidden_size, self.hidden);
-        set(&mut network.embedding_size, self.embedding);
-        set(&mut network.dropout, self.dropout);
-        set(&mut network.recurrent_dropout, self.recurrent_dropout);
-        set(&mut network.character_dropout, self.character_dropout);
-        set(&mut optimizer.kind, self.optimizer);
-        set(&mut optimizer.learning_rate, self.lr);
-        set(&mut optimizer.warmup, self.warmup);
-        set(&mut optimizer.weight_decay, self.weight_decay);
-        set(&mut optimizer.clip_norm, self.clip_norm);
-        set(&mut training.epochs, self.epochs);
-        set(&mut training.batch_size, self.batch);
-        set(&mut training.window, self.window);
-        set(&mut training.seed, self.seed);
-        set(&mut training.device, self.device);
-        set(&mut training.sample_every, self.sample_every);
-        set(&mut training.quantize, self.quantize.map(Some));
-        config.check()?;
-        Ok(config)
-    }
-}
-
-fn set<T>(setting: &mut T, option: Option<T>) {
-    if let Some(value) = option {
-        *setting = value;
-    }
-}
-
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
-    let config = args.config()?;
+    let begun = args.resume.as_deref().map(begun).transpose()?;
+    let config = match &begun {
+        Some(checkpoint) => args.resumed_config(&checkpoint.description.config)?,
+        None => args.new_config()?,
+    };
     // Looked for before a folder is made.
     device(config.training.device)?;
-    let name = config.name();
-    let out = args
-        .out
-        .clone()
-        .unwrap_or_else(|| PathBuf::from("charlet-out").join(&name));
-    let folder = RunFolder::create(&out, &name, args.force)?;
-
+    let folder = folder(args, &config)?;
+    if let Some(preset) = args.preset {
+        for departure in preset.departures()? {
+            // A closed pipe doesn't stop a training.
+            let _ = writeln!(std::io::stdout(), "departs   {departure}");
+        }
+    }
     let stop = Arc::new(AtomicBool::new(false));
     let seen = Arc::clone(&stop);
     ctrlc::set_handler(move || {
@@ -170,8 +175,31 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         }
     })
     .context("can't listen for Ctrl-C")?;
-    Ok(match train(&config, &folder, &stop, std::io::stdout())? {
+    let stop = || stop.load(Ordering::Relaxed);
+    let outcome = train(&config, begun.as_ref(), &folder, &stop, std::io::stdout())?;
+    Ok(match outcome {
         Outcome::Finished(_) => ExitCode::SUCCESS,
         Outcome::Interrupted => ExitCode::from(INTERRUPTED),
     })
+}
+
+/// The checkpoint that a run goes on from.
+fn begun(folder: &Path) -> Result<Checkpoint> {
+    Checkpoint::load(&RunFolder::last_in(folder), &Device::Cpu).with_context(|| {
+        format!(
+            "{} has no run to go on with: begin it without --resume",
+            folder.display()
+        )
+    })
+}
+
+/// Where the run is, or will be.
+fn folder(args: &Args, config: &Config) -> Result<RunFolder> {
+    let name = config.name();
+    if let Some(folder) = &args.resume {
+        return RunFolder::resume(folder, &name);
+    }
+    let default = || PathBuf::from("charlet-out").join(&name);
+    let out = args.out.clone().unwrap_or_else(default);
+    RunFolder::create(&out, &name, args.force)
 }

@@ -1,0 +1,255 @@
+//! Runs that are stopped or killed: what they make in the end is what an unbroken run makes.
+
+use std::fs;
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use candle_core::Device;
+use charlet_trainer::checkpoint::Checkpoint;
+use charlet_trainer::config::{
+    Config, IntegerPrecision, Mode, OptimizerConfig, OptimizerKind, ScheduleConfig, ScheduleKind,
+};
+use charlet_trainer::files::RunFolder;
+use charlet_trainer::train::{Outcome, train};
+
+use crate::place::{Place, SHORT, lines};
+
+/// A run of 12 or so batches with everything on that has a state.
+fn config(mode: Mode, data: &Path, kind: OptimizerKind, schedule: ScheduleKind) -> Config {
+    let mut config = Config::defaults(mode);
+    config.data.path = Some(data.to_owned());
+    config.network.hidden_size = 7;
+    config.network.embedding_size = 3;
+    config.network.num_layers = 2;
+    config.network.dropout = 0.3;
+    config.network.recurrent_dropout = 0.2;
+    config.network.character_dropout = 0.1;
+    config.optimizer = OptimizerConfig::defaults(kind, mode);
+    config.schedule = ScheduleConfig::defaults(schedule);
+    config.training.epochs = 3;
+    config.training.batch_size = 4;
+    config.training.window = 6;
+    config.training.sample_every = 2;
+    config.training.keep = 2;
+    config
+}
+
+/// Goes on with the run in a folder, or begins it, and stops after so many batches.
+fn go_on(config: &Config, folder: &Path, batches: usize) -> Outcome {
+    let last = RunFolder::last_in(folder);
+    let left = AtomicUsize::new(batches);
+    let stop = || {
+        let less = |left: usize| left.checked_sub(1);
+        left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less)
+            .is_err()
+    };
+    let (checkpoint, folder) = if last.exists() {
+        let checkpoint = Checkpoint::load(&last, &Device::Cpu).unwrap();
+        let folder = RunFolder::resume(folder, &config.name()).unwrap();
+        (Some(checkpoint), folder)
+    } else {
+        let folder = RunFolder::create(folder, &config.name(), false).unwrap();
+        (None, folder)
+    };
+    train(config, checkpoint.as_ref(), &folder, &stop, std::io::sink()).unwrap()
+}
+
+/// Fails if two runs left different files, but for the time they took.
+fn assert_same(one: &Path, other: &Path) {
+    let names = |folder: &Path| {
+        let entries = fs::read_dir(folder).unwrap();
+        let mut names: Vec<String> = entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names(one), names(other));
+    for name in names(one) {
+        let (one, other) = (one.join(&name), other.join(&name));
+        if name.ends_with(".charlet") || name.ends_with(".toml") {
+            assert_eq!(fs::read(&one).unwrap(), fs::read(&other).unwrap(), "{name}");
+        } else if name.ends_with(".jsonl") {
+            assert_eq!(metrics(&one), metrics(&other));
+        } else {
+            assert_same_checkpoints(&one, &other);
+        }
+    }
+}
+
+fn assert_same_checkpoints(one: &Path, other: &Path) {
+    let load = |path: &Path| {
+        let mut checkpoint = Checkpoint::load(path, &Device::Cpu).unwrap();
+        checkpoint.description.progress.seconds = 0.0;
+        checkpoint.to_bytes().unwrap()
+    };
+    assert!(load(one) == load(other), "{}", one.display());
+}
+
+/// The log without what depends on the clock.
+fn metrics(path: &Path) -> Vec<serde_json::Value> {
+    let text = fs::read_to_string(path).unwrap();
+    let line = |line: &str| {
+        let mut value: serde_json::Value = serde_json::from_str(line).unwrap();
+        value["seconds"] = 0.into();
+        value["chars_per_second"] = 0.into();
+        value
+    };
+    text.lines().map(line).collect()
+}
+
+#[test]
+fn a_stopped_run_ends_as_an_unbroken_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data.txt");
+    fs::write(&data, lines().repeat(3)).unwrap();
+    let i4 = Some(IntegerPrecision::I4);
+    let algorithms = [
+        (OptimizerKind::AdamW, ScheduleKind::Cosine, None, None),
+        (OptimizerKind::Adam, ScheduleKind::Plateau, Some(0.9), None),
+        (OptimizerKind::RmsProp, ScheduleKind::Step, None, i4),
+        (
+            OptimizerKind::Sgd,
+            ScheduleKind::Exponential,
+            Some(0.99),
+            i4,
+        ),
+    ];
+    for mode in [Mode::Lines, Mode::Text] {
+        for (kind, schedule, ema, quantize) in algorithms {
+            let mut config = config(mode, &data, kind, schedule);
+            config.training.ema = ema;
+            config.training.quantize = quantize;
+            let place = |what: &str| folder.path().join(format!("{what}-{mode:?}-{kind:?}"));
+            let (whole, broken) = (place("whole"), place("broken"));
+            assert!(matches!(
+                go_on(&config, &whole, usize::MAX),
+                Outcome::Finished(_)
+            ));
+            let mut stops = 0;
+            // Within epochs, at their ends, and right where it began.
+            while go_on(&config, &broken, stops % 5) == Outcome::Interrupted {
+                stops += 1;
+            }
+            assert!(stops > 5, "{stops}");
+            assert_same(&whole, &broken);
+        }
+    }
+}
+
+/// A run is taken back to its last epoch's end, wherever its newest checkpoint is.
+#[test]
+fn a_stopped_run_falls_back_as_an_unbroken_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data.txt");
+    fs::write(&data, lines().repeat(40)).unwrap();
+    let mut config = config(
+        Mode::Lines,
+        &data,
+        OptimizerKind::AdamW,
+        ScheduleKind::Constant,
+    );
+    config.network.hidden_size = 16;
+    config.optimizer.learning_rate = 8.0;
+    config.training.batch_size = 32;
+    let (whole, broken) = (folder.path().join("whole"), folder.path().join("broken"));
+    go_on(&config, &whole, usize::MAX);
+    let last = Checkpoint::load(&RunFolder::last_in(&whole), &Device::Cpu).unwrap();
+    assert!(last.description.progress.fallbacks > 0);
+    while go_on(&config, &broken, 7) == Outcome::Interrupted {}
+    assert_same(&whole, &broken);
+}
+
+#[test]
+fn more_epochs_later_are_as_good_as_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data.txt");
+    fs::write(&data, lines().repeat(3)).unwrap();
+    let mut config = config(
+        Mode::Text,
+        &data,
+        OptimizerKind::Adam,
+        ScheduleKind::Constant,
+    );
+    let (whole, later) = (folder.path().join("whole"), folder.path().join("later"));
+    go_on(&config, &later, usize::MAX);
+    config.training.epochs = 5;
+    go_on(&config, &later, usize::MAX);
+    go_on(&config, &whole, usize::MAX);
+    assert_same(&whole, &later);
+}
+
+/// Whenever the process dies, with a checkpoint after every batch.
+#[cfg(unix)]
+#[test]
+fn a_killed_run_ends_as_an_unbroken_one() {
+    let place = Place::new();
+    let file = place.write("data.txt", lines().repeat(10));
+    let options = [
+        "--hidden",
+        "8",
+        "--embedding",
+        "4",
+        "--epochs",
+        "20",
+        "--save-every",
+        "0",
+    ];
+    let train = |out| [&["train", &file, "--out", out][..], &options].concat();
+    place.succeed(&train("whole"));
+    let mut kills = 0;
+    // Each process lives longer than the one before it, so that the run comes to an end.
+    for milliseconds in (10..).step_by(15) {
+        let command = if place.path("killed/last.safetensors").exists() {
+            vec!["train", "--resume", "killed"]
+        } else {
+            train("killed")
+        };
+        let mut child = place
+            .command(&command)
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(Duration::from_millis(milliseconds));
+        child.kill().unwrap();
+        if let Some(code) = child.wait().unwrap().code() {
+            assert_eq!(code, 0);
+            break;
+        }
+        kills += 1;
+    }
+    assert!(kills > 3, "{kills}");
+    assert_same(&place.path("whole"), &place.path("killed"));
+}
+
+#[test]
+fn what_cannot_change_when_a_run_goes_on_is_refused() {
+    let place = Place::new();
+    let file = place.write("data.txt", lines());
+    place.fail_with(&["train", "--resume", "run"], &["run", "without --resume"]);
+    place.succeed(&[&["train", &file, "--out", "run"][..], &SHORT].concat());
+    let resume = |options: &[&str], words: &[&str]| {
+        place.fail_with(
+            &[&["train", "--resume", "run"][..], options].concat(),
+            words,
+        );
+    };
+    resume(
+        &["--hidden", "16"],
+        &["network.hidden_size = 8", "16", "--init-from"],
+    );
+    resume(&["--mode", "text"], &["data.mode", "text"]);
+    resume(&["--optimizer", "sgd"], &["optimizer."]);
+    // The data may move, but must be what they were.
+    fs::rename(place.path("data.txt"), place.path("moved.txt")).unwrap();
+    resume(&[], &["data.txt", "No such file"]);
+    place.succeed(&["train", "moved.txt", "--resume", "run", "--epochs", "2"]);
+    place.write("moved.txt", lines() + "zoe\n");
+    resume(&[], &["moved.txt is not what it was", "--init-from"]);
+    assert_eq!(metrics(&place.path("run/metrics.jsonl")).len(), 2);
+    // A damaged checkpoint is told, and nothing is touched.
+    fs::write(place.path("run/last.safetensors"), b"half").unwrap();
+    resume(&[], &["run/last.safetensors"]);
+}

@@ -1,0 +1,202 @@
+//! Settings that can't work are refused before anything is read or allocated.
+
+use anyhow::{Result, bail, ensure};
+
+use super::{Config, NetworkConfig, OptimizerConfig, ScheduleConfig, TrainingConfig};
+
+/// Limits that no sensible run meets; beyond them a typing error is more likely.
+const MAX_SIZE: usize = 8192;
+const MAX_LAYERS: usize = 16;
+const MAX_BATCH: usize = 65_536;
+const MAX_EPOCHS: usize = 1_000_000;
+/// Floats of one step's activations: 16 GiB.
+const MAX_ACTIVATIONS: usize = 4 << 30;
+/// Floats that the fused and composed networks keep per hidden unit and character.
+const ACTIVATIONS_PER_UNIT: usize = 24;
+
+impl Config {
+    /// Refuses settings that can't work, before anything is read or allocated.
+    ///
+    /// # Errors
+    /// Names the setting and its range.
+    pub fn check(&self) -> Result<()> {
+        let split = self.data.validation_split;
+        ensure!(
+            self.data.validation.is_some() || (split > 0.0 && split < 1.0),
+            "the held-out share must be between 0 and 1, both excluded: {split}"
+        );
+        self.check_sizes()?;
+        self.network.check()?;
+        self.optimizer.check()?;
+        self.schedule.check()?;
+        let TrainingConfig {
+            ema, save_every, ..
+        } = self.training;
+        below_one("decay of the average", ema.unwrap_or(0.0))?;
+        ensure!(
+            save_every >= 0.0 && save_every.is_finite(),
+            "the seconds between checkpoints must be 0 or more: {save_every}"
+        );
+        Ok(())
+    }
+
+    fn check_sizes(&self) -> Result<()> {
+        let NetworkConfig {
+            embedding_size,
+            hidden_size,
+            num_layers,
+            ..
+        } = self.network;
+        let TrainingConfig {
+            epochs,
+            batch_size,
+            window,
+            sample_every,
+            patience,
+            keep,
+            ..
+        } = self.training;
+        in_range("hidden size", hidden_size, MAX_SIZE)?;
+        in_range("embedding size", embedding_size, MAX_SIZE)?;
+        in_range("number of layers", num_layers, MAX_LAYERS)?;
+        in_range("batch size", batch_size, MAX_BATCH)?;
+        in_range("window", window, MAX_BATCH)?;
+        in_range("number of epochs", epochs, MAX_EPOCHS)?;
+        in_range("sampling interval", sample_every, MAX_EPOCHS)?;
+        in_range("patience", patience.unwrap_or(1), MAX_EPOCHS)?;
+        ensure!(
+            keep <= MAX_EPOCHS,
+            "the number of kept networks must be at most {MAX_EPOCHS}: {keep}"
+        );
+        let activations = [
+            batch_size,
+            window,
+            hidden_size,
+            num_layers,
+            ACTIVATIONS_PER_UNIT,
+        ]
+        .into_iter()
+        .try_fold(1usize, usize::checked_mul);
+        if activations.is_none_or(|activations| activations > MAX_ACTIVATIONS) {
+            bail!(
+                "batch {batch_size} x window {window} x hidden {hidden_size} x layers {num_layers} \
+                 needs more than 16 GiB for one step: make one of them smaller"
+            );
+        }
+        Ok(())
+    }
+}
+
+impl NetworkConfig {
+    fn check(&self) -> Result<()> {
+        below_one("dropout", self.dropout)?;
+        below_one("recurrent dropout", self.recurrent_dropout)?;
+        below_one("character dropout", self.character_dropout)
+    }
+}
+
+impl OptimizerConfig {
+    fn check(&self) -> Result<()> {
+        below_one("momentum", self.momentum)?;
+        below_one("beta1", self.beta1)?;
+        below_one("beta2", self.beta2)?;
+        for (name, value) in [
+            ("learning rate", self.learning_rate),
+            ("clipping norm", self.clip_norm),
+        ] {
+            ensure!(
+                value > 0.0 && value.is_finite(),
+                "the {name} must be positive: {value}"
+            );
+        }
+        share("weight decay", self.weight_decay)
+    }
+}
+
+impl ScheduleConfig {
+    fn check(&self) -> Result<()> {
+        match *self {
+            Self::Constant {} => Ok(()),
+            Self::Step { epochs, factor } | Self::Plateau { epochs, factor } => {
+                in_range("epochs of the schedule", epochs, MAX_EPOCHS)?;
+                is_factor(factor)
+            }
+            Self::Exponential { factor } => is_factor(factor),
+            Self::Cosine { warmup, final_rate } => {
+                share("warm-up", warmup)?;
+                share("final rate", final_rate)
+            }
+        }
+    }
+}
+
+fn in_range(name: &str, value: usize, max: usize) -> Result<()> {
+    ensure!(
+        (1..=max).contains(&value),
+        "the {name} must be from 1 to {max}: {value}"
+    );
+    Ok(())
+}
+
+fn below_one(name: &str, value: f64) -> Result<()> {
+    ensure!(
+        (0.0..1.0).contains(&value),
+        "the {name} must be at least 0 and below 1: {value}"
+    );
+    Ok(())
+}
+
+fn share(name: &str, value: f64) -> Result<()> {
+    ensure!(
+        (0.0..=1.0).contains(&value),
+        "the {name} must be a share from 0 to 1: {value}"
+    );
+    Ok(())
+}
+
+fn is_factor(value: f64) -> Result<()> {
+    ensure!(
+        value > 0.0 && value <= 1.0,
+        "the factor of the schedule must be above 0 and at most 1: {value}"
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Mode;
+
+    #[test]
+    fn impossible_settings_are_refused() {
+        let refused = |change: fn(&mut Config)| {
+            let mut config = Config::defaults(Mode::Lines);
+            config.check().unwrap();
+            change(&mut config);
+            config.check().unwrap_err().to_string()
+        };
+        assert!(refused(|c| c.network.hidden_size = 0).contains("hidden size"));
+        assert!(refused(|c| c.training.batch_size = 0).contains("batch size"));
+        assert!(refused(|c| c.network.hidden_size = usize::MAX).contains("hidden size"));
+        assert!(refused(|c| c.network.dropout = 1.0).contains("dropout"));
+        assert!(refused(|c| c.optimizer.learning_rate = f64::NAN).contains("learning rate"));
+        assert!(refused(|c| c.optimizer.momentum = 1.0).contains("momentum"));
+        let step = |epochs, factor| ScheduleConfig::Step { epochs, factor };
+        for (schedule, words) in [
+            (step(0, 0.5), "epochs of the schedule"),
+            (step(1, 1.5), "factor of the schedule"),
+            (ScheduleConfig::Exponential { factor: 0.0 }, "factor"),
+        ] {
+            let error = schedule.check().unwrap_err().to_string();
+            assert!(error.contains(words), "{error}");
+        }
+        assert!(refused(|c| c.data.validation_split = 0.0).contains("held-out share"));
+        assert!(
+            refused(|c| {
+                c.training.batch_size = 60_000;
+                c.training.window = 60_000;
+            })
+            .contains("16 GiB")
+        );
+    }
+}

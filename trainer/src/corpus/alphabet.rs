@@ -1,0 +1,120 @@
+//! The characters of a model, and which token each of them is.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context, Result};
+use charlet::{Token, Vocab};
+use serde::{Deserialize, Serialize};
+
+use crate::config::Mode;
+
+/// The characters and marks of a model; owned, where [`Vocab`] is borrowed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alphabet {
+    chars: String,
+    size: u16,
+    start: u16,
+    end: Option<u16>,
+}
+
+impl Alphabet {
+    /// The alphabet of these texts.
+    ///
+    /// For lines one mark both starts and ends a line. A running text starts as if after a line
+    /// break, or after its first character where it has none.
+    ///
+    /// # Errors
+    /// If there are more characters than tokens can count.
+    pub fn of<'t>(texts: impl IntoIterator<Item = &'t str>, mode: Mode) -> Result<Self> {
+        let mut chars = BTreeSet::new();
+        let mut first = None;
+        for char in texts.into_iter().flat_map(str::chars) {
+            first.get_or_insert(char);
+            chars.insert(char);
+        }
+        if mode == Mode::Lines {
+            chars.remove(&'\n');
+        }
+        let marks = usize::from(mode == Mode::Lines);
+        let size = u16::try_from(chars.len() + marks)
+            .context("more than 65,534 distinct characters: is it a text file?")?;
+        let place = |char| {
+            chars
+                .iter()
+                .position(|&known| known == char)
+                .map(|at| at as u16)
+        };
+        let (start, end) = match mode {
+            Mode::Lines => (size - 1, Some(size - 1)),
+            Mode::Text => {
+                let start = place('\n').or_else(|| place(first?));
+                (start.context("the text is empty")?, None)
+            }
+        };
+        Ok(Self {
+            chars: chars.into_iter().collect(),
+            size,
+            start,
+            end,
+        })
+    }
+
+    /// The runtime's view of it.
+    ///
+    /// # Errors
+    /// If it was read from a file that was tampered with.
+    pub fn vocab(&self) -> Result<Vocab<'_>, charlet::Error> {
+        Vocab::new(
+            &self.chars,
+            self.size,
+            Token(self.start),
+            self.end.map(Token),
+        )
+    }
+
+    /// Number of tokens.
+    pub fn size(&self) -> usize {
+        usize::from(self.size)
+    }
+
+    /// The characters in the order of their tokens.
+    pub fn chars(&self) -> &str {
+        &self.chars
+    }
+
+    /// The token that is fed first.
+    pub fn start(&self) -> u16 {
+        self.start
+    }
+
+    /// The mark that ends a line.
+    pub fn end(&self) -> Option<u16> {
+        self.end
+    }
+
+    /// The tokens of a text whose characters are all known.
+    pub(crate) fn encode(&self, text: &str) -> Vec<u32> {
+        let chars: Vec<char> = self.chars.chars().collect();
+        // The alphabet was made from this text, so every search succeeds.
+        text.chars()
+            .filter_map(|char| chars.binary_search(&char).ok())
+            .map(|at| at as u32)
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_share_one_mark_and_text_starts_after_a_line_break() {
+        let lines = Alphabet::of(["ba", "ca"], Mode::Lines).unwrap();
+        assert_eq!((lines.chars(), lines.size()), ("abc", 4));
+        assert_eq!((lines.start(), lines.end()), (3, Some(3)));
+        let text = Alphabet::of(["b\na"], Mode::Text).unwrap();
+        assert_eq!((text.chars(), text.size()), ("\nab", 3));
+        assert_eq!((text.start(), text.end()), (0, None));
+        assert_eq!(Alphabet::of(["ba"], Mode::Text).unwrap().start(), 1);
+    }
+}

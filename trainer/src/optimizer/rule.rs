@@ -1,0 +1,143 @@
+//! The formulas of an update, for pieces of the weights.
+
+use multiversion::multiversion;
+use rayon::prelude::*;
+
+use super::PIECE;
+use crate::config::{OptimizerConfig, OptimizerKind};
+
+/// Keeps a division by a vanishing gradient finite.
+const EPSILON: f32 = 1e-8;
+
+/// The numbers of one update.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rule {
+    kind: OptimizerKind,
+    /// What gradients are multiplied with, so that their norm isn't too large.
+    clip: f32,
+    momentum: f32,
+    beta1: f32,
+    beta2: f32,
+    /// 1 without the betas, which single precision would make of them with a larger error.
+    rest1: f32,
+    rest2: f32,
+    /// What averages are multiplied with, since they started from zero.
+    unbias1: f32,
+    unbias2: f32,
+    /// Weight decay that is a part of the gradient.
+    coupled: f32,
+    /// Weight decay beside the gradient.
+    decoupled: f32,
+    learning_rate: f32,
+}
+
+impl Rule {
+    pub(super) fn new(
+        config: &OptimizerConfig,
+        steps: usize,
+        norm: f64,
+        learning_rate: f64,
+    ) -> Self {
+        let clip = if norm > config.clip_norm {
+            config.clip_norm / norm
+        } else {
+            1.0
+        };
+        let unbias = |beta: f64| (1.0 / (1.0 - beta.powf(steps as f64))) as f32;
+        let decay = config.weight_decay as f32;
+        let (coupled, decoupled) = match config.kind {
+            OptimizerKind::AdamW => (0.0, decay),
+            OptimizerKind::Adam | OptimizerKind::RmsProp | OptimizerKind::Sgd => (decay, 0.0),
+        };
+        Self {
+            kind: config.kind,
+            clip: clip as f32,
+            momentum: config.momentum as f32,
+            beta1: config.beta1 as f32,
+            beta2: config.beta2 as f32,
+            rest1: (1.0 - config.beta1) as f32,
+            rest2: (1.0 - config.beta2) as f32,
+            unbias1: unbias(config.beta1),
+            unbias2: unbias(config.beta2),
+            coupled,
+            decoupled,
+            learning_rate: learning_rate as f32,
+        }
+    }
+
+    pub(super) fn without_decay(self) -> Self {
+        Self {
+            coupled: 0.0,
+            decoupled: 0.0,
+            ..self
+        }
+    }
+
+    pub(super) fn apply(
+        self,
+        weights: &mut [f32],
+        gradient: &[f32],
+        mean: &mut [f32],
+        square: &mut [f32],
+    ) {
+        match self.kind {
+            OptimizerKind::AdamW | OptimizerKind::Adam => {
+                adam(self, weights, gradient, mean, square);
+            }
+            OptimizerKind::RmsProp => rms_prop(self, weights, gradient, square),
+            OptimizerKind::Sgd => sgd(self, weights, gradient, mean),
+        }
+    }
+}
+
+/// Kingma and Ba, 2015, and with the decay decoupled Loshchilov and Hutter, 2019.
+#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2", "aarch64+neon"))]
+fn adam(rule: Rule, weights: &mut [f32], gradient: &[f32], mean: &mut [f32], square: &mut [f32]) {
+    let values = weights.iter_mut().zip(gradient);
+    for ((weight, gradient), (mean, square)) in values.zip(mean.iter_mut().zip(square)) {
+        let gradient = gradient * rule.clip + *weight * rule.coupled;
+        *mean = *mean * rule.beta1 + gradient * rule.rest1;
+        *square = *square * rule.beta2 + gradient * gradient * rule.rest2;
+        let direction = *mean * rule.unbias1 / ((*square * rule.unbias2).sqrt() + EPSILON);
+        *weight -= (direction + *weight * rule.decoupled) * rule.learning_rate;
+    }
+}
+
+/// Tieleman and Hinton, 2012.
+#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2", "aarch64+neon"))]
+fn rms_prop(rule: Rule, weights: &mut [f32], gradient: &[f32], square: &mut [f32]) {
+    for ((weight, gradient), square) in weights.iter_mut().zip(gradient).zip(square) {
+        let gradient = gradient * rule.clip + *weight * rule.coupled;
+        *square = *square * rule.beta2 + gradient * gradient * rule.rest2;
+        *weight -= gradient / (square.sqrt() + EPSILON) * rule.learning_rate;
+    }
+}
+
+/// Momentum as in Sutskever et al., 2013, and PyTorch: `mean` is the sum of all gradients, each
+/// shrunk by the momentum once a step.
+#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2", "aarch64+neon"))]
+fn sgd(rule: Rule, weights: &mut [f32], gradient: &[f32], mean: &mut [f32]) {
+    for ((weight, gradient), mean) in weights.iter_mut().zip(gradient).zip(mean) {
+        let gradient = gradient * rule.clip + *weight * rule.coupled;
+        *mean = *mean * rule.momentum + gradient;
+        *weight -= *mean * rule.learning_rate;
+    }
+}
+
+/// The square root of the sum of squares.
+pub(super) fn norm(values: &[f32]) -> f64 {
+    let pieces: Vec<f64> = values.par_chunks(PIECE).map(sum_of_squares).collect();
+    pieces.iter().sum::<f64>().sqrt()
+}
+
+/// In as many sums as registers hold, since their order matters and wouldn't be changed.
+#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2", "aarch64+neon"))]
+fn sum_of_squares(values: &[f32]) -> f64 {
+    let mut sums = [0.0f64; 16];
+    for values in values.chunks(sums.len()) {
+        for (sum, &value) in sums.iter_mut().zip(values) {
+            *sum += f64::from(value) * f64::from(value);
+        }
+    }
+    sums.iter().sum()
+}

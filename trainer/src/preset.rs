@@ -1,0 +1,90 @@
+//! Settings of networks that are known from elsewhere, as data.
+
+use anyhow::{Context, Result};
+use serde::Deserialize;
+
+use crate::config::{Config, Mode};
+
+/// A network that is known from elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Preset {
+    /// 2 x 512, windows of 20, RMSprop: as in many guides to text generation
+    Guide,
+    /// 3 x 700, lower case, windows of 100, Adam: as is popular for Alice in Wonderland
+    Alice,
+    /// 1 x 500, one place in the text at a time, Adam: for a long book read in order
+    Quijote,
+    /// 1 x 128, RMSprop at a high rate: for lists of names
+    Names,
+}
+
+/// What a preset's file holds.
+#[derive(Deserialize)]
+struct File {
+    departures: Vec<String>,
+    #[serde(flatten)]
+    settings: toml::Table,
+}
+
+impl Preset {
+    fn text(self) -> &'static str {
+        match self {
+            Self::Guide => include_str!("preset/guide.toml"),
+            Self::Alice => include_str!("preset/alice.toml"),
+            Self::Quijote => include_str!("preset/quijote.toml"),
+            Self::Names => include_str!("preset/names.toml"),
+        }
+    }
+
+    fn file(self) -> Result<File> {
+        toml::from_str(self.text()).context("the preset is damaged")
+    }
+
+    /// Its settings, and the defaults where it has none; `mode` overrides its own.
+    ///
+    /// # Errors
+    /// If its file is not valid, which would be our mistake.
+    pub fn config(self, mode: Option<Mode>) -> Result<Config> {
+        Config::from_table(self.file()?.settings, mode)
+    }
+
+    /// Where it departs from what it is known from, and why.
+    ///
+    /// # Errors
+    /// If its file is not valid, which would be our mistake.
+    pub fn departures(self) -> Result<Vec<String>> {
+        Ok(self.file()?.departures)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::ValueEnum;
+
+    use super::*;
+    use crate::config::OptimizerKind;
+
+    #[test]
+    fn every_preset_is_valid_and_tells_its_departures() {
+        for &preset in Preset::value_variants() {
+            preset.config(None).unwrap().check().unwrap();
+            assert!(!preset.departures().unwrap().is_empty());
+        }
+    }
+
+    #[test]
+    fn presets_are_what_they_are_known_for() {
+        let config = |preset: Preset| preset.config(None).unwrap();
+        let alice = config(Preset::Alice);
+        assert!(alice.data.lowercase && alice.data.mode == Mode::Text);
+        assert_eq!(
+            (alice.network.num_layers, alice.network.hidden_size),
+            (3, 700)
+        );
+        assert_eq!(config(Preset::Guide).training.window, 20);
+        assert_eq!(config(Preset::Quijote).training.batch_size, 1);
+        let names = config(Preset::Names);
+        assert_eq!(names.optimizer.kind, OptimizerKind::RmsProp);
+        assert_eq!(names.optimizer.learning_rate, 0.01);
+    }
+}

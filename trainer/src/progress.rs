@@ -1,0 +1,200 @@
+//! How far a run is: all that going on needs beside the tensors.
+
+use serde::{Deserialize, Serialize};
+
+use crate::rng::Streams;
+use crate::schedule::Plateau;
+
+/// How far a run is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Epochs completed.
+    pub epoch: usize,
+    /// Updates made.
+    pub steps: usize,
+    /// Sums over the epoch under way.
+    pub totals: Totals,
+    /// The random sequences; that of the order as it was when the epoch began.
+    pub streams: Streams,
+    /// What the schedule knows of the losses.
+    pub plateau: Plateau,
+    /// What the training losses were like.
+    pub watch: Watch,
+    /// The training loss, smoothed over about a thousand batches.
+    pub smoothed: Option<f64>,
+    /// How often the run fell back to an earlier network, each time to half the learning rate.
+    pub fallbacks: i32,
+    /// Held-out loss in nats per prediction, after the last epoch.
+    pub validation_loss: Option<f64>,
+    /// The epoch with the lowest held-out loss.
+    pub best: Option<Epoch>,
+    /// The epochs whose networks are kept, the best first.
+    pub kept: Vec<Epoch>,
+    /// Time spent.
+    pub seconds: f64,
+}
+
+/// An epoch and its held-out loss.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Epoch {
+    /// Its number, from 1.
+    pub number: usize,
+    /// Nats per prediction.
+    pub loss: f64,
+}
+
+/// Sums over an epoch so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Totals {
+    /// Summed cross-entropy.
+    pub nats: f64,
+    /// Predictions.
+    pub chars: usize,
+    /// Batches learnt: the place in the epoch.
+    pub batches: usize,
+    /// Summed norms of the gradients.
+    pub norm: f64,
+}
+
+impl Progress {
+    /// A run that has learnt nothing.
+    pub fn new(streams: Streams) -> Self {
+        Self {
+            epoch: 0,
+            steps: 0,
+            totals: Totals::default(),
+            streams,
+            plateau: Plateau::default(),
+            watch: Watch::default(),
+            smoothed: None,
+            fallbacks: 0,
+            validation_loss: None,
+            best: None,
+            kept: Vec::new(),
+            seconds: 0.0,
+        }
+    }
+
+    /// Epochs since the best one.
+    pub fn epochs_without_gain(&self) -> usize {
+        self.epoch - self.best.map_or(0, |best| best.number)
+    }
+
+    /// Takes note of a batch's mean loss; `guess` is that of guessing, from which it starts (as in
+    /// Karpathy's min-char-rnn, 2015).
+    pub fn smooth(&mut self, loss: f64, guess: f64) {
+        const KEPT: f64 = 0.999;
+        let smoothed = self.smoothed.unwrap_or(guess);
+        self.smoothed = Some(KEPT * smoothed + (1.0 - KEPT) * loss);
+    }
+
+    /// Takes note of an epoch's loss; whether it is the best.
+    pub fn is_best(&mut self, epoch: Epoch) -> bool {
+        let is_best = self.best.is_none_or(|best| epoch.loss < best.loss);
+        if is_best {
+            self.best = Some(epoch);
+        }
+        is_best
+    }
+
+    /// Takes an epoch among the `count` best, if it is one; gives those that are not any more.
+    pub fn keep(&mut self, epoch: Epoch, count: usize) -> Vec<Epoch> {
+        // Behind its equals, so that the earlier one stays.
+        let place = self.kept.partition_point(|other| other.loss <= epoch.loss);
+        self.kept.insert(place, epoch);
+        self.kept.split_off(count.min(self.kept.len()))
+    }
+}
+
+/// Notices a training that goes astray.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Watch {
+    smoothed: Option<f64>,
+    lowest: f64,
+}
+
+impl Watch {
+    /// How many times its lowest value so far the loss may reach.
+    const JUMP: f64 = 3.0;
+    /// Characters after which a loss counts for a third: a large batch is seen at once, and one
+    /// surprising character is not.
+    const MEMORY: f64 = 1000.0;
+
+    /// Takes note of a batch's mean loss and tells what is wrong with it. `guess` is the loss of
+    /// guessing: a jump that stays below is no harm, as when little is left to learn.
+    pub fn observe(&mut self, loss: f64, predictions: usize, guess: f64) -> Option<String> {
+        if !loss.is_finite() {
+            return Some("the loss is no longer a number".to_owned());
+        }
+        let before = self.smoothed.unwrap_or_else(|| {
+            self.lowest = guess;
+            guess
+        });
+        let kept = (-(predictions as f64) / Self::MEMORY).exp();
+        let smoothed = kept * before + (1.0 - kept) * loss;
+        self.smoothed = Some(smoothed);
+        self.lowest = self.lowest.min(smoothed);
+        let is_jump = smoothed > Self::JUMP * self.lowest && smoothed > guess;
+        is_jump.then(|| {
+            let times = smoothed / self.lowest;
+            let times = if times < 1000.0 {
+                format!("{times:.1}")
+            } else {
+                format!("{times:.0e}")
+            };
+            format!(
+                "the loss jumped to {times} times {:.2} nats/char",
+                self.lowest
+            )
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_best_epochs_are_kept_and_the_earlier_of_equals() {
+        let mut progress = Progress::new(Streams::new(1));
+        let mut keep = |number, loss| {
+            let dropped = progress.keep(Epoch { number, loss }, 2);
+            dropped.first().map(|epoch| epoch.number)
+        };
+        assert_eq!(keep(1, 3.0), None);
+        assert_eq!(keep(2, 2.0), None);
+        assert_eq!(keep(3, 2.5), Some(1));
+        assert_eq!(keep(4, 2.5), Some(4));
+        assert_eq!(keep(5, 1.0), Some(3));
+        let kept: Vec<usize> = progress.kept.iter().map(|epoch| epoch.number).collect();
+        assert_eq!(kept, [5, 2]);
+    }
+
+    #[test]
+    fn the_smoothed_loss_starts_from_guessing() {
+        let mut progress = Progress::new(Streams::new(1));
+        progress.smooth(1.0, 3.0);
+        progress.smooth(2.0, 3.0);
+        let expected = 0.999 * (0.999 * 3.0 + 0.001) + 0.002;
+        assert!((progress.smoothed.unwrap() - expected).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_threefold_jump_and_what_is_no_number_are_noticed() {
+        let mut watch = Watch::default();
+        for loss in [3.0, 2.0, 1.0, 2.5, 1.0, 1.0] {
+            assert_eq!(watch.observe(loss, 300, 3.0), None);
+        }
+        // One character may surprise, a batch of them may not.
+        assert_eq!(watch.observe(400.0, 1, 3.0), None);
+        let astray = watch.observe(40.0, 300, 3.0).unwrap();
+        assert!(astray.contains("jumped"), "{astray}");
+        let astray = watch.observe(f64::NAN, 300, 3.0).unwrap();
+        assert!(astray.contains("no longer a number"), "{astray}");
+        // Ten times as much as before, but far from guessing.
+        let mut watch = Watch::default();
+        for loss in [0.001, 0.01, 0.1] {
+            assert_eq!(watch.observe(loss, 10_000, 3.0), None);
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! A training under way: its parts, and how it is saved and taken up again.
+
+use std::collections::HashMap;
+use std::io::Write;
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+use candle_core::{Device, Tensor};
+use charlet::layout::WeightBits;
+
+use crate::average::Average;
+use crate::batch::Batches;
+use crate::checkpoint::{Checkpoint, Description, STATE, WEIGHTS};
+use crate::config::Config;
+use crate::corpus::{Corpus, Sequences};
+use crate::files::{RunFolder, link, remove, write_whole};
+use crate::network::{Network, Shape};
+use crate::optimizer::Optimizer;
+use crate::progress::{Epoch, Progress};
+use crate::report::Report;
+use crate::rng::Streams;
+use crate::schedule::{Clock, learning_rate};
+use crate::summary::summary;
+use crate::train::device;
+use crate::transfer;
+
+/// How often a run that goes astray is taken back to where it was good.
+const MAX_FALLBACKS: i32 = 5;
+
+/// A training under way.
+pub(crate) struct Run<'r, W> {
+    pub(crate) config: &'r Config,
+    pub(crate) folder: &'r RunFolder,
+    pub(crate) corpus: &'r Corpus,
+    pub(crate) network: Network,
+    pub(crate) average: Option<Average>,
+    pub(crate) optimizer: Optimizer,
+    pub(crate) batches: Batches<'r>,
+    /// h and c after the last batch.
+    pub(crate) state: Tensor,
+    pub(crate) progress: Progress,
+    pub(crate) report: Report<W>,
+    /// When the last checkpoint was written.
+    saved: Instant,
+}
+
+impl<'r, W: Write> Run<'r, W> {
+    /// A run that has learnt nothing, and its first checkpoint.
+    pub(crate) fn begin(
+        config: &'r Config,
+        folder: &'r RunFolder,
+        corpus: &'r Corpus,
+        mut streams: Streams,
+        out: W,
+    ) -> Result<Self> {
+        let network = new_network(config, corpus, &mut streams)?;
+        let mut notes = summary(config, corpus, network.shape())?;
+        if let Some(path) = &config.training.init_from {
+            let from = Checkpoint::load(path, &Device::Cpu)?;
+            let known = transfer::adopt(&network, &corpus.alphabet, &from)
+                .with_context(|| format!("can't start from {}", path.display()))?;
+            notes += &format!("\nfrom      {}: {known}", path.display());
+        }
+        let progress = Progress::new(streams);
+        let mut run = Self::new(config, folder, corpus, network, progress, out)?;
+        run.report.line(&notes);
+        run.save_good()?;
+        // Behind the checkpoint, so that a folder with settings has something to go on from.
+        write_whole(&folder.config(), config.to_toml()?.as_bytes())?;
+        Ok(run)
+    }
+
+    /// A run that goes on.
+    pub(crate) fn resume(
+        config: &'r Config,
+        folder: &'r RunFolder,
+        corpus: &'r Corpus,
+        mut streams: Streams,
+        checkpoint: &Checkpoint,
+        out: W,
+    ) -> Result<Self> {
+        let Description {
+            fingerprints,
+            progress,
+            ..
+        } = &checkpoint.description;
+        corpus.fingerprints.check(fingerprints, &config.data)?;
+        let network = new_network(config, corpus, &mut streams)?;
+        let notes = summary(config, corpus, network.shape())?;
+        let mut run = Self::new(config, folder, corpus, network, progress.clone(), out)?;
+        run.restore(checkpoint)?;
+        write_whole(&folder.config(), config.to_toml()?.as_bytes())?;
+        run.report.line(&format!(
+            "{notes}\ngoes on   after {} epochs and {} batches of the next, with a learning rate of {:.2e}",
+            run.progress.epoch,
+            run.progress.totals.batches,
+            run.learning_rate(),
+        ));
+        run.report.begin(run.chars_learnt());
+        Ok(run)
+    }
+
+    fn new(
+        config: &'r Config,
+        folder: &'r RunFolder,
+        corpus: &'r Corpus,
+        network: Network,
+        progress: Progress,
+        out: W,
+    ) -> Result<Self> {
+        let average = config.training.ema;
+        let average = average.map(|decay| Average::new(decay, &network));
+        let chars = corpus.train.predictions() * config.training.epochs;
+        Ok(Self {
+            config,
+            folder,
+            corpus,
+            average: average.transpose()?,
+            optimizer: Optimizer::new(config.optimizer.clone(), &network)?,
+            batches: batches(config, corpus, &corpus.train),
+            // Replaced by the first batch; a GPU has no memory of no size.
+            state: network.zero_state(1)?,
+            network,
+            report: Report::new(&folder.metrics(), &progress, chars, out)?,
+            progress,
+            saved: Instant::now(),
+        })
+    }
+
+    /// How these sequences are cut.
+    pub(crate) fn batches_of(&self, sequences: &'r Sequences) -> Batches<'r> {
+        batches(self.config, self.corpus, sequences)
+    }
+
+    /// The network that is measured and exported.
+    pub(crate) fn evaluated(&self) -> Result<Network> {
+        match &self.average {
+            Some(average) => Ok(with_rounding(average.network(&self.network)?, self.config)),
+            None => Ok(self.network.clone()),
+        }
+    }
+
+    /// The learning rate of the next step.
+    pub(crate) fn learning_rate(&self) -> f64 {
+        let clock = Clock {
+            step: self.progress.steps,
+            total_steps: self.batches.len() * self.config.training.epochs,
+            epoch: self.progress.epoch,
+        };
+        let height = self.config.optimizer.learning_rate;
+        let rate = learning_rate(height, &self.config.schedule, clock, self.progress.plateau);
+        rate * 0.5f64.powi(self.progress.fallbacks)
+    }
+
+    /// Characters learnt since the beginning, each as often as it was.
+    pub(crate) fn chars_learnt(&self) -> usize {
+        let Progress { epoch, totals, .. } = &self.progress;
+        self.corpus.train.predictions() * epoch + totals.chars
+    }
+
+    /// Goes back to the end of the last epoch, and on from there with half the learning rate.
+    pub(crate) fn fall_back(&mut self, what: &str) -> Result<()> {
+        let fallbacks = self.progress.fallbacks + 1;
+        let good = self.folder.good();
+        ensure!(
+            fallbacks <= MAX_FALLBACKS,
+            "{what}, though the learning rate was halved {MAX_FALLBACKS} times: {} has the network \
+             after epoch {}; try a smaller --lr",
+            good.display(),
+            self.progress.epoch
+        );
+        let step = self.progress.steps;
+        self.restore(&Checkpoint::load(&good, &Device::Cpu)?)?;
+        self.progress.fallbacks = fallbacks;
+        self.report.line(&format!(
+            "{what} in step {step}: back to step {}, and on with half the learning rate",
+            self.progress.steps
+        ));
+        Ok(())
+    }
+
+    /// Takes up what a checkpoint has.
+    fn restore(&mut self, checkpoint: &Checkpoint) -> Result<()> {
+        let Checkpoint {
+            tensors,
+            description,
+        } = checkpoint;
+        let device = self.network.parameters().device();
+        let saved = checkpoint.network()?;
+        let weights = tensors.get(WEIGHTS).unwrap_or(saved.parameters());
+        let progress = description.progress.clone();
+        self.optimizer.restore(tensors, progress.steps)?;
+        self.network.parameters().set(&weights.to_device(device)?)?;
+        if let Some(average) = &mut self.average {
+            average.restore(&saved)?;
+        }
+        if let Some(state) = tensors.get(STATE) {
+            self.state = state.to_device(device)?;
+        }
+        self.progress = progress;
+        Ok(())
+    }
+
+    /// Saves, if it is time to.
+    pub(crate) fn save_in_time(&mut self) -> Result<()> {
+        if self.saved.elapsed().as_secs_f64() >= self.config.training.save_every {
+            self.save_last()?;
+        }
+        Ok(())
+    }
+
+    /// Saves the run as it is.
+    pub(crate) fn save_last(&mut self) -> Result<()> {
+        let bytes = self.whole()?.to_bytes()?;
+        write_whole(&self.folder.last(), &bytes)?;
+        self.saved = Instant::now();
+        Ok(())
+    }
+
+    /// Saves the run where it is good to fall back on.
+    pub(crate) fn save_good(&mut self) -> Result<()> {
+        let bytes = self.whole()?.to_bytes()?;
+        // First, since a run that goes on from the last must find this one.
+        let (good, last) = (self.folder.good(), self.folder.last());
+        write_whole(&good, &bytes)?;
+        // Without writing it twice, where the file system can.
+        link(&good, &last).or_else(|_| write_whole(&last, &bytes))?;
+        self.saved = Instant::now();
+        Ok(())
+    }
+
+    /// A checkpoint to go on from.
+    fn whole(&mut self) -> Result<Checkpoint> {
+        self.progress.seconds = self.report.elapsed().as_secs_f64();
+        let mut checkpoint = self.checkpoint(&self.evaluated()?)?;
+        let tensors = &mut checkpoint.tensors;
+        tensors.extend(self.optimizer.state()?.0);
+        if self.average.is_some() {
+            let weights = self.network.parameters().as_detached_tensor();
+            tensors.insert(WEIGHTS.to_owned(), weights);
+        }
+        if self.progress.totals.batches > 0 {
+            tensors.insert(STATE.to_owned(), self.state.clone());
+        }
+        Ok(checkpoint)
+    }
+
+    /// Saves a network to use, not to go on from.
+    pub(crate) fn save_weights(&self, network: &Network, path: &Path) -> Result<()> {
+        write_whole(path, &self.checkpoint(network)?.to_bytes()?)
+    }
+
+    fn checkpoint(&self, network: &Network) -> Result<Checkpoint> {
+        Ok(Checkpoint {
+            description: Description {
+                config: self.config.clone(),
+                alphabet: self.corpus.alphabet.clone(),
+                fingerprints: self.corpus.fingerprints.clone(),
+                progress: self.progress.clone(),
+            },
+            tensors: network.tensors()?.into_iter().collect::<HashMap<_, _>>(),
+        })
+    }
+
+    /// Keeps an epoch's network while it is among the best.
+    pub(crate) fn keep(&mut self, network: &Network, epoch: Epoch) -> Result<()> {
+        let dropped = self.progress.keep(epoch, self.config.training.keep);
+        if !dropped.contains(&epoch) {
+            self.save_weights(network, &self.folder.kept(epoch.number, epoch.loss))?;
+        }
+        for epoch in dropped {
+            remove(&self.folder.kept(epoch.number, epoch.loss))?;
+        }
+        Ok(())
+    }
+}
+
+fn batches<'r>(config: &Config, corpus: &Corpus, sequences: &'r Sequences) -> Batches<'r> {
+    let (size, window) = (config.training.batch_size, config.training.window);
+    Batches::new(sequences, &corpus.alphabet, size, window)
+}
+
+/// A network with random weights.
+fn new_network(config: &Config, corpus: &Corpus, streams: &mut Streams) -> Result<Network> {
+    let shape = Shape::new(corpus.alphabet.size(), &config.network);
+    let device = device(config.training.device)?;
+    let network = Network::new(shape, &mut streams.weights, &device)?;
+    Ok(with_rounding(network, config))
+}
+
+/// Rounds weights as the model's precision does.
+fn with_rounding(network: Network, config: &Config) -> Network {
+    network.with_rounding(config.training.quantize.map(WeightBits::from))
+}

@@ -1,0 +1,109 @@
+//! What is about to be trained, before it is.
+
+use std::fmt::Write;
+
+use anyhow::{Context, Result};
+use charlet::Sizes;
+use charlet::format::{self, Precision};
+use indicatif::HumanCount;
+
+use crate::config::Config;
+use crate::corpus::{Corpus, Sequences, bigram_loss};
+use crate::export;
+use crate::network::Shape;
+use crate::report::Loss;
+
+/// What is about to be trained, on what, and what the model will need on the chip.
+///
+/// # Errors
+/// If the network exceeds what a model file can hold.
+pub(crate) fn summary(config: &Config, corpus: &Corpus, shape: Shape) -> Result<String> {
+    let mut text = String::new();
+    let alphabet = &corpus.alphabet;
+    let count = |sequences: &Sequences| match sequences {
+        Sequences::Lines(lines) => format!("{} lines", HumanCount(lines.len() as u64)),
+        Sequences::Text(text) => format!("{} characters", HumanCount(text.len() as u64)),
+    };
+    let chars = alphabet.chars().chars().count();
+    let mark = if alphabet.end().is_some() {
+        " and a mark"
+    } else {
+        ""
+    };
+    writeln!(
+        text,
+        "data      {}: {} to learn, {} held out, {chars} different characters{mark}",
+        config.name(),
+        count(&corpus.train),
+        count(&corpus.validation),
+    )?;
+    for note in &corpus.notes {
+        writeln!(text, "          {note}")?;
+    }
+    let all = shape.parameters();
+    let parameters = |prefix: &str| {
+        let part = all
+            .iter()
+            .filter(|parameter| parameter.name.starts_with(prefix));
+        part.map(|parameter| parameter.dims.iter().product::<usize>())
+            .sum::<usize>()
+    };
+    let mut row = |label: &str, name: &str, inputs: usize, outputs: usize, count: usize| {
+        let count = HumanCount(count as u64).to_string();
+        writeln!(
+            text,
+            "{label:9} {name:10} {inputs:>5} -> {outputs:<5} {count:>12} parameters"
+        )
+    };
+    row(
+        "network",
+        "embedding",
+        shape.vocab_size,
+        shape.embedding_size,
+        parameters("embedding."),
+    )?;
+    for layer in 0..shape.num_layers {
+        let name = format!("lstm {layer}");
+        let inputs = shape.input_size(layer);
+        row(
+            "",
+            &name,
+            inputs,
+            shape.hidden_size,
+            parameters(&format!("lstm.{layer}.")),
+        )?;
+    }
+    row(
+        "",
+        "head",
+        shape.hidden_size,
+        shape.vocab_size,
+        parameters("head."),
+    )?;
+    row(
+        "",
+        "in all",
+        shape.vocab_size,
+        shape.vocab_size,
+        shape.parameter_count(),
+    )?;
+    let header = export::header(shape, alphabet, Precision::F32)?;
+    let too_large = "the network is too large for a model file";
+    writeln!(
+        text,
+        "on chip   {} bytes of flash, {} bytes of RAM, {} multiply-accumulates per character ({})",
+        HumanCount(format::file_len(&header).context(too_large)? as u64),
+        HumanCount(Sizes::of(&header).context(too_large)?.ram_bytes() as u64),
+        HumanCount(shape.macs_per_char() as u64),
+        header.precision,
+    )?;
+    let baseline = Loss {
+        nats: bigram_loss(corpus),
+        sequences: &corpus.validation,
+    };
+    write!(
+        text,
+        "baseline  counts of character pairs: held out {baseline}"
+    )?;
+    Ok(text)
+}

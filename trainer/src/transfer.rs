@@ -1,0 +1,105 @@
+//! A network that starts from the weights of another, which may know other characters.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Result, bail};
+use candle_core::{Device, Tensor};
+
+use crate::checkpoint::Checkpoint;
+use crate::corpus::Alphabet;
+use crate::network::{Network, Parameter, Shape};
+
+/// The tokens of an alphabet, by their characters; the mark has none.
+type Tokens = BTreeMap<Option<char>, usize>;
+
+/// Gives a new network the weights of a checkpoint: all of the layers', and the embedding and the
+/// head's row of each character that both know. Tells which those are.
+///
+/// # Errors
+/// If the networks differ in more than their characters.
+pub fn adopt(network: &Network, alphabet: &Alphabet, from: &Checkpoint) -> Result<String> {
+    let old_network = from.network()?;
+    check(network.shape(), old_network.shape())?;
+    let (new, old) = (tokens(alphabet), tokens(&from.description.alphabet));
+    let mut weights: Vec<f32> = network.parameters().to_vec1()?;
+    let old_weights: Vec<f32> = old_network.parameters().to_vec1()?;
+    let (mut to_rest, mut from_rest) = (&mut weights[..], &old_weights[..]);
+    let parameters = network.shape().parameters();
+    for (to, from) in parameters.iter().zip(old_network.shape().parameters()) {
+        let (values, rest) = to_rest.split_at_mut(to.dims.iter().product());
+        let (old_values, old_rest) = from_rest.split_at(from.dims.iter().product());
+        if has_row_per_token(to) {
+            let width = to.dims.get(1).copied().unwrap_or(1);
+            for (char, &row) in &new {
+                if let Some(&old_row) = old.get(char) {
+                    values[row * width..][..width]
+                        .copy_from_slice(&old_values[old_row * width..][..width]);
+                }
+            }
+        } else {
+            values.copy_from_slice(old_values);
+        }
+        (to_rest, from_rest) = (rest, old_rest);
+    }
+    let count = weights.len();
+    let weights = Tensor::from_vec(weights, count, &Device::Cpu)?;
+    let own = network.parameters();
+    own.set(&weights.to_device(own.device())?)?;
+    Ok(comparison(&new, &old))
+}
+
+fn has_row_per_token(parameter: &Parameter) -> bool {
+    parameter.is_embedding() || parameter.name.starts_with("head.")
+}
+
+/// Refuses a network of other sizes.
+fn check(new: Shape, old: Shape) -> Result<()> {
+    let same_characters = Shape {
+        vocab_size: new.vocab_size,
+        ..old
+    };
+    if new != same_characters {
+        bail!(
+            "its network has --layers {} --hidden {} --embedding {}, and the new one --layers {} \
+             --hidden {} --embedding {}: they must be the same",
+            old.num_layers,
+            old.hidden_size,
+            old.embedding_size,
+            new.num_layers,
+            new.hidden_size,
+            new.embedding_size
+        );
+    }
+    Ok(())
+}
+
+fn tokens(alphabet: &Alphabet) -> Tokens {
+    let chars = alphabet.chars().chars().map(Some);
+    let mark = alphabet.end().map(|_| None);
+    // The mark is the last token.
+    chars.chain(mark).zip(0..).collect()
+}
+
+/// Which characters are known, new and gone.
+fn comparison(new: &Tokens, old: &Tokens) -> String {
+    let list = |of: &Tokens, without: &Tokens| {
+        let missing = of.keys().filter(|char| !without.contains_key(char));
+        let names = missing.map(|char| match char {
+            Some(char) => format!("{char:?}"),
+            None => "the mark".to_owned(),
+        });
+        let names: Vec<String> = names.collect();
+        if names.is_empty() {
+            "none".to_owned()
+        } else {
+            names.join(" ")
+        }
+    };
+    let shared = new.keys().filter(|char| old.contains_key(char)).count();
+    format!(
+        "{shared} of {} tokens known; new: {}; gone: {}",
+        new.len(),
+        list(new, old),
+        list(old, new)
+    )
+}
