@@ -8,7 +8,7 @@ use charlet::format::{self, Precision};
 use indicatif::HumanCount;
 
 use crate::config::Config;
-use crate::corpus::{Corpus, Sequences, bigram_loss};
+use crate::corpus::{Alphabet, Corpus, Sequences, bigram_loss};
 use crate::export;
 use crate::network::Shape;
 use crate::report::Loss;
@@ -40,53 +40,47 @@ pub(crate) fn summary(config: &Config, corpus: &Corpus, shape: Shape) -> Result<
     for note in &corpus.notes {
         writeln!(text, "          {note}")?;
     }
-    let all = shape.parameters();
-    let parameters = |prefix: &str| {
-        let part = all
-            .iter()
-            .filter(|parameter| parameter.name.starts_with(prefix));
-        part.map(|parameter| parameter.dims.iter().product::<usize>())
-            .sum::<usize>()
+    write_network(&mut text, shape)?;
+    write_needs(&mut text, shape, alphabet)?;
+    let baseline = Loss {
+        nats: bigram_loss(corpus),
+        sequences: &corpus.validation,
     };
-    let mut row = |label: &str, name: &str, inputs: usize, outputs: usize, count: usize| {
-        let count = HumanCount(count as u64).to_string();
+    write!(
+        text,
+        "baseline  counts of character pairs: held out {baseline}"
+    )?;
+    Ok(text)
+}
+
+/// The layers, with how many weights each has.
+fn write_network(text: &mut String, shape: Shape) -> Result<()> {
+    let all = shape.parameters();
+    let parameters = |prefix: &str| -> usize {
+        let part = all.iter().filter(|part| part.name.starts_with(prefix));
+        part.map(|part| part.dims.iter().product::<usize>()).sum()
+    };
+    let (vocab, hidden) = (shape.vocab_size, shape.hidden_size);
+    let mut row = |label: &str, name: &str, inputs: usize, outputs: usize, prefix: &str| {
+        let count = HumanCount(parameters(prefix) as u64).to_string();
         writeln!(
             text,
             "{label:9} {name:10} {inputs:>5} -> {outputs:<5} {count:>12} parameters"
         )
     };
-    row(
-        "network",
-        "embedding",
-        shape.vocab_size,
-        shape.embedding_size,
-        parameters("embedding."),
-    )?;
+    let embedding = shape.embedding_size;
+    row("network", "embedding", vocab, embedding, "embedding.")?;
     for layer in 0..shape.num_layers {
-        let name = format!("lstm {layer}");
-        let inputs = shape.input_size(layer);
-        row(
-            "",
-            &name,
-            inputs,
-            shape.hidden_size,
-            parameters(&format!("lstm.{layer}.")),
-        )?;
+        let (name, prefix) = (format!("lstm {layer}"), format!("lstm.{layer}."));
+        row("", &name, shape.input_size(layer), hidden, &prefix)?;
     }
-    row(
-        "",
-        "head",
-        shape.hidden_size,
-        shape.vocab_size,
-        parameters("head."),
-    )?;
-    row(
-        "",
-        "in all",
-        shape.vocab_size,
-        shape.vocab_size,
-        shape.parameter_count(),
-    )?;
+    row("", "head", hidden, vocab, "head.")?;
+    row("", "in all", vocab, vocab, "")?;
+    Ok(())
+}
+
+/// What the model needs.
+fn write_needs(text: &mut String, shape: Shape, alphabet: &Alphabet) -> Result<()> {
     let header = export::header(shape, alphabet, Precision::F32)?;
     let too_large = "the network is too large for a model file";
     writeln!(
@@ -97,13 +91,5 @@ pub(crate) fn summary(config: &Config, corpus: &Corpus, shape: Shape) -> Result<
         HumanCount(shape.macs_per_char() as u64),
         header.precision,
     )?;
-    let baseline = Loss {
-        nats: bigram_loss(corpus),
-        sequences: &corpus.validation,
-    };
-    write!(
-        text,
-        "baseline  counts of character pairs: held out {baseline}"
-    )?;
-    Ok(text)
+    Ok(())
 }
