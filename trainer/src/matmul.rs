@@ -2,8 +2,8 @@
 //!
 //! The right matrix is packed into panels first (Goto and van de Geijn, "Anatomy of high-performance
 //! matrix multiplication", 2008), which a recurrent network does once for all steps of a batch. A tile of
-//! 6 rows and 16 columns of the product is summed in registers while a panel streams by from the nearest
-//! cache.
+//! 16 columns and 6 rows of the product, or 16 rows with AVX-512, is summed in registers while a panel streams
+//! by from the nearest cache.
 //!
 //! An element's sum is taken in the same order however rows are dealt out to threads.
 
@@ -253,7 +253,7 @@ fn add_block<'l>(
     }
 }
 
-/// Rows in groups that are as high as tiles, or a little less: 16 are 6, 5 and 5, since the fewer there
+/// Rows in groups that are as high as tiles, or a little less: of 6 at most, 16 are 6, 5 and 5, since the fewer there
 /// are in a group, the less the processor has to do at once.
 #[derive(Clone, Copy)]
 struct Groups {

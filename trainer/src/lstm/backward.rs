@@ -124,7 +124,8 @@ const JOBS_OF_A_THREAD: usize = 4;
 /// Rows of a gradient that a job computes, at least.
 const ROWS_OF_A_JOB: usize = 96;
 
-/// Sums every weight's gradient over the rows of all shares, share after share. Gives the time that it took.
+/// The gradient of all parameters, `count` of them: each weight's summed over the rows of all shares, share after
+/// share. Gives the time that it took, too.
 ///
 /// All threads take jobs from one heap, so that they meet only once in a batch, at its end: where
 /// another process wants a core, waiting for a thread costs more than its work.
@@ -132,8 +133,10 @@ pub(super) fn collect(
     shape: Shape,
     tapes: &[Tape],
     weights: &Weights<&[f32]>,
-    gradients: Weights<&mut [f32]>,
-) -> Phases {
+    count: usize,
+) -> (Vec<f32>, Phases) {
+    let mut gradient = vec![0.0; count];
+    let gradients = Weights::split_mut(shape, &mut gradient);
     let mut jobs: Vec<Job<'_>> = Vec::new();
     let mut layers = gradients.layers.into_iter().enumerate();
     if let Some((_, first)) = layers.next() {
@@ -206,7 +209,7 @@ pub(super) fn collect(
     let mut phases = Phases::default();
     let time = jobs.into_par_iter().map(timed).sum();
     phases.add(Direction::Backward, Phase::Weights, time);
-    phases
+    (gradient, phases)
 }
 
 /// Adds the jobs of a weight's gradient: with the gradient of what it gives on the left and what it

@@ -140,9 +140,8 @@ impl SequenceLoss {
             self.run(tape, share, state, &context);
             tape.backward(&context, of_loss);
         });
-        let mut gradient = vec![0.0; parameters.len()];
-        let split = Weights::split_mut(shape, &mut gradient);
-        phases.add_all(backward::collect(shape, tapes, &weights, split));
+        let (gradient, time) = backward::collect(shape, tapes, &weights, parameters.len());
+        phases.add_all(time);
         let (nats, state) = self.outcome(tapes);
         Slopes {
             nats,
@@ -204,9 +203,8 @@ impl SequenceLoss {
             tape.backward(&context, result[0]);
             tape.back_to_start(&context);
         });
-        let mut gradient = vec![0.0; parameters.len()];
-        let split = Weights::split_mut(shape, &mut gradient);
-        phases.add_all(backward::collect(shape, tapes, &weights, split));
+        let (gradient, time) = backward::collect(shape, tapes, &weights, parameters.len());
+        phases.add_all(time);
         let mut first = vec![0.0; last.len()];
         for tape in tapes {
             self.each_state(tape, LayerTape::gradients, |place, buffer| {
