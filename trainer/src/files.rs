@@ -103,6 +103,7 @@ impl RunFolder {
                 run.last(),
                 run.good(),
                 run.metrics(),
+                run.steps(),
                 run.model(),
             ] {
                 remove(&old)?;
@@ -177,6 +178,11 @@ impl RunFolder {
     /// A line of JSON for each epoch.
     pub fn metrics(&self) -> PathBuf {
         self.folder.join("metrics.jsonl")
+    }
+
+    /// A line of JSON for about each hundredth of an epoch.
+    pub fn steps(&self) -> PathBuf {
+        self.folder.join("steps.jsonl")
     }
 
     /// The exported model.
