@@ -11,6 +11,9 @@ mod cli_models;
 mod cli_train;
 /// What a GPU runs, on the processor where there is none.
 mod cuda;
+/// The dashboard in a pseudo-terminal.
+#[cfg(unix)]
+mod dashboard;
 /// The trainer's gradients against PyTorch, finite differences and each other.
 mod gradients;
 /// Headers: the runtime reads without postcard what postcard writes.
@@ -33,6 +36,8 @@ mod shipped;
 mod state;
 /// Test models and the vectors' files.
 mod support;
+/// Event files for TensorBoard, by the format's definition.
+mod tensorboard;
 /// Every bound, with its reason.
 mod tolerance;
 /// Whole runs: the same seed gives the same model.
