@@ -14,19 +14,21 @@ Markdown table. A preset is used as it is. The recipes, whose numbers are in rec
   names    one-hot vectors, 1 x 128; windows of 40, 3 apart, in a joined list of names; RMSprop at a high rate
 
 What is measured: nats per held-out character. Of a text the last tenth is held out, of a list a random tenth of its
-lines. The lines are shuffled for both: in a sorted list Keras, whose windows see the lines before, would learn the order
-instead of the names. The alphabet is that of the whole file. A recipe with windows predicts each held-out character
+lines, shuffled for both: in a sorted list Keras, whose windows see the lines before, would learn the order instead of
+the names. The alphabet is that of the whole file. A recipe with windows predicts each held-out character
 from the full window before it; where all of them take longer than --eval-seconds, an even choice of them, whose
 standard error is shown. The recipe with a state is read to the end of the learnt text first. charlet's loss is of the
 whole held-out part, by `charlet eval`, from a state of zero; for a list both count the end of each line.
 
-The time: Keras' is that of its training steps only. The first step, which compiles the graph, evaluations and the making
-of batches are not counted. charlet's is that of the whole command, with its evaluations, samples and checkpoints, until it
-is told to stop. Both end the step they are in. For names Keras trains until 10 epochs bring nothing lower, or the time
-is over, and charlet gets the same seconds. Both sides choose their best moment on the held-out part: Keras at every
-epoch's end and after every quarter of the time, charlet at every epoch's end and, through a model of 8 bits, at the last.
-So what is favourable to Keras: what is not timed, the context before the held-out part, and a checkpoint chosen on it,
-where the recipes choose by training loss. To charlet: nothing known.
+The time: Keras' is that of its training steps only. The first step, which compiles the graph, evaluations and the
+making of batches are not counted. charlet's is that of the whole command, with its evaluations, samples and
+checkpoints, until it is told to stop. Both end the step they are in, and the table tells how long they took then. For
+names Keras trains until 10 epochs bring nothing lower, or the time is over, and charlet gets the same seconds. Both
+sides choose their best moment on the held-out part: Keras at every epoch's end and after every quarter of the time,
+charlet at every epoch's end and, through a model of 8 bits, at the last moment. So what is favourable to Keras: what is
+not timed, the context before the held-out part, and for most recipes a checkpoint chosen on it, where they take the
+last or that of the lowest training loss. To charlet: it measures short epochs more often, so that it has more to choose
+from.
 
 The results are kept in the file --json as they come: run it again and what it has is not measured again. A side that
 fails is left out, and measured when it is run again. Where Keras is killed, for want of memory or since it takes many
@@ -56,6 +58,7 @@ HELD_OUT = 0.1
 PATIENCE = 10
 # Times its training time, and then seconds, that Keras may take, with all that is not counted.
 SLACK = 4, 1800
+MOMENT = "{seconds:9.0f} s  {updates:6} updates  {epochs:6.2f} epochs  {nats:.4f} nats/char"
 
 # The files of a split, how many lines are held out of a list, and a hash of it all.
 Data = namedtuple("Data", ["train", "held_out", "lines", "digest"])
@@ -112,7 +115,7 @@ def in_keras(recipe, name, data, folder, args):
         try:
             for line in process.stdout:
                 moments.append(json.loads(line))
-                say("{seconds:9.0f} s  {updates:6} updates  {epochs:6.2f} epochs  {nats:.4f} nats/char".format(**moments[-1]))
+                say(MOMENT.format(**moments[-1]))
             status = process.wait()
         finally:
             timer.cancel()
@@ -130,7 +133,7 @@ def measured(side, measure):
     """What a side reached, or why it didn't."""
     try:
         return measure()
-    except (Failed, OSError, ValueError, KeyError, subprocess.TimeoutExpired) as error:
+    except (Failed, OSError, ValueError, subprocess.TimeoutExpired) as error:
         say(f"{side} is left out: {error}")
         return {"failed": str(error)}
 
@@ -165,26 +168,26 @@ def cell(side, lines):
     if "failed" in side:
         return "not measured"
     loss = f"{side['nats']:.3f}"
-    if side.get("error") and side["partial"]:
+    if side["chars"] < side.get("of", 0):
         loss += f" ± {side['error']:.3f}"
     loss += " nats/char"
     if lines:
-        loss += f" = {side['nats'] * side['chars'] / lines / math.log(2):.2f} bits/name"
-    how = f"{side.get('which', 'best moment')}: {side['epochs']:.3g} epochs, {side['seconds']:.0f} s"
+        chars = side.get("of", side["chars"])
+        loss += f" = {side['nats'] * chars / lines / math.log(2):.2f} bits/name"
+    how = f"{side.get('which', 'best moment')}: {side['epochs']:.3g} epochs"
+    how += f", {side['seconds']:.0f} of {side['trained_for']:.0f} s"
     return f"{loss} ({how}{', then cut off' if side.get('cut_off') else ''})"
 
 
 def table(report):
     """All that was measured, in Markdown, and where presets depart."""
-    rows = ["| recipe | time | Keras | charlet | charlet's loss less Keras' |", "| --- | --- | --- | --- | --- |"]
+    rows = ["| recipe | Keras | charlet | charlet's loss less Keras' |", "| --- | --- | --- | --- |"]
     notes = []
     for name, sides in report["recipes"].items():
         keras, charlet = (sides.get(side, {"failed": "not yet"}) for side in ("keras", "charlet"))
-        keras["partial"] = keras.get("chars") != charlet.get("chars")
         both = "nats" in keras and "nats" in charlet
         less = f"{charlet['nats'] - keras['nats']:+.3f}" if both else ""
-        time = max(side.get("trained_for", 0) for side in (keras, charlet))
-        cells = [name, f"{time:.0f} s", cell(keras, sides["lines"]), cell(charlet, sides["lines"]), less]
+        cells = [name, cell(keras, sides["lines"]), cell(charlet, sides["lines"]), less]
         rows.append(f"| {' | '.join(cells)} |")
         notes += [f"- {name}: {departure}" for departure in charlet.get("departures", [])]
         notes += [f"- {name}: {side['failed']}" for side in (keras, charlet) if "failed" in side]

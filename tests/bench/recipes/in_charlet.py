@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import time
 import tomllib
 from pathlib import Path
 
@@ -61,10 +62,10 @@ class Charlet:
         return done.stdout
 
     def train(self, data, preset, out, seconds):
-        """Trains for a time, then stops as with Ctrl-C; what was printed."""
+        """Trains for a time, then stops as with Ctrl-C; what was printed, and the seconds it took in all."""
         command = [self.program, "train", data.train, "--val", data.held_out, "--preset", preset]
         command += ["--epochs", str(EPOCHS), "--out", out, "--force"]
-        log = out.with_suffix(".log")
+        log, start = out.with_suffix(".log"), time.perf_counter()
         with log.open("w", encoding="utf-8") as file:
             process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, env=self.environment)
             try:
@@ -78,36 +79,35 @@ class Charlet:
         # 130 is a training that was stopped and saved.
         if process.returncode not in (0, 130):
             raise Failed(f"charlet train: {last_line(log)}")
-        return log.read_text(encoding="utf-8").splitlines()
+        return log.read_text(encoding="utf-8").splitlines(), time.perf_counter() - start
 
     def evaluate(self, model, data):
-        return json.loads(self.say("eval", model, data.held_out, "--json"))
+        """The loss of the whole held-out part, run as on a chip."""
+        loss = json.loads(self.say("eval", model, data.held_out, "--json"))
+        return {"nats": loss["nats_per_char"], "chars": loss["chars"]}
 
     def measure(self, recipe, data, preset, folder, seconds):
         """The loss after a time: of the best epoch's model, or if less of the last moment's, as integers."""
         out = folder / f"{preset}-charlet"
-        said = self.train(data, preset, out, seconds)
+        said, seconds = self.train(data, preset, out, seconds)
         config = tomllib.loads((out / "config.toml").read_text(encoding="utf-8"))
         if config["schedule"]["kind"] != "constant":
             raise Failed(f"preset {preset}: its learning rate depends on --epochs, which time decides here")
-        models = {"best epoch": out / f"{data.train.stem}.charlet", "last moment, i8": out / "last-i8.charlet"}
-        self.say("quantize", out / "last.safetensors", "--to", "i8", "-o", models["last moment, i8"])
-        results = {which: self.evaluate(model, data) for which, model in models.items()}
-        which = min(results, key=lambda which: results[which]["nats"])
         lines = (out / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
         epochs = [json.loads(line) for line in lines]
         best = min(epochs, key=lambda epoch: epoch["validation_nats_per_char"], default=None)
+        model, last = out / f"{data.train.stem}.charlet", out / "last-i8.charlet"
+        reached = {"seconds": seconds, "epochs": len(epochs), "which": "last moment"}
+        results = []
         if best is None:
-            # No epoch was completed: the first model is of the last moment as well, in full precision.
-            which, at = "last moment", {"seconds": seconds, "epochs": 0}
-        elif which == "best epoch":
-            at = {"seconds": best["seconds"], "epochs": best["epoch"]}
+            # The model of a run without an epoch is of its last moment as well.
+            results.append(reached | self.evaluate(model, data))
         else:
-            at = {"seconds": seconds, "epochs": len(epochs)}
-        return at | {
-            "nats": results[which]["nats_per_char"],
-            "chars": results[which]["chars"],
-            "which": which,
+            at = {"seconds": best["seconds"], "epochs": best["epoch"], "which": "best epoch"}
+            results.append(at | self.evaluate(model, data))
+            self.say("quantize", out / "last.safetensors", "--to", "i8", "-o", last)
+            results.append(reached | {"which": "last moment, i8"} | self.evaluate(last, data))
+        return min(results, key=lambda result: result["nats"]) | {
             "trained_for": seconds,
             "departures": departures(recipe, config, said),
             "version": self.say("--version").strip(),

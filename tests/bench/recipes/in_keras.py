@@ -3,8 +3,8 @@
 
 python tests/bench/recipes/in_keras.py guide --train guide.txt --held-out guide-held-out.txt --seconds 600
 
-Seconds are those spent in training steps. The first step, in which the graph is compiled, is learnt from and not counted;
-neither is what prepares the batches.
+Seconds are those spent in training steps. The first step, in which the graph is compiled, is learnt from and not
+counted; neither is what prepares the batches.
 """
 
 import argparse
@@ -172,6 +172,7 @@ def moments(data, clock, patience):
             "nats": float(losses.mean()),
             "error": float(losses.std() / len(losses) ** 0.5),
             "chars": len(losses),
+            "of": len(data.corpus.held_out),
         }
 
     windows = range(0, len(data.corpus.train) - data.recipe.window, data.recipe.stride)
