@@ -122,6 +122,8 @@ def in_keras(recipe, name, data, folder, args):
             process.kill()
     # What the log ends with is of use only if Keras itself gave up.
     ended = f"killed by signal {-status} (out of memory, or out of time)" if status < 0 else last_line(log)
+    if "No module named" in ended:
+        ended += ". To get it: pip install tensorflow-cpu"
     usable = [moment for moment in moments if math.isfinite(moment["nats"])]
     if not usable:
         raise Failed(f"Keras: {ended if status else 'its loss is no number'}")
@@ -145,6 +147,10 @@ def run(name, results, folder, args, keep):
     sides = results.setdefault(name, {"lines": data.lines, "data": data.digest})
     if sides["data"] != data.digest:
         sys.exit(f"{name} was measured on other data than {args.files[recipe.data]}: name another file with --json")
+
+    if recipe.lines and "nats" not in sides.get("keras", {}):
+        # It was measured for a time that Keras didn't set.
+        sides.pop("charlet", None)
 
     def side(which, measure):
         if "nats" in sides.get(which, {}):

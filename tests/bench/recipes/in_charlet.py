@@ -56,7 +56,7 @@ class Charlet:
     def say(self, *arguments):
         """What a command of charlet prints."""
         command = [self.program, *map(str, arguments)]
-        done = subprocess.run(command, capture_output=True, text=True, env=self.environment)
+        done = subprocess.run(command, check=False, capture_output=True, text=True, env=self.environment)
         if done.returncode:
             raise Failed(f"charlet {arguments[0]}: {done.stderr.strip() or f'exit status {done.returncode}'}")
         return done.stdout
