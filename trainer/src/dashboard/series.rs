@@ -73,9 +73,12 @@ impl Series {
             .collect();
         let low = means.iter().copied().fold(f64::INFINITY, f64::min);
         let high = means.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        // What differs by rounding is flat.
+        if high - low <= 1e-9 * high.abs() {
+            return LEVELS[0].to_string().repeat(width);
+        }
         let level = |value: f64| {
             let share = (value - low) / (high - low);
-            // In a flat curve the share is no number, which becomes the lowest level.
             LEVELS[((share * 8.0) as usize).min(7)]
         };
         means.into_iter().map(level).collect()
@@ -113,6 +116,9 @@ mod tests {
         }
         assert_eq!(series.sparkline(10), "▁▂▃▄▅▆▇█");
         assert_eq!(series.sparkline(2), "▁█");
+        let mut flat = Series::default();
+        (0..100).for_each(|x| flat.push(f64::from(x), 0.1));
+        assert_eq!(flat.sparkline(7), "▁▁▁▁▁▁▁");
         assert_eq!(series.sparkline(0), "");
     }
 }
