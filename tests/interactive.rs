@@ -67,6 +67,7 @@ fn each_line_of_a_pipe_is_continued() {
 #[cfg(unix)]
 mod terminal {
     use std::io::{Read, Write};
+    use std::num::NonZero;
     use std::sync::{Arc, Mutex};
     use std::time::{Duration, Instant};
 
@@ -76,6 +77,9 @@ mod terminal {
 
     /// Longer than anything takes on a busy machine.
     const PATIENCE: Duration = Duration::from_secs(60);
+
+    const ROWS: NonZero<u16> = NonZero::new(40).unwrap();
+    const COLUMNS: NonZero<u16> = NonZero::new(100).unwrap();
 
     /// The command in a pseudo-terminal.
     struct Session {
@@ -91,8 +95,8 @@ mod terminal {
     impl Session {
         fn start(place: Place, model: &str, options: &[&str]) -> Self {
             let size = PtySize {
-                rows: 40,
-                cols: 100,
+                rows: ROWS.get(),
+                cols: COLUMNS.get(),
                 ..PtySize::default()
             };
             let pair = native_pty_system().openpty(size).unwrap();
@@ -104,7 +108,7 @@ mod terminal {
             command.env_remove("NO_COLOR");
             let modes = format!("{:?}", pair.master.get_termios().unwrap());
             let child = pair.slave.spawn_command(command).unwrap();
-            let screen = Arc::new(Mutex::new(vt100::Parser::new(40, 100, 0)));
+            let screen = Arc::new(Mutex::new(vt100::Parser::new(ROWS, COLUMNS, 0)));
             let mut output = pair.master.try_clone_reader().unwrap();
             let shown = Arc::clone(&screen);
             std::thread::spawn(move || {
@@ -185,8 +189,15 @@ mod terminal {
         session.wait_for(|screen| screen.ends_with(&expected));
         session.type_in(":temp 0\r");
         session.wait_for(|screen| screen.contains("--temperature 0 won't do"));
-        session.type_in(":seed 1\r:length 2\r:greedy\rkar\r");
-        session.wait_for(|screen| screen.contains("> kar\nkar") && screen.ends_with('>'));
+        for command in [":seed 1", ":length 2", ":greedy"] {
+            session.type_in(&format!("{command}\r"));
+            session.wait_for(|screen| screen.ends_with(&format!("{command}\n>")));
+        }
+        session.type_in("kar\r");
+        session.wait_for(|screen| {
+            let line = screen.lines().rev().nth(1).unwrap_or_default();
+            screen.ends_with('>') && line.starts_with("kar") && line.len() == 5
+        });
         session.type_in(":top 3\r");
         session.wait_for(|screen| screen.contains("100.00 %"));
         session.type_in("k?\r");

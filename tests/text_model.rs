@@ -28,7 +28,7 @@ pub fn text_model() -> &'static [u8] {
         let place = Place::new();
         place.write("text", text());
         let options = ["--mode", "text", "--layers", "1", "--hidden", "24"];
-        let run = ["--epochs", "2", "--sample-every", "0", "--out", "run"];
+        let run = ["--epochs", "2", "--sample-every", "1000", "--out", "run"];
         place.succeed(&[&["train", "text"][..], &options, &run].concat());
         fs::read(place.path("run/text.charlet")).unwrap()
     })

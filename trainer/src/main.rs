@@ -8,7 +8,13 @@ use clap::{Parser, Subcommand};
 
 /// Trains character-level LSTM models, and runs them as a microcontroller would
 #[derive(Debug, Parser)]
-#[command(version, about, max_term_width = 100, args_override_self = true)]
+#[command(
+    name = "charlet",
+    version,
+    about,
+    max_term_width = 100,
+    args_override_self = true
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, ensure};
-use charlet::Model;
+use charlet::{Model, Vocab};
 use charlet_trainer::speak::LINE_LIMIT;
 use clap::Parser;
 
@@ -42,7 +42,12 @@ pub(crate) struct Args {
     #[command(flatten)]
     sampling: Sampling,
     /// A text to continue
-    #[arg(long, value_name = "TEXT", default_value = "")]
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true
+    )]
     prime: String,
     /// Continue a random piece of this file, chosen by the seed; of a list the beginning of a line
     #[arg(long, value_name = "FILE", conflicts_with = "prime")]
@@ -193,9 +198,20 @@ fn interval(pace: f64) -> Duration {
     }
 }
 
-/// A prime's error names it.
-fn of_prime<T>(result: Result<T, charlet::Error>, prime: &str) -> Result<T> {
-    result.with_context(|| format!("can't continue --prime {prime:?}"))
+/// An error of a beginning names it, and what might be meant.
+fn of_prime<T>(result: Result<T, charlet::Error>, prime: &str, vocab: &Vocab<'_>) -> Result<T> {
+    let hint = match result {
+        Err(charlet::Error::UnknownChar(char)) if has_lower_case(vocab, char) => {
+            ", which has lower case only"
+        }
+        _ => "",
+    };
+    result.with_context(|| format!("can't continue {prime:?} with this model{hint}"))
+}
+
+fn has_lower_case(vocab: &Vocab<'_>, char: char) -> bool {
+    let mut lower = char.to_lowercase();
+    char.is_uppercase() && lower.all(|char| vocab.token(char).is_some())
 }
 
 #[cfg(test)]

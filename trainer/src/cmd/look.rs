@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn what_can_not_be_seen_has_a_name() {
-        let vocab = Vocab::new("\t\n aß\u{a0}", 8, Token(6), Some(Token(6))).unwrap();
+        let vocab = Vocab::new("\t\n a\u{a0}ß", 8, Token(6), Some(Token(6))).unwrap();
         let names: Vec<String> = (0..8).map(|at| token_name(&vocab, Token(at))).collect();
         let sorted = [
             "tab", "newline", "space", "a", "ß", "U+00A0", "end", "mark 7",

@@ -112,10 +112,11 @@ impl<'a, 'm> Texts<'a, 'm> {
     }
 
     fn text(&mut self, sampler: Sampler, rng: &mut TextRng, prime: &str) -> Result<()> {
-        let length = self
-            .args
-            .length(self.speaker.model().vocab().end().is_some());
-        let mut generator = of_prime(self.speaker.generate(sampler, rng, prime), prime)?;
+        // A copy, which is small: the speaker's own is lent to the generator.
+        let model = *self.speaker.model();
+        let generated = self.speaker.generate(sampler, rng, prime);
+        let mut generator = of_prime(generated, prime, model.vocab())?;
+        let length = self.args.length(model.vocab().end().is_some());
         print(&mut self.out, self.args, prime, length, &mut generator)?;
         let pending = generator.pending();
         if let Some(path) = &self.args.state_out {

@@ -60,6 +60,7 @@ pub(super) fn run(
         let top = of_prime(
             Top::new(&mut speaker, temperature, sampler, &args.prime, count),
             &args.prime,
+            model.vocab(),
         )?;
         if args.json {
             writeln!(out, "{}", serde_json::to_string(&top)?)?;

@@ -15,7 +15,7 @@ use rustyline::{Config, Editor};
 use super::command::{Command, HELP};
 use super::keys::{Action, changed, paced};
 use super::terminal::{Raw, Terminal};
-use crate::cmd::generate::{Args, clock, interval, text, top::Top};
+use crate::cmd::generate::{Args, clock, interval, of_prime, text, top::Top};
 use crate::cmd::look::Look;
 
 /// Characters in a second, to read along.
@@ -119,19 +119,16 @@ impl<'m> Session<'m> {
     /// Continues a beginning while keys are looked for.
     fn speak(&mut self, prime: &str) -> Result<Next> {
         let (_, sampler) = self.sampler()?;
-        let is_list = self.speaker.model().vocab().end().is_some();
-        let mut pending = self
-            .speaker
-            .generate(sampler, &mut self.rng, prime)?
-            .pending();
+        let model = *self.speaker.model();
+        let generated = self.speaker.generate(sampler, &mut self.rng, prime);
+        let mut pending = of_prime(generated, prime, model.vocab())?.pending();
         self.last = prime.to_owned();
         let mut stops = text::stops(&self.args, prime);
         let mut next = Next::Prompt;
         let _raw = Raw::begin()?;
-        let dim = self.look.dim();
-        write!(self.out, "{dim}{prime}{dim:#}")?;
+        self.echo(prime)?;
         let mut due = Instant::now();
-        for _ in 0..self.args.length(is_list) {
+        for _ in 0..self.args.length(model.vocab().end().is_some()) {
             match self.wait(due)? {
                 None => {}
                 Some(Action::Leave) => {
@@ -198,6 +195,14 @@ impl<'m> Session<'m> {
         let vocab_size = self.speaker.model().vocab().size();
         let samplers = self.args.sampling.samplers(vocab_size)?;
         samplers.first().copied().context("no temperature is set")
+    }
+
+    /// Shows what is continued.
+    fn echo(&mut self, prime: &str) -> std::io::Result<()> {
+        let dim = self.look.dim();
+        write!(self.out, "{dim}")?;
+        prime.chars().try_for_each(|char| self.print(char))?;
+        write!(self.out, "{dim:#}")
     }
 
     fn print(&mut self, char: char) -> std::io::Result<()> {
