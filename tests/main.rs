@@ -17,6 +17,9 @@ mod cli_shell;
 mod cli_train;
 /// What a GPU runs, on the processor where there is none.
 mod cuda;
+/// The dashboard in a pseudo-terminal.
+#[cfg(unix)]
+mod dashboard;
 /// The trainer's gradients against PyTorch, finite differences and each other.
 mod gradients;
 /// Headers: the runtime reads without postcard what postcard writes.
@@ -41,6 +44,8 @@ mod shipped;
 mod state;
 /// Test models and the vectors' files.
 mod support;
+/// Event files for TensorBoard, by the format's definition.
+mod tensorboard;
 /// A model of running text that is trained for the tests.
 mod text_model;
 /// Every bound, with its reason.

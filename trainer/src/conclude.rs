@@ -1,7 +1,5 @@
 //! The end of a run: its model, measured by the runtime's own arithmetic, and what to do with it.
 
-use std::io::Write;
-
 use anyhow::Result;
 use candle_core::Device;
 use charlet::Model;
@@ -20,8 +18,8 @@ use crate::speak::{Evaluation, Speaker};
 ///
 /// # Errors
 /// If the best checkpoint can't be used or the model can't be written.
-pub(crate) fn conclude<W: Write>(
-    report: &mut Report<W>,
+pub(crate) fn conclude(
+    report: &mut Report<'_>,
     config: &Config,
     folder: &RunFolder,
     corpus: &Corpus,
@@ -49,8 +47,8 @@ pub(crate) fn conclude<W: Write>(
 }
 
 /// Tells the held-out loss of a model file, run by the runtime.
-fn evaluate<W: Write>(
-    report: &mut Report<W>,
+fn evaluate(
+    report: &mut Report<'_>,
     corpus: &Corpus,
     what: &str,
     model: &[u8],
@@ -69,7 +67,7 @@ fn evaluate<W: Write>(
 }
 
 /// Commands that can be pasted.
-fn next_steps<W: Write>(report: &mut Report<W>, config: &Config, folder: &RunFolder) {
+fn next_steps(report: &mut Report<'_>, config: &Config, folder: &RunFolder) {
     let (program, path) = (program(), folder.model());
     let length = match config.data.mode {
         Mode::Lines => "-n 20",

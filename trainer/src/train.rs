@@ -1,6 +1,5 @@
 //! The training loop.
 
-use std::io::Write;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -18,10 +17,14 @@ use crate::network::Network;
 use crate::novelty::Novelty;
 use crate::optimizer::Optimizer;
 use crate::progress::{Epoch, Totals};
-use crate::report::{EpochMetrics, Sample};
+use crate::report::{EpochMetrics, Sample, StepMetrics, View};
+use crate::request::Request;
 use crate::rng::Streams;
 use crate::run::Run;
 use crate::speak::Evaluation;
+
+/// Lines of `steps.jsonl` in an epoch, about, unless the settings say otherwise.
+const LINES_PER_EPOCH: usize = 100;
 
 /// How a training ended.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -32,10 +35,10 @@ pub enum Outcome {
     Interrupted,
 }
 
-/// Asked before each batch whether to save and stop.
-pub type Stop<'s> = &'s (dyn Fn() -> bool + Sync);
+/// Asked before each batch, until nothing more is wanted.
+pub type Ask<'s> = &'s (dyn Fn() -> Option<Request> + Sync);
 
-/// Trains a model as configured and leaves it in the folder, telling `out` how it goes. From a
+/// Trains a model as configured and leaves it in the folder, showing how it goes. From a
 /// checkpoint an earlier run goes on as if it had never stopped.
 ///
 /// # Errors
@@ -44,29 +47,29 @@ pub fn train(
     config: &Config,
     checkpoint: Option<&Checkpoint>,
     folder: &RunFolder,
-    stop: Stop<'_>,
-    out: impl Write + Send,
+    ask: Ask<'_>,
+    view: &mut dyn View,
 ) -> Result<Outcome> {
     // On one of the pool's own threads: from outside, every parallel piece of a batch would be
     // handed over and waited for.
-    rayon::scope(|_| train_in_pool(config, checkpoint, folder, stop, out))
+    rayon::scope(|_| train_in_pool(config, checkpoint, folder, ask, view))
 }
 
 fn train_in_pool(
     config: &Config,
     checkpoint: Option<&Checkpoint>,
     folder: &RunFolder,
-    stop: Stop<'_>,
-    out: impl Write + Send,
+    ask: Ask<'_>,
+    view: &mut dyn View,
 ) -> Result<Outcome> {
     let mut streams = Streams::new(config.training.seed);
     let corpus = Corpus::load(&config.data, config.training.window, &mut streams.split)?;
     let mut run = match checkpoint {
-        Some(checkpoint) => Run::resume(config, folder, &corpus, streams, checkpoint, out)?,
-        None => Run::begin(config, folder, &corpus, streams, out)?,
+        Some(checkpoint) => Run::resume(config, folder, &corpus, streams, checkpoint, view)?,
+        None => Run::begin(config, folder, &corpus, streams, view)?,
     };
     while run.goes_on() {
-        match run.learn_epoch(stop)? {
+        match run.learn_epoch(ask)? {
             Pass::Completed => run.finish_epoch()?,
             Pass::Astray(what) => run.fall_back(&what)?,
             Pass::Stopped => return run.interrupt(),
@@ -127,7 +130,7 @@ enum Pass {
     Stopped,
 }
 
-impl<W: Write> Run<'_, W> {
+impl Run<'_> {
     /// Whether there is something to learn.
     fn goes_on(&mut self) -> bool {
         let training = &self.config.training;
@@ -142,12 +145,16 @@ impl<W: Write> Run<'_, W> {
     }
 
     /// Learns from every batch once, but those that an earlier run has learnt.
-    fn learn_epoch(&mut self, stop: Stop<'_>) -> Result<Pass> {
+    fn learn_epoch(&mut self, ask: Ask<'_>) -> Result<Pass> {
         let mut order = self.progress.streams.order.clone();
         let learnt = self.progress.totals.batches;
         for batch in self.batches.pass(Some(&mut order)).skip(learnt) {
-            if stop() {
-                return Ok(Pass::Stopped);
+            while let Some(request) = ask() {
+                match request {
+                    Request::Stop => return Ok(Pass::Stopped),
+                    Request::Save => self.save_now()?,
+                    Request::Sample => self.sample_now()?,
+                }
             }
             if !batch.continues {
                 self.state = self.network.zero_state(batch.size)?;
@@ -155,6 +162,7 @@ impl<W: Write> Run<'_, W> {
             if let Some(what) = self.learn(&batch)? {
                 return Ok(Pass::Astray(what));
             }
+            self.sample_in_time()?;
             self.save_in_time()?;
         }
         self.progress.streams.order = order;
@@ -174,24 +182,47 @@ impl<W: Write> Run<'_, W> {
             Some(dropout),
             rate,
         )?;
-        self.state = update.state;
         let progress = &mut self.progress;
         let predictions = batch.predictions();
         progress.steps += 1;
-        progress.totals.nats += update.nats;
-        progress.totals.chars += predictions;
-        progress.totals.batches += 1;
-        progress.totals.norm += update.norm;
+        progress.totals.add(&update, predictions);
+        progress.line.add(&update, predictions);
+        self.state = update.state;
         if let Some(average) = &mut self.average {
             average.observe(&self.network, progress.steps)?;
         }
-        let mean = progress.totals.nats / progress.totals.chars as f64;
-        self.report
-            .advance(self.chars_learnt(), self.progress.epoch + 1, mean);
+        let place = self.place();
+        self.report.advance(place);
         let guess = (self.corpus.alphabet.size() as f64).ln();
         let loss = update.nats / predictions as f64;
-        self.progress.smooth(loss, guess);
-        Ok(self.progress.watch.observe(loss, predictions, guess))
+        let smoothed = self.progress.smooth(loss, guess);
+        let astray = self.progress.watch.observe(loss, predictions, guess);
+        // What a run goes back on is no part of its log.
+        if astray.is_none() && self.progress.steps.is_multiple_of(self.log_every()) {
+            self.report_steps(smoothed, rate)?;
+        }
+        Ok(astray)
+    }
+
+    /// Updates from one line of `steps.jsonl` to the next.
+    fn log_every(&self) -> usize {
+        let default = || (self.batches.len() / LINES_PER_EPOCH).max(1);
+        self.config.training.log_every.unwrap_or_else(default)
+    }
+
+    fn report_steps(&mut self, smoothed: f64, learning_rate: f64) -> Result<()> {
+        let progress = &mut self.progress;
+        let line = std::mem::take(&mut progress.line);
+        let share = progress.totals.batches as f64 / self.batches.len() as f64;
+        self.report.steps(&StepMetrics {
+            step: progress.steps,
+            epoch: progress.epoch as f64 + share,
+            train_nats_per_char: line.nats_per_char(),
+            smoothed_nats_per_char: smoothed,
+            learning_rate,
+            gradient_norm: line.mean_norm(),
+            chars_per_second: line.chars as f64 / line.seconds,
+        })
     }
 
     /// Measures, reports and saves an epoch.
@@ -234,12 +265,12 @@ impl<W: Write> Run<'_, W> {
         let metrics = EpochMetrics {
             epoch: epoch.number,
             steps: self.progress.steps,
-            train_nats_per_char: totals.nats / totals.chars as f64,
+            train_nats_per_char: totals.nats_per_char(),
             smoothed_nats_per_char: self.progress.smoothed,
             validation_nats_per_char: epoch.loss,
             learning_rate: self.learning_rate(),
-            gradient_norm: totals.norm / totals.batches as f64,
-            chars_per_second: self.chars_learnt() as f64 / seconds,
+            gradient_norm: totals.mean_norm(),
+            chars_per_second: self.place().chars as f64 / seconds,
             seconds,
             known_lines: novelty.and_then(Novelty::known_lines),
             longest_copy: novelty.and_then(Novelty::longest_copy),
@@ -247,7 +278,7 @@ impl<W: Write> Run<'_, W> {
         let epochs = self.config.training.epochs;
         self.report.epoch(&metrics, self.corpus, epochs, is_best)?;
         if let Some(sample) = sample {
-            self.report.sample(&sample);
+            self.report.sample(self.progress.steps, &sample)?;
         }
         Ok(())
     }
@@ -268,6 +299,40 @@ impl<W: Write> Run<'_, W> {
             state = output.state.detach();
         }
         Ok(nats / chars as f64)
+    }
+
+    /// Lets the model speak, if it is time to within an epoch.
+    fn sample_in_time(&mut self) -> Result<()> {
+        let every = self.config.training.sample_steps;
+        if every.is_some_and(|every| self.progress.steps.is_multiple_of(every)) {
+            let model = self.exported(&self.evaluated()?)?;
+            let random = &mut self.progress.streams.samples;
+            let sample = Sample::of(&model, self.corpus, random)?;
+            self.show(&sample)?;
+        }
+        Ok(())
+    }
+
+    /// Lets the model speak because somebody asks for it.
+    fn sample_now(&mut self) -> Result<()> {
+        let model = self.exported(&self.evaluated()?)?;
+        let sample = Sample::of(&model, self.corpus, &mut self.unplanned)?;
+        self.show(&sample)
+    }
+
+    fn show(&mut self, sample: &Sample) -> Result<()> {
+        let step = self.progress.steps;
+        self.report.line(&format!("step {step}  sample"));
+        self.report.sample(step, sample)
+    }
+
+    /// Saves because somebody asks for it.
+    fn save_now(&mut self) -> Result<()> {
+        self.save_last()?;
+        let (step, last) = (self.progress.steps, self.folder.last());
+        self.report
+            .line(&format!("step {step}  saved {}", last.display()));
+        Ok(())
     }
 
     /// The model file of a network.

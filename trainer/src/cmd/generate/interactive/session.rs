@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use charlet::{Model, Sampler};
 use charlet_trainer::speak::{Speaker, TextRng, text_rng};
-use crossterm::event;
+use ratatui::crossterm::event;
 use rustyline::error::ReadlineError;
 use rustyline::history::MemHistory;
 use rustyline::{Config, Editor};
