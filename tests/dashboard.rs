@@ -43,7 +43,11 @@ impl Terminal {
         command.cwd(place.path("."));
         command.env("TERM", "xterm-256color");
         let child = pair.slave.spawn_command(command).unwrap();
-        let parser = Arc::new(Mutex::new(parser(24, 80)));
+        let parser = Arc::new(Mutex::new(Parser::new(
+            24.try_into().unwrap(),
+            80.try_into().unwrap(),
+            0,
+        )));
         let (for_reader, mut output) =
             (Arc::clone(&parser), pair.master.try_clone_reader().unwrap());
         let is_closing = Arc::new(AtomicBool::new(false));
@@ -74,7 +78,8 @@ impl Terminal {
     }
 
     fn resize(&self, rows: u16, cols: u16) {
-        *self.parser.lock().unwrap() = parser(rows, cols);
+        let (new_rows, new_cols) = (rows.try_into().unwrap(), cols.try_into().unwrap());
+        self.parser.lock().unwrap().set_size(new_rows, new_cols);
         self.master.resize(size(rows, cols)).unwrap();
     }
 
@@ -118,10 +123,6 @@ impl Terminal {
     }
 }
 
-fn parser(rows: u16, cols: u16) -> Parser {
-    Parser::new(rows.try_into().unwrap(), cols.try_into().unwrap(), 0)
-}
-
 #[test]
 fn a_training_is_watched_sampled_saved_and_stopped() {
     let place = Place::new();
@@ -140,7 +141,7 @@ fn a_training_is_watched_sampled_saved_and_stopped() {
         "--tui",
     ];
     let mut terminal = Terminal::run(&place, &train);
-    terminal.wait_for(&["data  epoch", "left", "training 1."]);
+    terminal.wait_for(&["data  epoch", "left", "training ", "in epoch "]);
     terminal.wait_for(&[
         "held out ",
         "nats/char",
@@ -159,6 +160,7 @@ fn a_training_is_watched_sampled_saved_and_stopped() {
     terminal.wait_for(&["saved run/last.safetensors", "samples after step"]);
     let saved = || Checkpoint::load(&place.path("run/last.safetensors"), &Device::Cpu).unwrap();
     let before = saved().description.progress.steps;
+    assert!(terminal.is_full_screen());
     terminal.press("q");
     let (code, screen) = terminal.end();
     assert_eq!(code, 130);
@@ -169,7 +171,7 @@ fn a_training_is_watched_sampled_saved_and_stopped() {
     assert!(saved().description.progress.steps >= before && before > 0);
     // Its curves are there again when it goes on; Ctrl-C is a key as well.
     let mut terminal = Terminal::run(&place, &["train", "--resume", "run", "--tui"]);
-    terminal.wait_for(&["held out 0.", "goes on   after"]);
+    terminal.wait_for(&["in epoch ", "goes on   after"]);
     terminal.press("\x03");
     assert_eq!(terminal.end().0, 130);
 }

@@ -16,6 +16,8 @@ use crate::request::Request;
 /// Rows of the curves, if there are as many; columns of the figures beside them.
 const CURVES: u16 = 9;
 const FIGURES: u16 = 34;
+/// Rows below which there is no more than the curves: a title alone says nothing.
+const LEAST: u16 = 3;
 /// Columns that the curves need beside the figures.
 const CURVES_WIDTH: u16 = 36;
 /// Columns of a sample's temperature.
@@ -29,7 +31,10 @@ pub(super) fn draw(frame: &mut Frame<'_>, board: &Board) {
     let area = frame.area();
     let body = area.height.saturating_sub(2);
     let wanted = 1 + TEMPERATURES.len() as u16 * rows_of_text(board, area.width);
-    let curves = body.saturating_sub(wanted + body / 5).max(CURVES).min(body);
+    let mut curves = body.saturating_sub(wanted + body / 5).max(CURVES).min(body);
+    if body - curves < LEAST {
+        curves = body;
+    }
     let samples = wanted.min(body - curves);
     let [head, curves, samples, log, foot] = Layout::vertical([
         Constraint::Length(area.height.min(1)),
@@ -314,6 +319,12 @@ mod tests {
             }
         }
         assert!(screen(&Board::default(), 80, 24).contains("none yet"));
+    }
+
+    #[test]
+    fn a_small_screen_has_the_curves_alone() {
+        let screen = screen(&board(), 50, 12);
+        assert!(screen.contains("held out 1.312") && !screen.contains("samples"));
     }
 
     #[test]
