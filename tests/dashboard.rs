@@ -1,6 +1,7 @@
 //! The dashboard in a pseudo-terminal: what somebody sees there, and what the keys do.
 
 use std::io::{Read, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -22,6 +23,7 @@ struct Terminal {
     keys: Box<dyn Write + Send>,
     parser: Arc<Mutex<Parser>>,
     reader: JoinHandle<()>,
+    is_closing: Arc<AtomicBool>,
 }
 
 fn size(rows: u16, cols: u16) -> PtySize {
@@ -48,11 +50,16 @@ impl Terminal {
         )));
         let (for_reader, mut output) =
             (Arc::clone(&parser), pair.master.try_clone_reader().unwrap());
+        let is_closing = Arc::new(AtomicBool::new(false));
+        let is_over = Arc::clone(&is_closing);
         let reader = std::thread::spawn(move || {
             let mut bytes = [0; 4096];
             // The end is an error where nobody has the other side open any more.
             while let Ok(count @ 1..) = output.read(&mut bytes) {
                 for_reader.lock().unwrap().process(&bytes[..count]);
+                if is_over.load(Ordering::Relaxed) {
+                    break;
+                }
             }
         });
         Self {
@@ -61,6 +68,7 @@ impl Terminal {
             master: pair.master,
             parser,
             reader,
+            is_closing,
         }
     }
 
@@ -91,6 +99,15 @@ impl Terminal {
     fn is_full_screen(&self) -> bool {
         let parser = self.parser.lock().unwrap();
         parser.screen().alternate_screen() && parser.screen().hide_cursor()
+    }
+
+    /// Closes the window, and gives the exit code.
+    fn close(mut self) -> u32 {
+        self.is_closing.store(true, Ordering::Relaxed);
+        self.reader.join().unwrap();
+        drop(self.keys);
+        drop(self.master);
+        self.child.wait().unwrap().exit_code()
     }
 
     /// The exit code and what is left on the screen, which is as it was before.
@@ -157,6 +174,18 @@ fn a_training_is_watched_sampled_saved_and_stopped() {
     terminal.wait_for(&["in epoch ", "goes on   after"]);
     terminal.press("\x03");
     assert_eq!(terminal.end().0, 130);
+}
+
+#[test]
+fn a_closed_window_saves_and_stops() {
+    let place = Place::new();
+    let file = place.write("data.txt", lines().repeat(20));
+    let endless = ["--hidden", "8", "--epochs", "100000", "--out", "run"];
+    let terminal = Terminal::run(&place, &[&["train", &file, "--tui"], &endless[..]].concat());
+    terminal.wait_for(&["training 1."]);
+    assert_eq!(terminal.close(), 130);
+    let last = Checkpoint::load(&place.path("run/last.safetensors"), &Device::Cpu).unwrap();
+    assert!(last.description.progress.steps > 0);
 }
 
 #[test]

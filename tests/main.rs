@@ -5,8 +5,14 @@
 mod activation;
 /// Backends that give the same bits, and the command that measures them.
 mod bench;
+/// Where text starts and ends, and what may come next.
+mod cli_generate;
 /// Commands that use models.
 mod cli_models;
+/// Surprise per line.
+mod cli_score;
+/// Completions and manual pages.
+mod cli_shell;
 /// What goes wrong in a training, and what the command says then.
 mod cli_train;
 /// What a GPU runs, on the processor where there is none.
@@ -20,6 +26,8 @@ mod gradients;
 mod header;
 /// Integer models against the reference, exactly.
 mod integer;
+/// Beginnings that are continued in a terminal and in a pipe.
+mod interactive;
 /// Model files that are damaged, cut or made up.
 mod model_file;
 /// A folder for a test, and the command run in it.
@@ -38,6 +46,8 @@ mod state;
 mod support;
 /// Event files for TensorBoard, by the format's definition.
 mod tensorboard;
+/// A model of running text that is trained for the tests.
+mod text_model;
 /// Every bound, with its reason.
 mod tolerance;
 /// Whole runs: the same seed gives the same model.

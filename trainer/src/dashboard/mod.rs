@@ -23,6 +23,8 @@ use crate::request::Request;
 
 /// Time from one picture to the next.
 const FRAME: Duration = Duration::from_millis(200);
+/// Time in which the last picture is drawn, where there is still a terminal.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Called with what a key asks for.
 type Wish = dyn Fn(Request) + Send + Sync;
@@ -154,8 +156,11 @@ impl View for Dashboard {
             return;
         };
         self.shared.is_over.store(true, Ordering::Relaxed);
-        // A panic of the thread was told already.
-        let _ = thread.join();
+        let asked = Instant::now();
+        // Where the terminal is gone, crossterm may look for keys forever: the thread is left alone then.
+        while !thread.is_finished() && asked.elapsed() < FAREWELL {
+            std::thread::sleep(Duration::from_millis(5));
+        }
         leave();
         let log = std::mem::take(&mut self.shared.board().log);
         for line in log {
