@@ -77,7 +77,7 @@ fn events(place: &Place, folder: &str) -> Vec<Vec<u8>> {
     let crc = Crc::<u32>::new(&CRC_32_ISCSI);
     let masked = |bytes: &[u8]| {
         let crc = crc.checksum(bytes);
-        ((crc >> 15) | (crc << 17)).wrapping_add(0xa282_ead8)
+        crc.rotate_right(15).wrapping_add(0xa282_ead8)
     };
     let mut events = Vec::new();
     for name in place.files(folder) {
