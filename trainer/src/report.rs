@@ -52,6 +52,25 @@ pub struct EpochMetrics {
     pub longest_copy: Option<usize>,
 }
 
+/// What the updates since the last such line brought: a line of `steps.jsonl`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StepMetrics {
+    /// Updates made.
+    pub step: usize,
+    /// Epochs completed, with the share of the one under way.
+    pub epoch: f64,
+    /// Mean training loss, with dropout, in nats per character.
+    pub train_nats_per_char: f64,
+    /// The training loss of each batch, smoothed over about a thousand; it starts from guessing.
+    pub smoothed_nats_per_char: f64,
+    /// The last learning rate.
+    pub learning_rate: f64,
+    /// Mean norm of the gradients before clipping.
+    pub gradient_norm: f64,
+    /// Characters learnt per second, of the time spent on updates.
+    pub chars_per_second: f64,
+}
+
 /// Writes lines for people, with a progress bar below them in a terminal, and `metrics.jsonl`.
 #[derive(Debug)]
 pub struct Report<W> {
@@ -170,8 +189,8 @@ impl<W: Write> Report<W> {
 
     /// Shows what a model says, and what of it is new.
     pub fn sample(&mut self, sample: &Sample) {
-        for line in &sample.lines {
-            self.line(line);
+        for (temperature, text) in &sample.texts {
+            self.line(&sample_line(*temperature, text));
         }
         self.line(&format!("    new  {}", sample.novelty));
     }
@@ -186,8 +205,8 @@ impl<W: Write> Report<W> {
 /// What a model says, and what of it is new.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sample {
-    /// Text at several temperatures.
-    lines: Vec<String>,
+    /// Texts, each with its temperature.
+    pub texts: Vec<(f32, String)>,
     /// How it compares with what was learnt.
     pub novelty: Novelty,
 }
@@ -199,30 +218,36 @@ impl Sample {
     /// If the model file is not valid, which would be our mistake.
     pub fn of(model: &[u8], corpus: &Corpus, random: &mut Random) -> Result<Self> {
         Ok(Self {
-            lines: sample_lines(model, random)?,
+            texts: sample_texts(model, random)?,
             novelty: novelty(model, corpus)?,
         })
     }
+}
+
+/// A text with its temperature, as it is shown.
+pub fn sample_line(temperature: f32, text: &str) -> String {
+    let text = text.replace('\n', "\n         ");
+    format!("    {temperature:.1}  {text}")
 }
 
 /// What a model says at several temperatures.
 ///
 /// # Errors
 /// If the model file is not valid, which would be our mistake.
-pub fn sample_lines(model: &[u8], random: &mut Random) -> Result<Vec<String>> {
+pub fn sample_texts(model: &[u8], random: &mut Random) -> Result<Vec<(f32, String)>> {
     let mut speaker = Speaker::new(Model::from_bytes(model)?);
     let is_list = Model::from_bytes(model)?.vocab().end().is_some();
     let mut rng = text_rng(random.seed());
-    let mut sample = |temperature: f32| -> Result<String> {
+    let mut sample = |temperature: f32| -> Result<(f32, String)> {
         let sampler = Sampler::with_temperature(temperature)?;
         let text = if is_list {
             let lines = (0..SAMPLE_LINES).map(|_| speaker.line(sampler, &mut rng));
             lines.collect::<Result<Vec<_>, _>>()?.join("  ")
         } else {
             let text = speaker.generate(sampler, &mut rng, "")?.take(SAMPLE_LENGTH);
-            text.collect::<String>().replace('\n', "\n         ")
+            text.collect()
         };
-        Ok(format!("    {temperature:.1}  {text}"))
+        Ok((temperature, text))
     };
     TEMPERATURES.into_iter().map(&mut sample).collect()
 }

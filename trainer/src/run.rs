@@ -17,6 +17,7 @@ use crate::corpus::{Corpus, Sequences};
 use crate::files::{RunFolder, link, remove, write_whole};
 use crate::network::{Network, Shape};
 use crate::optimizer::Optimizer;
+use crate::page::{Page, Status};
 use crate::progress::{Epoch, Progress};
 use crate::report::Report;
 use crate::rng::Streams;
@@ -41,6 +42,7 @@ pub(crate) struct Run<'r, W> {
     pub(crate) state: Tensor,
     pub(crate) progress: Progress,
     pub(crate) report: Report<W>,
+    pub(crate) page: Page<'r>,
     /// When the last checkpoint was written.
     saved: Instant,
 }
@@ -119,6 +121,7 @@ impl<'r, W: Write> Run<'r, W> {
             average: average.transpose()?,
             optimizer: Optimizer::new(config.optimizer.clone(), &network)?,
             batches: batches(config, corpus, &corpus.train),
+            page: Page::new(config, corpus, folder, network.shape()),
             // Replaced by the first batch; a GPU has no memory of no size.
             state: network.zero_state(1)?,
             network,
@@ -200,6 +203,14 @@ impl<'r, W: Write> Run<'r, W> {
         }
         self.progress = progress;
         Ok(())
+    }
+
+    /// Shows on the run's page how far it is. A page that can't be made is told once, and doesn't end a
+    /// training.
+    pub(crate) fn show(&mut self, status: Status<'_>) {
+        if let Some(problem) = self.page.write(status, &self.progress, self.report.elapsed()) {
+            self.report.line(&format!("note      {problem}"));
+        }
     }
 
     /// Saves, if it is time to.

@@ -17,6 +17,7 @@ use crate::lstm::Dropout;
 use crate::network::Network;
 use crate::novelty::Novelty;
 use crate::optimizer::Optimizer;
+use crate::page::Status;
 use crate::progress::{Epoch, Totals};
 use crate::report::{EpochMetrics, Sample};
 use crate::rng::Streams;
@@ -156,6 +157,9 @@ impl<W: Write> Run<'_, W> {
                 return Ok(Pass::Astray(what));
             }
             self.save_in_time()?;
+            if self.page.is_old() {
+                self.show(Status::UnderWay);
+            }
         }
         self.progress.streams.order = order;
         Ok(Pass::Completed)
@@ -218,8 +222,12 @@ impl<W: Write> Run<'_, W> {
             write_whole(&self.folder.model(), &model)?;
         }
         self.keep(&network, epoch)?;
-        // Last: whoever goes on from an earlier checkpoint makes all of the above again.
-        self.save_good()
+        // Whoever goes on from an earlier checkpoint makes all of the above again.
+        self.save_good()?;
+        if self.page.is_due() {
+            self.show(Status::UnderWay);
+        }
+        Ok(())
     }
 
     fn report_epoch(
@@ -248,6 +256,7 @@ impl<W: Write> Run<'_, W> {
         self.report.epoch(&metrics, self.corpus, epochs, is_best)?;
         if let Some(sample) = sample {
             self.report.sample(&sample);
+            self.page.sample = Some(sample);
         }
         Ok(())
     }
@@ -284,6 +293,7 @@ impl<W: Write> Run<'_, W> {
             write_whole(&self.folder.model(), &model)?;
         }
         self.report.finish();
+        self.show(Status::Stopped);
         let (last, model) = (self.folder.last(), self.folder.model());
         self.report.line(&format!(
             "stopped in epoch {}; {} and {} are saved\ngo on     {} train --resume {}",
@@ -299,14 +309,16 @@ impl<W: Write> Run<'_, W> {
     /// Tells what came of it.
     fn finish(mut self) -> Result<Outcome> {
         self.report.finish();
-        let evaluation = conclude(
+        let conclusion = conclude(
             &mut self.report,
             self.config,
             self.folder,
             self.corpus,
             &mut self.progress.streams.samples,
         )?;
-        Ok(Outcome::Finished(evaluation))
+        self.page.sample = Some(conclusion.sample);
+        self.show(Status::Complete(&conclusion.measured));
+        Ok(Outcome::Finished(conclusion.measured[0].evaluation))
     }
 }
 
