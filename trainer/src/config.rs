@@ -197,6 +197,8 @@ pub struct TrainingConfig {
     pub keep: usize,
     /// Seconds from one checkpoint to the next within an epoch.
     pub save_every: f64,
+    /// Updates from one line of `steps.jsonl` to the next; absent for about 100 lines an epoch.
+    pub log_every: Option<usize>,
 }
 
 impl TrainingConfig {

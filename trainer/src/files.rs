@@ -103,6 +103,7 @@ impl RunFolder {
                 run.last(),
                 run.good(),
                 run.metrics(),
+                run.steps(),
                 run.model(),
                 run.curves(),
                 run.page(),

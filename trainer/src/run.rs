@@ -125,7 +125,7 @@ impl<'r, W: Write> Run<'r, W> {
             // Replaced by the first batch; a GPU has no memory of no size.
             state: network.zero_state(1)?,
             network,
-            report: Report::new(&folder.metrics(), &progress, chars, out)?,
+            report: Report::new(folder, &progress, chars, out)?,
             progress,
             saved: Instant::now(),
         })
@@ -176,6 +176,7 @@ impl<'r, W: Write> Run<'r, W> {
         let step = self.progress.steps;
         self.restore(&Checkpoint::load(&good, &Device::Cpu)?)?;
         self.progress.fallbacks = fallbacks;
+        self.report.go_back(self.folder, &self.progress)?;
         self.report.line(&format!(
             "{what} in step {step}: back to step {}, and on with half the learning rate",
             self.progress.steps
@@ -243,6 +244,7 @@ impl<'r, W: Write> Run<'r, W> {
 
     /// A checkpoint to go on from.
     fn whole(&mut self) -> Result<Checkpoint> {
+        self.report.sync()?;
         self.progress.seconds = self.report.elapsed().as_secs_f64();
         let mut checkpoint = self.checkpoint(&self.evaluated()?)?;
         let tensors = &mut checkpoint.tensors;

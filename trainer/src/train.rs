@@ -19,10 +19,13 @@ use crate::novelty::Novelty;
 use crate::optimizer::Optimizer;
 use crate::page::Status;
 use crate::progress::{Epoch, Totals};
-use crate::report::{EpochMetrics, Sample};
+use crate::report::{EpochMetrics, Sample, StepMetrics};
 use crate::rng::Streams;
 use crate::run::Run;
 use crate::speak::Evaluation;
+
+/// Lines of `steps.jsonl` in an epoch, about, unless the settings say otherwise.
+const LINES_PER_EPOCH: usize = 100;
 
 /// How a training ended.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -178,24 +181,48 @@ impl<W: Write> Run<'_, W> {
             Some(dropout),
             rate,
         )?;
-        self.state = update.state;
         let progress = &mut self.progress;
         let predictions = batch.predictions();
         progress.steps += 1;
-        progress.totals.nats += update.nats;
-        progress.totals.chars += predictions;
-        progress.totals.batches += 1;
-        progress.totals.norm += update.norm;
+        progress.totals.add(&update, predictions);
+        progress.line.add(&update, predictions);
+        self.state = update.state;
         if let Some(average) = &mut self.average {
             average.observe(&self.network, progress.steps)?;
         }
-        let mean = progress.totals.nats / progress.totals.chars as f64;
+        let mean = progress.totals.nats_per_char();
         self.report
             .advance(self.chars_learnt(), self.progress.epoch + 1, mean);
         let guess = (self.corpus.alphabet.size() as f64).ln();
         let loss = update.nats / predictions as f64;
-        self.progress.smooth(loss, guess);
-        Ok(self.progress.watch.observe(loss, predictions, guess))
+        let smoothed = self.progress.smooth(loss, guess);
+        let astray = self.progress.watch.observe(loss, predictions, guess);
+        // What a run goes back on is no part of its log.
+        if astray.is_none() && self.progress.steps.is_multiple_of(self.log_every()) {
+            self.report_steps(smoothed, rate)?;
+        }
+        Ok(astray)
+    }
+
+    /// Updates from one line of `steps.jsonl` to the next.
+    fn log_every(&self) -> usize {
+        let default = || (self.batches.len() / LINES_PER_EPOCH).max(1);
+        self.config.training.log_every.unwrap_or_else(default)
+    }
+
+    fn report_steps(&mut self, smoothed: f64, learning_rate: f64) -> Result<()> {
+        let progress = &mut self.progress;
+        let line = std::mem::take(&mut progress.line);
+        let share = progress.totals.batches as f64 / self.batches.len() as f64;
+        self.report.steps(&StepMetrics {
+            step: progress.steps,
+            epoch: progress.epoch as f64 + share,
+            train_nats_per_char: line.nats_per_char(),
+            smoothed_nats_per_char: smoothed,
+            learning_rate,
+            gradient_norm: line.mean_norm(),
+            chars_per_second: line.chars as f64 / line.seconds,
+        })
     }
 
     /// Measures, reports and saves an epoch.
@@ -242,11 +269,11 @@ impl<W: Write> Run<'_, W> {
         let metrics = EpochMetrics {
             epoch: epoch.number,
             steps: self.progress.steps,
-            train_nats_per_char: totals.nats / totals.chars as f64,
+            train_nats_per_char: totals.nats_per_char(),
             smoothed_nats_per_char: self.progress.smoothed,
             validation_nats_per_char: epoch.loss,
             learning_rate: self.learning_rate(),
-            gradient_norm: totals.norm / totals.batches as f64,
+            gradient_norm: totals.mean_norm(),
             chars_per_second: self.chars_learnt() as f64 / seconds,
             seconds,
             known_lines: novelty.and_then(Novelty::known_lines),

@@ -94,7 +94,7 @@ fn loss(curves: &Curves, baseline: f64) -> Panel {
     let pairs = format!("pairs of characters: {baseline:.3}");
     let mut drawn = vec![
         curve("training", ORANGE, Stroke::Thin, train),
-        curve("training, smoothed over about 1,000 updates", RED, Stroke::Thick, smoothed),
+        curve("training, smoothed over about 1,000 updates", RED, Stroke::Medium, smoothed),
         curve(&pairs, GREY, Stroke::Dashed, &vec![(x.0, baseline), (x.1, baseline)]),
         curve("held out", BLUE, Stroke::Thick, held_out),
     ];

@@ -165,18 +165,19 @@ impl Pen {
     fn panel<B: DrawingBackend>(&self, area: &Area<B>, panel: &Panel) -> Result<()> {
         let top = self.heading(area, panel)?;
         let (_, below) = area.split_vertically(top);
-        let margin = if panel.right.is_some() { 0.0 } else { 16.0 };
+        let margin = if panel.right.is_some() { 8.0 } else { 18.0 };
         let right = if panel.right.is_some() { 58.0 } else { 0.0 };
         let scale = panel.right.as_ref().map_or(1.0, |(_, scale)| *scale);
         let other = (panel.y.0 * scale, panel.y.1 * scale);
         let (width, height) = below.dim_in_pixel();
         let count = |length: u32, apart: f64| (f64::from(length) / self.unit / apart) as usize;
-        let (columns, rows) = (count(width, 90.0).max(2), count(height, 60.0).max(2));
+        let (columns, rows) = (count(width, 90.0).max(2), count(height, 45.0).max(2));
         let [x, y, others] = [(panel.x, columns), (panel.y, rows), (other, rows)].map(Ticks::of);
         let mut chart = ChartBuilder::on(&below)
+            .margin_left(self.units(8.0))
             .margin_right(self.units(margin))
             .x_label_area_size(self.units(42.0))
-            .y_label_area_size(self.units(64.0))
+            .y_label_area_size(self.units(60.0))
             .right_y_label_area_size(self.units(right))
             .build_cartesian_2d(x.clone(), y)
             .map_err(plain)?
@@ -204,7 +205,12 @@ impl Pen {
                 .draw()
                 .map_err(plain)?;
         }
-        let place = |point: &(f64, f64)| chart.backend_coord(point);
+        // A chart knows places in the whole picture.
+        let (left, top) = area.get_base_pixel();
+        let place = |point: &(f64, f64)| {
+            let (x, y) = chart.backend_coord(point);
+            (x - left, y - top)
+        };
         for curve in &panel.curves {
             let points: Vec<_> = curve.points.iter().map(place).collect();
             self.curve(area, curve.colour, curve.stroke, points)?;
@@ -226,14 +232,16 @@ impl Pen {
         let curves = curves.map(|curve| (&curve.label, curve.colour, Some(curve.stroke)));
         let mark = panel.mark.iter().map(|mark| (&mark.label, mark.colour, None));
         let style = self.text(12.0);
-        for (label, colour, stroke) in curves.chain(mark).filter(|(label, ..)| !label.is_empty()) {
+        let entries: Vec<_> = curves.chain(mark).filter(|(label, ..)| !label.is_empty()).collect();
+        let height = if entries.is_empty() { 0.0 } else { 22.0 };
+        for (label, colour, stroke) in entries {
             let (width, _) = area.estimate_text_size(label, &style).map_err(plain)?;
             let (swatch, gap) = (self.units(26.0), self.units(7.0));
             let width = width as i32 + swatch + gap;
             if at.0 > from && at.0 + width > area.dim_in_pixel().0 as i32 {
                 at = (from, at.1 + self.units(18.0));
             }
-            let y = at.1 + self.units(7.0);
+            let y = at.1 + self.units(4.5);
             match stroke {
                 Some(stroke) => self.curve(area, colour, stroke, vec![(at.0, y), (at.0 + swatch, y)])?,
                 None => self.mark(area, (at.0 + swatch / 2, y), colour)?,
@@ -242,7 +250,7 @@ impl Pen {
             area.draw(&Text::new(label.as_str(), place, style.clone())).map_err(plain)?;
             at.0 += width + self.units(20.0);
         }
-        Ok(at.1 + self.units(26.0))
+        Ok(at.1 + self.units(height))
     }
 
     fn curve<B: DrawingBackend>(

@@ -1,17 +1,18 @@
 //! What a run tells while it goes on: progress, losses and samples.
 
-use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, IsTerminal, Write};
-use std::path::Path;
+mod log;
+
+use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use charlet::{Model, Sampler};
 use indicatif::{HumanCount, HumanDuration, ProgressBar, ProgressStyle};
 use serde::{Deserialize, Serialize};
 
+use self::log::Log;
 use crate::corpus::{Corpus, Sequences};
-use crate::files::write_whole;
+use crate::files::RunFolder;
 use crate::novelty::{Novelty, novelty};
 use crate::progress::Progress;
 use crate::rng::Random;
@@ -71,40 +72,29 @@ pub struct StepMetrics {
     pub chars_per_second: f64,
 }
 
-/// Writes lines for people, with a progress bar below them in a terminal, and `metrics.jsonl`.
+/// Writes lines for people, with a progress bar below them in a terminal, and the logs.
 #[derive(Debug)]
 pub struct Report<W> {
     out: W,
     bar: ProgressBar,
-    metrics: File,
+    epochs: Log,
+    steps: Log,
     started: Instant,
     /// Time spent before the run was stopped and went on.
     before: Duration,
 }
 
-/// Opens the log behind the line of this epoch: later ones, and a part of a line, are of epochs that
-/// no checkpoint has and that are made again.
-fn open_metrics(path: &Path, epoch: usize) -> Result<File> {
-    let written = match std::fs::read_to_string(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
-        read => read?,
-    };
-    let made_again = |line: &str| {
-        let metrics: Result<EpochMetrics, _> = serde_json::from_str(line);
-        metrics.map_or(true, |metrics| metrics.epoch > epoch)
-    };
-    let lines = written.split_inclusive('\n');
-    let kept = lines.take_while(|line| line.ends_with('\n') && !made_again(line));
-    write_whole(path, kept.collect::<String>().as_bytes())?;
-    Ok(OpenOptions::new().append(true).open(path)?)
-}
-
 impl<W: Write> Report<W> {
-    /// Opens the log of a run that is so far. The bar counts characters.
+    /// Opens the logs of a run that is so far. The bar counts characters.
     ///
     /// # Errors
-    /// If the log can't be written.
-    pub fn new(metrics: &Path, progress: &Progress, total_chars: usize, out: W) -> Result<Self> {
+    /// If a log can't be written.
+    pub fn new(
+        folder: &RunFolder,
+        progress: &Progress,
+        total_chars: usize,
+        out: W,
+    ) -> Result<Self> {
         let bar = if std::io::stdout().is_terminal() {
             let bar = ProgressBar::new(total_chars as u64);
             let template = "{bar:30} {percent:>3} %  {msg}  {per_sec}  {eta} left";
@@ -123,8 +113,8 @@ impl<W: Write> Report<W> {
         Ok(Self {
             out,
             bar,
-            metrics: open_metrics(metrics, progress.epoch)
-                .with_context(|| format!("can't use {}", metrics.display()))?,
+            epochs: Log::open::<EpochMetrics>(&folder.metrics(), progress)?.0,
+            steps: Log::open::<StepMetrics>(&folder.steps(), progress)?.0,
             started: Instant::now(),
             before: Duration::from_secs_f64(progress.seconds),
         })
@@ -155,6 +145,32 @@ impl<W: Write> Report<W> {
             .set_message(format!("epoch {epoch}  loss {loss:.3}"));
     }
 
+    /// Notes what some updates brought.
+    ///
+    /// # Errors
+    /// If the log can't be written.
+    pub fn steps(&mut self, metrics: &StepMetrics) -> Result<()> {
+        self.steps.add(metrics)
+    }
+
+    /// Goes back to where a run is that went astray.
+    ///
+    /// # Errors
+    /// If the log can't be written.
+    pub fn go_back(&mut self, folder: &RunFolder, progress: &Progress) -> Result<()> {
+        self.steps = Log::open::<StepMetrics>(&folder.steps(), progress)?.0;
+        Ok(())
+    }
+
+    /// Brings the logs to the disk, before a checkpoint that counts on them.
+    ///
+    /// # Errors
+    /// If they can't be written.
+    pub fn sync(&self) -> Result<()> {
+        self.epochs.sync()?;
+        self.steps.sync()
+    }
+
     /// Tells of a completed epoch.
     ///
     /// # Errors
@@ -166,13 +182,7 @@ impl<W: Write> Report<W> {
         epochs: usize,
         best: bool,
     ) -> Result<()> {
-        let mut json = serde_json::to_string(metrics)?;
-        json.push('\n');
-        // On the disk before the checkpoint that counts on it.
-        self.metrics
-            .write_all(json.as_bytes())
-            .and_then(|()| self.metrics.sync_data())
-            .context("can't write metrics.jsonl")?;
+        self.epochs.add(metrics)?;
         let validation = Loss {
             nats: metrics.validation_nats_per_char,
             sequences: &corpus.validation,
