@@ -5,12 +5,16 @@
 mod activation;
 /// Backends that give the same bits, and the command that measures them.
 mod bench;
+/// A browser without a window.
+mod browser;
 /// Commands that use models.
 mod cli_models;
 /// What goes wrong in a training, and what the command says then.
 mod cli_train;
 /// What a GPU runs, on the processor where there is none.
 mod cuda;
+/// Runs side by side.
+mod compare;
 /// The trainer's gradients against PyTorch, finite differences and each other.
 mod gradients;
 /// Headers: the runtime reads without postcard what postcard writes.
@@ -19,6 +23,8 @@ mod header;
 mod integer;
 /// Model files that are damaged, cut or made up.
 mod model_file;
+/// The page of a run and its curves.
+mod page;
 /// A folder for a test, and the command run in it.
 mod place;
 /// Integer models in a plain reference.

@@ -78,16 +78,21 @@ pub struct RunFolder {
 }
 
 impl RunFolder {
+    /// The folder of a run that is only looked at.
+    pub fn at(folder: &Path, name: &str) -> Self {
+        Self {
+            folder: folder.to_owned(),
+            name: name.to_owned(),
+        }
+    }
+
     /// Makes the folder and checks that it can be written.
     ///
     /// # Errors
     /// If it can't be made or written, or holds a run already and `replace` is not set.
     pub fn create(folder: &Path, name: &str, replace: bool) -> Result<Self> {
         let shown = folder.display();
-        let run = Self {
-            folder: folder.to_owned(),
-            name: name.to_owned(),
-        };
+        let run = Self::at(folder, name);
         fs::create_dir_all(folder).with_context(|| format!("can't make the folder {shown}"))?;
         run.remove_all(is_temporary)?;
         if run.config().exists() || run.last().exists() {
@@ -120,10 +125,7 @@ impl RunFolder {
     /// # Errors
     /// If the folder can't be read or written.
     pub fn resume(folder: &Path, name: &str) -> Result<Self> {
-        let run = Self {
-            folder: folder.to_owned(),
-            name: name.to_owned(),
-        };
+        let run = Self::at(folder, name);
         run.remove_all(is_temporary)?;
         Ok(run)
     }

@@ -12,6 +12,7 @@
 pub mod average;
 pub mod batch;
 pub mod checkpoint;
+pub mod compare;
 mod conclude;
 pub mod config;
 pub mod corpus;

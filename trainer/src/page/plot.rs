@@ -85,6 +85,17 @@ pub(crate) fn svg(panel: &Panel, width: u32, height: u32) -> Result<String> {
     Ok(text.replacen(&large, &format!("width=\"{width}\" height=\"{height}\""), 1))
 }
 
+/// A panel as the bytes of a PNG file.
+pub(crate) fn picture(panel: &Panel, width: u32, height: u32) -> Result<Vec<u8>> {
+    let place = Place {
+        left: 0,
+        top: 0,
+        width,
+        height,
+    };
+    png(&[(place, panel.clone())], width, height)
+}
+
 /// Panels as the bytes of a PNG file.
 pub(crate) fn png(panels: &[(Place, Panel)], width: u32, height: u32) -> Result<Vec<u8>> {
     let units = PNG_PIXELS * PNG_SAMPLES;
