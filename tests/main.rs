@@ -11,10 +11,10 @@ mod browser;
 mod cli_models;
 /// What goes wrong in a training, and what the command says then.
 mod cli_train;
-/// What a GPU runs, on the processor where there is none.
-mod cuda;
 /// Runs side by side.
 mod compare;
+/// What a GPU runs, on the processor where there is none.
+mod cuda;
 /// The trainer's gradients against PyTorch, finite differences and each other.
 mod gradients;
 /// Headers: the runtime reads without postcard what postcard writes.

@@ -115,7 +115,9 @@ const SIZE: (u32, u32) = (960, 520);
 
 fn curves(runs: &[Compared]) -> Vec<(String, Points)> {
     let label = |run: &Compared| format!("{}: {:.3}", run.run, run.nats_per_char);
-    runs.iter().map(|run| (label(run), run.curve.clone())).collect()
+    runs.iter()
+        .map(|run| (label(run), run.curve.clone()))
+        .collect()
 }
 
 fn read(folder: &Path) -> Result<Compared> {
@@ -160,7 +162,9 @@ fn chars_per_line(description: &Description) -> Option<f64> {
     let config = &description.config;
     let mut split = Streams::new(config.training.seed).split;
     let corpus = Corpus::load(&config.data, config.training.window, &mut split).ok()?;
-    let same = corpus.fingerprints.check(&description.fingerprints, &config.data);
+    let same = corpus
+        .fingerprints
+        .check(&description.fingerprints, &config.data);
     same.ok().and(corpus.validation.predictions_per_line())
 }
 
@@ -168,7 +172,9 @@ fn chars_per_line(description: &Description) -> Option<f64> {
 fn all_settings(description: &Description) -> Result<BTreeMap<String, String>> {
     let all = settings(&description.config)?.into_iter();
     let others = all.filter(|(name, _)| name != "data.path" && name != "data.validation");
-    Ok(others.map(|(name, value)| (name, value.to_string())).collect())
+    Ok(others
+        .map(|(name, value)| (name, value.to_string()))
+        .collect())
 }
 
 /// Forgets the settings that all runs share.
@@ -179,7 +185,10 @@ fn keep_differences(runs: &mut [Compared]) {
     let differs: Vec<String> = runs
         .iter()
         .flat_map(|run| run.settings.keys().chain(first.keys()))
-        .filter(|name| runs.iter().any(|run| run.settings.get(*name) != first.get(*name)))
+        .filter(|name| {
+            runs.iter()
+                .any(|run| run.settings.get(*name) != first.get(*name))
+        })
         .cloned()
         .collect();
     for run in runs {

@@ -62,8 +62,18 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
 }
 
 const TITLES: [&str; 12] = [
-    "run", "data", "network", "parameters", "i8 bytes", "nats/char", "bits/char", "bits/line", "epoch",
-    "seconds", "chars/s", "differs in",
+    "run",
+    "data",
+    "network",
+    "parameters",
+    "i8 bytes",
+    "nats/char",
+    "bits/char",
+    "bits/line",
+    "epoch",
+    "seconds",
+    "chars/s",
+    "differs in",
 ];
 
 fn table(runs: &[Compared]) -> String {
@@ -76,11 +86,19 @@ fn table(runs: &[Compared]) -> String {
     let widths: [usize; TITLES.len()] = std::array::from_fn(width);
     let mut text = String::new();
     for row in &rows {
-        let cells = row.iter().zip(widths).enumerate().map(|(column, (cell, width))| {
-            // Names from the left, numbers from the right.
-            let is_name = column < 3 || column == TITLES.len() - 1;
-            if is_name { format!("{cell:width$}") } else { format!("{cell:>width$}") }
-        });
+        let cells = row
+            .iter()
+            .zip(widths)
+            .enumerate()
+            .map(|(column, (cell, width))| {
+                // Names from the left, numbers from the right.
+                let is_name = column < 3 || column == TITLES.len() - 1;
+                if is_name {
+                    format!("{cell:width$}")
+                } else {
+                    format!("{cell:>width$}")
+                }
+            });
         text += cells.collect::<Vec<_>>().join("  ").trim_end();
         text.push('\n');
     }
@@ -90,7 +108,10 @@ fn table(runs: &[Compared]) -> String {
 fn row(run: &Compared) -> [String; TITLES.len()] {
     let count = |number: usize| HumanCount(number as u64).to_string();
     let per_line = run.bits_per_line.map(|bits| format!("{bits:.2}"));
-    let settings = run.settings.iter().map(|(name, value)| format!("{name}={value}"));
+    let settings = run
+        .settings
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"));
     [
         run.run.clone(),
         run.data.clone(),

@@ -73,12 +73,19 @@ fn step(line: &EpochMetrics) -> StepMetrics {
 /// A curve of what is a number, with so few points that a picture can show them.
 fn thinned(lines: &[StepMetrics], value: fn(&StepMetrics) -> f64) -> Points {
     let all: Points = lines.iter().map(|line| (line.epoch, value(line))).collect();
-    let all: Points = all.into_iter().filter(|point| point.1.is_finite()).collect();
+    let all: Points = all
+        .into_iter()
+        .filter(|point| point.1.is_finite())
+        .collect();
     let mean = |points: &[(f64, f64)]| {
-        let (x, y) = points.iter().fold((0.0, 0.0), |sum, point| (sum.0 + point.0, sum.1 + point.1));
+        let (x, y) = points
+            .iter()
+            .fold((0.0, 0.0), |sum, point| (sum.0 + point.0, sum.1 + point.1));
         (x / points.len() as f64, y / points.len() as f64)
     };
-    all.chunks(all.len().div_ceil(MOST_POINTS).max(1)).map(mean).collect()
+    all.chunks(all.len().div_ceil(MOST_POINTS).max(1))
+        .map(mean)
+        .collect()
 }
 
 /// The lines of a log; of a file that is not there, none. Half a last line is still being written.
@@ -87,7 +94,9 @@ pub(crate) fn lines<L: DeserializeOwned>(path: &Path) -> Result<Vec<L>> {
         Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
         read => read.with_context(|| format!("can't read {}", path.display()))?,
     };
-    let whole = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+    let whole = text
+        .split_inclusive('\n')
+        .filter(|line| line.ends_with('\n'));
     let read = |(number, line): (usize, &str)| {
         let broken = || format!("line {number} of {} is damaged", path.display());
         serde_json::from_str(line).with_context(broken)

@@ -110,7 +110,10 @@ impl Page<'_> {
             let loss = model.evaluation.summary();
             figures.push(match loss.bits_per_line {
                 Some(bits) => (format!("{bits:.2}"), "bits per held-out line"),
-                None => (format!("{:.3}", loss.bits_per_char), "bits per held-out character"),
+                None => (
+                    format!("{:.3}", loss.bits_per_char),
+                    "bits per held-out character",
+                ),
             });
         } else if let Some((_, loss)) = curves.best() {
             figures.push((format!("{loss:.3}"), "nats per held-out character, at best"));
@@ -119,7 +122,10 @@ impl Page<'_> {
         figures.push((count(self.shape.parameter_count()), "parameters"));
         match self.sample.as_ref().map(|sample| &sample.novelty) {
             Some(Novelty::KnownLines(known)) => {
-                figures.push((format!("{:.0} %", 100.0 * (1.0 - known)), "of its lines are new"));
+                figures.push((
+                    format!("{:.0} %", 100.0 * (1.0 - known)),
+                    "of its lines are new",
+                ));
             }
             Some(Novelty::Copied(part)) => {
                 figures.push((count(part.chars().count()), "characters copied at most"));
@@ -198,18 +204,22 @@ impl Page<'_> {
         };
         let is_list = self.config.data.mode == Mode::Lines;
         let exported = self.config.training.precision();
-        let rows = [Precision::F32, Precision::I8, Precision::I4].into_iter().map(|precision| {
-            let needs = needs(self.shape, &self.corpus.alphabet, precision)?;
-            let measured = measured.iter().find(|measured| measured.precision == precision);
-            Ok(html! {
-                tr {
-                    th scope="row" { (precision) @if precision == exported { " (exported)" } }
-                    td { (HumanCount(needs.flash as u64)) }
-                    td { (HumanCount(needs.ram as u64)) }
-                    (losses(measured, is_list))
-                }
-            })
-        });
+        let rows = [Precision::F32, Precision::I8, Precision::I4]
+            .into_iter()
+            .map(|precision| {
+                let needs = needs(self.shape, &self.corpus.alphabet, precision)?;
+                let measured = measured
+                    .iter()
+                    .find(|measured| measured.precision == precision);
+                Ok(html! {
+                    tr {
+                        th scope="row" { (precision) @if precision == exported { " (exported)" } }
+                        td { (HumanCount(needs.flash as u64)) }
+                        td { (HumanCount(needs.ram as u64)) }
+                        (losses(measured, is_list))
+                    }
+                })
+            });
         let rows = rows.collect::<Result<Vec<Markup>>>()?;
         Ok(html! {
             h2 { "On the chip" }
@@ -299,7 +309,11 @@ fn shown(value: &Value) -> String {
 /// A word that a shell leaves as it is.
 fn shell_word(word: &str) -> String {
     let is_plain = |char: char| char.is_ascii_alphanumeric() || "._/-".contains(char);
-    let word = if word.starts_with('-') { format!("./{word}") } else { word.to_owned() };
+    let word = if word.starts_with('-') {
+        format!("./{word}")
+    } else {
+        word.to_owned()
+    };
     if word.chars().all(is_plain) {
         return word;
     }

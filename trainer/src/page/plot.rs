@@ -112,7 +112,11 @@ pub(crate) fn png(panels: &[(Place, Panel)], width: u32, height: u32) -> Result<
         }
         root.present().map_err(plain)?;
     }
-    encode(&averaged(&pixels, size.0 as usize), width * PNG_PIXELS, height * PNG_PIXELS)
+    encode(
+        &averaged(&pixels, size.0 as usize),
+        width * PNG_PIXELS,
+        height * PNG_PIXELS,
+    )
 }
 
 /// The mean of every square of pixels, which makes edges smooth.
@@ -157,7 +161,9 @@ impl Pen {
         let font = dejavu::sans::regular();
         let registered = register_font(FONT, FontStyle::Normal, font);
         registered.ok().context("the embedded font can't be used")?;
-        Ok(Self { unit: f64::from(unit) })
+        Ok(Self {
+            unit: f64::from(unit),
+        })
     }
 
     fn units(&self, length: f64) -> i32 {
@@ -237,13 +243,20 @@ impl Pen {
         let from = self.units(10.0);
         let mut at = (from, self.units(8.0));
         let title = self.text(15.0);
-        area.draw(&Text::new(panel.title.as_str(), at, title)).map_err(plain)?;
+        area.draw(&Text::new(panel.title.as_str(), at, title))
+            .map_err(plain)?;
         at.1 += self.units(24.0);
         let curves = panel.curves.iter();
         let curves = curves.map(|curve| (&curve.label, curve.colour, Some(curve.stroke)));
-        let mark = panel.mark.iter().map(|mark| (&mark.label, mark.colour, None));
+        let mark = panel
+            .mark
+            .iter()
+            .map(|mark| (&mark.label, mark.colour, None));
         let style = self.text(12.0);
-        let entries: Vec<_> = curves.chain(mark).filter(|(label, ..)| !label.is_empty()).collect();
+        let entries: Vec<_> = curves
+            .chain(mark)
+            .filter(|(label, ..)| !label.is_empty())
+            .collect();
         let height = if entries.is_empty() { 0.0 } else { 22.0 };
         for (label, colour, stroke) in entries {
             let (width, _) = area.estimate_text_size(label, &style).map_err(plain)?;
@@ -254,11 +267,14 @@ impl Pen {
             }
             let y = at.1 + self.units(4.5);
             match stroke {
-                Some(stroke) => self.curve(area, colour, stroke, vec![(at.0, y), (at.0 + swatch, y)])?,
+                Some(stroke) => {
+                    self.curve(area, colour, stroke, vec![(at.0, y), (at.0 + swatch, y)])?
+                }
                 None => self.mark(area, (at.0 + swatch / 2, y), colour)?,
             }
             let place = (at.0 + swatch + gap, at.1);
-            area.draw(&Text::new(label.as_str(), place, style.clone())).map_err(plain)?;
+            area.draw(&Text::new(label.as_str(), place, style.clone()))
+                .map_err(plain)?;
             at.0 += width + self.units(20.0);
         }
         Ok(at.1 + self.units(height))
@@ -281,15 +297,27 @@ impl Pen {
             Stroke::Thick => area.draw(&PathElement::new(points, self.line(colour, 2.5))),
             Stroke::Dashed => {
                 let (dash, gap) = (self.units(7.0), self.units(5.0));
-                area.draw(&DashedPathElement::new(points, dash, gap, self.line(colour, 1.5)))
+                area.draw(&DashedPathElement::new(
+                    points,
+                    dash,
+                    gap,
+                    self.line(colour, 1.5),
+                ))
             }
         }
         .map_err(plain)
     }
 
     /// A ring, filled with paper.
-    fn mark<B: DrawingBackend>(&self, area: &Area<B>, at: (i32, i32), colour: RGBColor) -> Result<()> {
-        area.draw(&Circle::new(at, self.units(5.0), colour.filled())).map_err(plain)?;
-        area.draw(&Circle::new(at, self.units(2.5), PAPER.filled())).map_err(plain)
+    fn mark<B: DrawingBackend>(
+        &self,
+        area: &Area<B>,
+        at: (i32, i32),
+        colour: RGBColor,
+    ) -> Result<()> {
+        area.draw(&Circle::new(at, self.units(5.0), colour.filled()))
+            .map_err(plain)?;
+        area.draw(&Circle::new(at, self.units(2.5), PAPER.filled()))
+            .map_err(plain)
     }
 }
