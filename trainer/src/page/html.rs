@@ -330,3 +330,46 @@ fn duration(seconds: f64) -> String {
         _ => format!("{} h {} min", whole / 3600, whole / 60 % 60),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Where a colour of a figure is not replaced, it may be invisible on black.
+    #[test]
+    fn the_style_replaces_the_colours_of_figures_in_darkness() {
+        let points = vec![(1.0, 3.0), (2.0, 2.0)];
+        let curves = Curves {
+            train: points.clone(),
+            smoothed: points.clone(),
+            held_out: points,
+            ..Curves::default()
+        };
+        let drawn = plot::svg(&panel(Figure::Loss, &curves, 2.5), 300, 200).unwrap();
+        let dark = STYLE.split_once("prefers-color-scheme: dark").unwrap().1;
+        let mut replaced = 0;
+        for name in ["fill", "stroke"] {
+            for part in drawn.split(&format!(" {name}=\"#")).skip(1) {
+                let attribute = format!("[{name}=\"#{}\"]", &part[..6]);
+                replaced += usize::from(dark.contains(&attribute));
+                // The one that is as grey on black as on white.
+                let is_grey = part.starts_with("787878");
+                assert!(is_grey || dark.contains(&attribute), "{attribute}");
+            }
+        }
+        assert!(replaced > 20, "{replaced}");
+    }
+
+    #[test]
+    fn a_shell_takes_a_word_as_it_is() {
+        assert_eq!(shell_word("a-b_c.charlet"), "a-b_c.charlet");
+        assert_eq!(shell_word("it's $x.charlet"), r"'it'\''s $x.charlet'");
+        assert_eq!(shell_word("-x"), "./-x");
+    }
+
+    #[test]
+    fn a_time_has_two_units_at_most() {
+        let shown = [0.25, 42.4, 100.0, 7261.0].map(duration);
+        assert_eq!(shown, ["0.2 s", "42 s", "1 min 40 s", "2 h 1 min"]);
+    }
+}
