@@ -57,8 +57,8 @@ pub(crate) struct Page<'r> {
     baseline: f64,
     /// What the model said last.
     pub(crate) sample: Option<Sample>,
-    /// When it was written, and how long that took.
-    written: Option<(Instant, Duration)>,
+    /// When it was written, or the run went on, and how long that took.
+    written: (Instant, Duration),
     /// What was wrong then.
     problem: Option<String>,
 }
@@ -77,7 +77,7 @@ impl<'r> Page<'r> {
             shape,
             baseline: bigram_loss(corpus),
             sample: None,
-            written: None,
+            written: (Instant::now(), Duration::ZERO),
             problem: None,
         }
     }
@@ -93,8 +93,8 @@ impl<'r> Page<'r> {
     }
 
     fn is_older_than(&self, least: Duration) -> bool {
-        let is_old = |(at, took): (Instant, Duration)| at.elapsed() >= least.max(RARE * took);
-        self.written.is_none_or(is_old)
+        let (at, took) = self.written;
+        at.elapsed() >= least.max(RARE * took)
     }
 
     /// Writes the page and the curves. Gives what is wrong, if that is not known yet.
@@ -115,7 +115,7 @@ impl<'r> Page<'r> {
             .err()
             .map(|error| format!("no page: {error:#}"));
         // Also if it failed: the next one is no sooner.
-        self.written = Some((Instant::now(), start.elapsed()));
+        self.written = (Instant::now(), start.elapsed());
         let is_new = problem.is_some() && problem != self.problem;
         self.problem.clone_from(&problem);
         problem.filter(|_| is_new)
