@@ -7,20 +7,31 @@ mod activation;
 mod bench;
 /// A browser without a window.
 mod browser;
+/// Where text starts and ends, and what may come next.
+mod cli_generate;
 /// Commands that use models.
 mod cli_models;
+/// Surprise per line.
+mod cli_score;
+/// Completions and manual pages.
+mod cli_shell;
 /// What goes wrong in a training, and what the command says then.
 mod cli_train;
 /// Runs side by side.
 mod compare;
 /// What a GPU runs, on the processor where there is none.
 mod cuda;
+/// The dashboard in a pseudo-terminal.
+#[cfg(unix)]
+mod dashboard;
 /// The trainer's gradients against PyTorch, finite differences and each other.
 mod gradients;
 /// Headers: the runtime reads without postcard what postcard writes.
 mod header;
 /// Integer models against the reference, exactly.
 mod integer;
+/// Beginnings that are continued in a terminal and in a pipe.
+mod interactive;
 /// Model files that are damaged, cut or made up.
 mod model_file;
 /// The page of a run and its curves.
@@ -39,6 +50,10 @@ mod shipped;
 mod state;
 /// Test models and the vectors' files.
 mod support;
+/// Event files for TensorBoard, by the format's definition.
+mod tensorboard;
+/// A model of running text that is trained for the tests.
+mod text_model;
 /// Every bound, with its reason.
 mod tolerance;
 /// Whole runs: the same seed gives the same model.

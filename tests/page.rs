@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use charlet_trainer::config::{Config, Mode};
 use charlet_trainer::files::RunFolder;
+use charlet_trainer::report::Plain;
+use charlet_trainer::request::Request;
 use charlet_trainer::train::{Outcome, train};
 use serde_json::Value;
 
@@ -234,14 +236,21 @@ fn a_page_says_whether_its_run_goes_on() {
     let seen = Mutex::new(None);
     let go_on = |checkpoint, folder: &RunFolder, ends: bool| {
         let slept = Once::new();
-        let stop = || {
+        let ask = || {
             // The first page comes with the first epoch that ends two seconds after the start.
             slept.call_once(|| std::thread::sleep(Duration::from_millis(2100)));
             let mut seen = seen.lock().unwrap();
             *seen = seen.take().or_else(|| fs::read_to_string(&page).ok());
-            ends && seen.is_some()
+            (ends && seen.is_some()).then_some(Request::Stop)
         };
-        train(&config, checkpoint, folder, &stop, std::io::sink()).unwrap()
+        train(
+            &config,
+            checkpoint,
+            folder,
+            &ask,
+            &mut Plain(std::io::sink()),
+        )
+        .unwrap()
     };
     let run = RunFolder::create(&folder.path().join("run"), "data", false).unwrap();
     assert_eq!(go_on(None, &run, true), Outcome::Interrupted);

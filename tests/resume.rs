@@ -1,6 +1,7 @@
 //! Runs that are stopped or killed: what they make in the end is what an unbroken run makes.
 
 use std::fs;
+use std::io::sink;
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,6 +13,8 @@ use charlet_trainer::config::{
     Config, IntegerPrecision, Mode, OptimizerConfig, OptimizerKind, ScheduleConfig, ScheduleKind,
 };
 use charlet_trainer::files::RunFolder;
+use charlet_trainer::report::Plain;
+use charlet_trainer::request::Request;
 use charlet_trainer::train::{Outcome, train};
 
 use crate::place::{Place, SHORT, lines};
@@ -35,6 +38,7 @@ fn config(mode: Mode, data: &Path, kind: OptimizerKind, schedule: ScheduleKind) 
     config.training.keep = 2;
     // Neither a divisor of the batches in an epoch nor a multiple.
     config.training.log_every = Some(3);
+    config.training.sample_steps = Some(5);
     config
 }
 
@@ -42,10 +46,10 @@ fn config(mode: Mode, data: &Path, kind: OptimizerKind, schedule: ScheduleKind) 
 fn go_on(config: &Config, folder: &Path, batches: usize) -> Outcome {
     let last = RunFolder::last_in(folder);
     let left = AtomicUsize::new(batches);
-    let stop = || {
+    let ask = || {
         let less = |left: usize| left.checked_sub(1);
-        left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less)
-            .is_err()
+        let left = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+        left.is_err().then_some(Request::Stop)
     };
     let (checkpoint, folder) = if last.exists() {
         let checkpoint = Checkpoint::load(&last, &Device::Cpu).unwrap();
@@ -55,7 +59,14 @@ fn go_on(config: &Config, folder: &Path, batches: usize) -> Outcome {
         let folder = RunFolder::create(folder, &config.name(), false).unwrap();
         (None, folder)
     };
-    train(config, checkpoint.as_ref(), &folder, &stop, std::io::sink()).unwrap()
+    train(
+        config,
+        checkpoint.as_ref(),
+        &folder,
+        &ask,
+        &mut Plain(sink()),
+    )
+    .unwrap()
 }
 
 /// Fails if two runs left different files, but for the time they took.
@@ -154,6 +165,31 @@ fn a_stopped_run_ends_as_an_unbroken_one() {
             assert_same(&whole, &broken);
         }
     }
+}
+
+#[test]
+fn what_is_asked_for_in_between_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data.txt");
+    fs::write(&data, lines().repeat(3)).unwrap();
+    let (kind, schedule) = (OptimizerKind::AdamW, ScheduleKind::Cosine);
+    let config = config(Mode::Text, &data, kind, schedule);
+    let (whole, asked) = (folder.path().join("whole"), folder.path().join("asked"));
+    go_on(&config, &whole, usize::MAX);
+    let count = AtomicUsize::new(0);
+    let ask = || match count.fetch_add(1, Ordering::Relaxed) % 4 {
+        0 => Some(Request::Sample),
+        1 => Some(Request::Save),
+        _ => None,
+    };
+    let run = RunFolder::create(&asked, &config.name(), false).unwrap();
+    let mut printed = Vec::new();
+    train(&config, None, &run, &ask, &mut Plain(&mut printed)).unwrap();
+    let printed = String::from_utf8(printed).unwrap();
+    for part in ["saved ", "step 0  sample", "    0.5  "] {
+        assert!(printed.contains(part), "{part:?} is missing in {printed}");
+    }
+    assert_same(&whole, &asked);
 }
 
 /// A run is taken back to its last epoch's end, wherever its newest checkpoint is.

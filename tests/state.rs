@@ -233,3 +233,25 @@ fn scores_are_sums_of_log_probabilities() {
     let mut scorer = Scorer::new(&model, &mut state, &mut workspace).unwrap();
     assert_eq!(scorer.char('x'), Err(Error::UnknownChar('x')));
 }
+
+#[test]
+fn a_text_scored_in_pieces_has_the_scores_of_the_whole() {
+    let bytes = small_model();
+    let model = Model::from_bytes(&bytes).unwrap();
+    let (mut state, mut workspace) = memory(&model);
+    let mut scorer = Scorer::new(&model, &mut state, &mut workspace).unwrap();
+    let whole = ['b', 'a', 'd', 'c'].map(|char| scorer.char(char).unwrap());
+    state.reset();
+    let mut pending = model.vocab().start();
+    let mut pieces = Vec::new();
+    for piece in ["ba", "", "dc"] {
+        let scorer = Scorer::new(&model, &mut state, &mut workspace).unwrap();
+        let mut scorer = scorer.start_from(pending).unwrap();
+        pieces.extend(piece.chars().map(|char| scorer.char(char).unwrap()));
+        pending = scorer.pending();
+    }
+    assert_eq!(pieces, whole);
+    let scorer = Scorer::new(&model, &mut state, &mut workspace).unwrap();
+    let refused = scorer.start_from(Token(5)).err();
+    assert_eq!(refused, Some(Error::UnknownToken(5)));
+}

@@ -93,6 +93,13 @@ pub const SQUASHED: f64 = 2.4e-7;
 /// whole 65536ths.
 pub const FREQUENCY: Tolerance = Tolerance::new(2e-4, 1e-3);
 
+/// Probabilities in single precision against softmax in double precision: exp is exact to 3 units in
+/// the last place, and a sum of 27 adds a few.
+pub const PROBABILITY: Tolerance = Tolerance::new(1e-6, 1e-6);
+
+/// The same in integers: as frequencies, without the draws.
+pub const FIXED_PROBABILITY: Tolerance = Tolerance::new(1e-4, 1e-3);
+
 /// The mean loss of a text by the runtime against that of the trainer, per character: rounding
 /// errors of single characters cancel out.
 pub const EVALUATION: Tolerance = Tolerance::new(1e-5, 0.0);

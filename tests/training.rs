@@ -1,6 +1,7 @@
 //! Whole runs: the same seed gives the same model, and a run leaves what it promises.
 
 use std::fs;
+use std::io::sink;
 use std::path::Path;
 
 use candle_core::Device;
@@ -10,6 +11,7 @@ use charlet_trainer::checkpoint::{Checkpoint, WEIGHTS};
 use charlet_trainer::config::{Config, IntegerPrecision, Mode};
 use charlet_trainer::export::model_file;
 use charlet_trainer::files::RunFolder;
+use charlet_trainer::report::Plain;
 use charlet_trainer::speak::Evaluation;
 use charlet_trainer::train::{Outcome, train};
 
@@ -30,7 +32,7 @@ fn config(mode: Mode, data: &Path) -> Config {
 
 fn run(config: &Config, folder: &Path) -> (RunFolder, Evaluation) {
     let folder = RunFolder::create(folder, &config.name(), false).unwrap();
-    match train(config, None, &folder, &|| false, std::io::sink()).unwrap() {
+    match train(config, None, &folder, &|| None, &mut Plain(sink())).unwrap() {
         Outcome::Finished(evaluation) => (folder, evaluation),
         Outcome::Interrupted => panic!("nobody stopped it"),
     }

@@ -156,6 +156,35 @@ impl Sampler {
             return logits.greedy();
         };
         let random = rng.next_u32();
+        match self.weigh(logits, temperature) {
+            #[cfg(feature = "f32")]
+            Weights::Float(weights) => {
+                // 24 bits: as many as a float holds exactly, so that the product is below the sum.
+                let uniform = (random >> 8) as f32 * (1.0 / 16_777_216.0);
+                draw(weights, uniform * sum(weights))
+            }
+            Weights::Fixed(weights) => draw(weights, fraction(sum(weights), random, 32)),
+        }
+    }
+
+    /// The probability with which [`sample`](Self::sample) chooses each token, in the order of the
+    /// tokens and in the model's own arithmetic: 0 for what is never chosen. Uses the logits up.
+    pub fn probabilities<'w>(&self, logits: Logits<'w>) -> impl Iterator<Item = f32> + use<'w> {
+        let greedy = logits.greedy();
+        let size = logits.len();
+        let weights = self
+            .temperature
+            .map(|temperature| self.weigh(logits, temperature));
+        let total = weights.as_ref().map_or(1.0, Weights::sum);
+        (0..size).map(move |token| match &weights {
+            Some(weights) => weights.get(token) / total,
+            None if token == greedy.index() => 1.0,
+            None => 0.0,
+        })
+    }
+
+    /// Numbers proportional to the probabilities, in place of the logits.
+    fn weigh<'w>(&self, logits: Logits<'w>, temperature: Temperature) -> Weights<'w> {
         match logits.values {
             #[cfg(feature = "f32")]
             Values::Float(logits) => {
@@ -166,9 +195,7 @@ impl Sampler {
                 }
                 let weights = logits;
                 self.restrict(weights, |sum| sum * self.top_p);
-                // 24 bits: as many as a float holds exactly, so that the product is below the sum.
-                let uniform = (random >> 8) as f32 * (1.0 / 16_777_216.0);
-                draw(weights, uniform * sum(weights))
+                Weights::Float(weights)
             }
             Values::Fixed(logits) => {
                 let max = logits.iter().fold(i32::MIN, |a, &b| a.max(b));
@@ -178,7 +205,7 @@ impl Sampler {
                 }
                 let weights: &mut [u32] = bytemuck::must_cast_slice_mut(logits);
                 self.restrict(weights, |sum| fraction(sum, self.top_p_fixed, 16));
-                draw(weights, fraction(sum(weights), random, 32))
+                Weights::Fixed(weights)
             }
         }
     }
@@ -198,6 +225,32 @@ impl Sampler {
 /// `value * factor / 2^bits`. At most 65,535 weights of 2^16 are a sum below 2^32.
 fn fraction(value: u32, factor: u32, bits: u32) -> u32 {
     ((u64::from(value) * u64::from(factor)) >> bits) as u32
+}
+
+/// The weights of all tokens, in the model's arithmetic.
+enum Weights<'w> {
+    #[cfg(feature = "f32")]
+    Float(&'w mut [f32]),
+    Fixed(&'w mut [u32]),
+}
+
+impl Weights<'_> {
+    fn sum(&self) -> f32 {
+        match self {
+            #[cfg(feature = "f32")]
+            Self::Float(weights) => sum(weights),
+            Self::Fixed(weights) => sum(weights) as f32,
+        }
+    }
+
+    /// The weight of a token; 0 if there is no such token.
+    fn get(&self, token: usize) -> f32 {
+        match self {
+            #[cfg(feature = "f32")]
+            Self::Float(weights) => weights.get(token).copied().unwrap_or_default(),
+            Self::Fixed(weights) => weights.get(token).copied().unwrap_or_default() as f32,
+        }
+    }
 }
 
 /// A number proportional to a probability, in either arithmetic; the default is 0.

@@ -5,7 +5,8 @@ use crate::{Error, Model, State, Token, Workspace};
 
 /// Reads a text and tells, for each character, how probable it was.
 ///
-/// The state is the caller's and is nowhere reset, so that a long text can be scored in pieces.
+/// The state is the caller's and is nowhere reset, so that a long text can be scored in pieces: keep
+/// [`pending`](Self::pending) beside it, and [`start_from`](Self::start_from) goes on there.
 ///
 /// ```
 /// # use charlet::{Model, Scorer, State, Workspace};
@@ -45,6 +46,24 @@ impl<'r> Scorer<'r> {
             run,
             pending: model.vocab().start(),
         })
+    }
+
+    /// Goes on after this token instead, as with a state that was saved together with
+    /// [`pending`](Self::pending).
+    ///
+    /// # Errors
+    /// [`Error::UnknownToken`].
+    pub fn start_from(mut self, token: Token) -> Result<Self, Error> {
+        if !self.run.vocab().contains(token) {
+            return Err(Error::UnknownToken(token.0));
+        }
+        self.pending = token;
+        Ok(self)
+    }
+
+    /// The last character scored, which the next step feeds: it is not part of the state yet.
+    pub fn pending(&self) -> Token {
+        self.pending
     }
 
     /// The log-probability of the next character, in nats.

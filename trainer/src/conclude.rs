@@ -1,7 +1,5 @@
 //! The end of a run: its model, measured by the runtime's own arithmetic, and what to do with it.
 
-use std::io::Write;
-
 use anyhow::Result;
 use candle_core::Device;
 use charlet::Model;
@@ -38,8 +36,8 @@ pub(crate) struct Conclusion {
 ///
 /// # Errors
 /// If the best checkpoint can't be used or the model can't be written.
-pub(crate) fn conclude<W: Write>(
-    report: &mut Report<W>,
+pub(crate) fn conclude(
+    report: &mut Report<'_>,
     config: &Config,
     folder: &RunFolder,
     corpus: &Corpus,
@@ -90,7 +88,7 @@ fn measure(corpus: &Corpus, precision: Precision, model: &[u8]) -> Result<Measur
 }
 
 /// Commands that can be pasted.
-fn next_steps<W: Write>(report: &mut Report<W>, config: &Config, folder: &RunFolder) {
+fn next_steps(report: &mut Report<'_>, config: &Config, folder: &RunFolder) {
     let (program, path) = (program(), folder.model());
     let length = match config.data.mode {
         Mode::Lines => "-n 20",

@@ -196,10 +196,15 @@ pub struct TrainingConfig {
     pub patience: Option<usize>,
     /// Networks that are kept beside the best and the last: the best of all epochs.
     pub keep: usize,
+    /// Updates from one set of samples to the next, beside those of epochs.
+    pub sample_steps: Option<usize>,
     /// Seconds from one checkpoint to the next within an epoch.
     pub save_every: f64,
     /// Updates from one line of `steps.jsonl` to the next; absent for about 100 lines an epoch.
     pub log_every: Option<usize>,
+    /// Whether event files for TensorBoard are written too.
+    #[serde(default)]
+    pub tensorboard: bool,
 }
 
 impl TrainingConfig {

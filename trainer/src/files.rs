@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
+use crate::tensorboard;
+
 /// How the names of files begin that are being written.
 const TEMPORARY: &str = ".charlet-";
 
@@ -15,6 +17,10 @@ fn is_temporary(name: &str) -> bool {
 
 fn is_kept(name: &str) -> bool {
     name.starts_with("epoch-") && name.ends_with(".safetensors")
+}
+
+fn is_event_file(name: &str) -> bool {
+    name.starts_with(tensorboard::PREFIX)
 }
 
 /// Removes a file if it is there.
@@ -70,6 +76,18 @@ pub fn link(file: &Path, name: &Path) -> std::io::Result<()> {
     fs::rename(&temporary, name)
 }
 
+fn remove_all_in(folder: &Path, is_old: impl Fn(&str) -> bool) -> Result<()> {
+    let shown = folder.display();
+    let entries = fs::read_dir(folder).with_context(|| format!("can't read the folder {shown}"))?;
+    for entry in entries {
+        let entry = entry?;
+        if entry.file_name().to_str().is_some_and(&is_old) {
+            remove(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
 /// The folder that a run writes into.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunFolder {
@@ -116,6 +134,9 @@ impl RunFolder {
                 remove(&old)?;
             }
             run.remove_all(is_kept)?;
+            if run.tensorboard().is_dir() {
+                remove_all_in(&run.tensorboard(), is_event_file)?;
+            }
         }
         Ok(run)
     }
@@ -136,16 +157,7 @@ impl RunFolder {
     }
 
     fn remove_all(&self, is_old: impl Fn(&str) -> bool) -> Result<()> {
-        let shown = self.folder.display();
-        let entries =
-            fs::read_dir(&self.folder).with_context(|| format!("can't read the folder {shown}"))?;
-        for entry in entries {
-            let entry = entry?;
-            if entry.file_name().to_str().is_some_and(&is_old) {
-                remove(&entry.path())?;
-            }
-        }
-        Ok(())
+        remove_all_in(&self.folder, is_old)
     }
 
     /// The folder itself.
@@ -199,6 +211,11 @@ impl RunFolder {
         self.folder.join("curves.png")
     }
 
+    /// Event files for TensorBoard.
+    pub fn tensorboard(&self) -> PathBuf {
+        self.folder.join("tensorboard")
+    }
+
     /// The exported model.
     pub fn model(&self) -> PathBuf {
         self.folder.join(format!("{}.charlet", self.name))
@@ -242,9 +259,13 @@ mod tests {
             .to_string();
         assert!(error.contains("--force"), "{error}");
         fs::write(run.kept(7, 1.23456), b"").unwrap();
+        fs::create_dir(run.tensorboard()).unwrap();
+        let events = run.tensorboard().join("events.out.tfevents.1.charlet");
+        fs::write(&events, b"").unwrap();
         fs::write(folder.path().join("mine.txt"), b"").unwrap();
         RunFolder::create(folder.path(), "x", true).unwrap();
-        assert_eq!(names(folder.path()), ["mine.txt"]);
+        assert_eq!(names(folder.path()), ["mine.txt", "tensorboard"]);
+        assert!(!events.exists());
     }
 
     #[test]

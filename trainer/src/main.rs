@@ -8,7 +8,13 @@ use clap::{Parser, Subcommand};
 
 /// Trains character-level LSTM models, and runs them as a microcontroller would
 #[derive(Debug, Parser)]
-#[command(version, about, max_term_width = 100, args_override_self = true)]
+#[command(
+    name = "charlet",
+    version,
+    about,
+    max_term_width = 100,
+    args_override_self = true
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -17,23 +23,29 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Train(Box<cmd::train::Args>),
-    Generate(cmd::generate::Args),
+    Generate(Box<cmd::generate::Args>),
     Eval(cmd::eval::Args),
+    Score(cmd::score::Args),
     Info(cmd::info::Args),
     Quantize(cmd::quantize::Args),
     Compare(cmd::compare::Args),
     Bench(cmd::bench::Args),
+    Completions(cmd::completions::Args),
+    Man(cmd::man::Args),
 }
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Train(args) => cmd::train::run(&args),
-        Command::Generate(args) => cmd::generate::run(args),
+        Command::Generate(args) => cmd::generate::run(*args),
         Command::Eval(args) => cmd::eval::run(args),
+        Command::Score(args) => cmd::score::run(args),
         Command::Info(args) => cmd::info::run(args),
         Command::Quantize(args) => cmd::quantize::run(args),
         Command::Compare(args) => cmd::compare::run(args),
         Command::Bench(args) => cmd::bench::run(args),
+        Command::Completions(args) => cmd::completions::run(args),
+        Command::Man(args) => cmd::man::run(args),
     };
     match result {
         Ok(code) => code,

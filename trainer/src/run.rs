@@ -1,7 +1,6 @@
 //! A training under way: its parts, and how it is saved and taken up again.
 
 use std::collections::HashMap;
-use std::io::Write;
 use std::path::Path;
 use std::time::Instant;
 
@@ -19,8 +18,8 @@ use crate::network::{Network, Shape};
 use crate::optimizer::Optimizer;
 use crate::page::{Page, Status};
 use crate::progress::{Epoch, Progress};
-use crate::report::Report;
-use crate::rng::Streams;
+use crate::report::{Place, Report, Start, View};
+use crate::rng::{Random, Streams};
 use crate::schedule::{Clock, learning_rate};
 use crate::summary::summary;
 use crate::train::device;
@@ -30,7 +29,7 @@ use crate::transfer;
 const MAX_FALLBACKS: i32 = 5;
 
 /// A training under way.
-pub(crate) struct Run<'r, W> {
+pub(crate) struct Run<'r> {
     pub(crate) config: &'r Config,
     pub(crate) folder: &'r RunFolder,
     pub(crate) corpus: &'r Corpus,
@@ -41,20 +40,22 @@ pub(crate) struct Run<'r, W> {
     /// h and c after the last batch.
     pub(crate) state: Tensor,
     pub(crate) progress: Progress,
-    pub(crate) report: Report<W>,
     pub(crate) page: Page<'r>,
+    pub(crate) report: Report<'r>,
+    /// For samples that somebody asks for: they take nothing from those that the settings ask for.
+    pub(crate) unplanned: Random,
     /// When the last checkpoint was written.
     saved: Instant,
 }
 
-impl<'r, W: Write> Run<'r, W> {
+impl<'r> Run<'r> {
     /// A run that has learnt nothing, and its first checkpoint.
     pub(crate) fn begin(
         config: &'r Config,
         folder: &'r RunFolder,
         corpus: &'r Corpus,
         mut streams: Streams,
-        out: W,
+        view: &'r mut dyn View,
     ) -> Result<Self> {
         let network = new_network(config, corpus, &mut streams)?;
         let mut notes = summary(config, corpus, network.shape())?;
@@ -65,7 +66,7 @@ impl<'r, W: Write> Run<'r, W> {
             notes += &format!("\nfrom      {}: {known}", path.display());
         }
         let progress = Progress::new(streams);
-        let mut run = Self::new(config, folder, corpus, network, progress, out)?;
+        let mut run = Self::new(config, folder, corpus, network, progress, view)?;
         run.report.line(&notes);
         run.save_good()?;
         // Behind the checkpoint, so that a folder with settings has something to go on from.
@@ -80,7 +81,7 @@ impl<'r, W: Write> Run<'r, W> {
         corpus: &'r Corpus,
         mut streams: Streams,
         checkpoint: &Checkpoint,
-        out: W,
+        view: &'r mut dyn View,
     ) -> Result<Self> {
         let Description {
             fingerprints,
@@ -90,7 +91,7 @@ impl<'r, W: Write> Run<'r, W> {
         corpus.fingerprints.check(fingerprints, &config.data)?;
         let network = new_network(config, corpus, &mut streams)?;
         let notes = summary(config, corpus, network.shape())?;
-        let mut run = Self::new(config, folder, corpus, network, progress.clone(), out)?;
+        let mut run = Self::new(config, folder, corpus, network, progress.clone(), view)?;
         run.restore(checkpoint)?;
         write_whole(&folder.config(), config.to_toml()?.as_bytes())?;
         run.report.line(&format!(
@@ -99,7 +100,6 @@ impl<'r, W: Write> Run<'r, W> {
             run.progress.totals.batches,
             run.learning_rate(),
         ));
-        run.report.begin(run.chars_learnt());
         Ok(run)
     }
 
@@ -109,23 +109,34 @@ impl<'r, W: Write> Run<'r, W> {
         corpus: &'r Corpus,
         network: Network,
         progress: Progress,
-        out: W,
+        view: &'r mut dyn View,
     ) -> Result<Self> {
         let average = config.training.ema;
         let average = average.map(|decay| Average::new(decay, &network));
-        let chars = corpus.train.predictions() * config.training.epochs;
+        let batches = batches(config, corpus, &corpus.train);
+        let epochs = config.training.epochs;
+        let start = Start {
+            name: config.name(),
+            epochs,
+            steps: batches.len() * epochs,
+            chars: corpus.train.predictions() * epochs,
+            place: place(corpus, &progress),
+            ..Start::default()
+        };
+        let has_events = config.training.tensorboard;
         Ok(Self {
             config,
             folder,
             corpus,
             average: average.transpose()?,
             optimizer: Optimizer::new(config.optimizer.clone(), &network)?,
-            batches: batches(config, corpus, &corpus.train),
             page: Page::new(config, corpus, folder, network.shape()),
+            batches,
             // Replaced by the first batch; a GPU has no memory of no size.
             state: network.zero_state(1)?,
             network,
-            report: Report::new(folder, &progress, chars, out)?,
+            report: Report::new(folder, &progress, start, has_events, view)?,
+            unplanned: progress.streams.samples.apart(),
             progress,
             saved: Instant::now(),
         })
@@ -156,10 +167,9 @@ impl<'r, W: Write> Run<'r, W> {
         rate * 0.5f64.powi(self.progress.fallbacks)
     }
 
-    /// Characters learnt since the beginning, each as often as it was.
-    pub(crate) fn chars_learnt(&self) -> usize {
-        let Progress { epoch, totals, .. } = &self.progress;
-        self.corpus.train.predictions() * epoch + totals.chars
+    /// How far the training is.
+    pub(crate) fn place(&self) -> Place {
+        place(self.corpus, &self.progress)
     }
 
     /// Goes back to the end of the last epoch, and on from there with half the learning rate.
@@ -208,12 +218,18 @@ impl<'r, W: Write> Run<'r, W> {
 
     /// Shows on the run's page how far it is. A page that can't be made is told once, and doesn't end a
     /// training.
-    pub(crate) fn show(&mut self, status: Status<'_>) {
+    pub(crate) fn draw(&mut self, status: Status<'_>) {
         if let Some(problem) = self
             .page
             .write(status, &self.progress, self.report.elapsed())
         {
             self.report.line(&format!("note      {problem}"));
+        }
+    }
+
+    pub(crate) fn draw_in_time(&mut self, is_time: bool) {
+        if is_time {
+            self.draw(Status::UnderWay);
         }
     }
 
@@ -289,6 +305,16 @@ impl<'r, W: Write> Run<'r, W> {
             remove(&self.folder.kept(epoch.number, epoch.loss))?;
         }
         Ok(())
+    }
+}
+
+fn place(corpus: &Corpus, progress: &Progress) -> Place {
+    let totals = &progress.totals;
+    Place {
+        epoch: progress.epoch,
+        step: progress.steps,
+        chars: corpus.train.predictions() * progress.epoch + totals.chars,
+        nats_per_char: totals.nats_per_char(),
     }
 }
 

@@ -1,12 +1,22 @@
 //! The runtime on the desktop: text from a model, and how well a model predicts a text.
 
+mod saved;
+mod seed_text;
+mod surprise;
+mod until;
+
 use anyhow::{Context, Result};
-use charlet::{Generator, Model, Sampler, Scorer, State, Workspace};
+use charlet::{Generator, Model, Sampler, Scorer, State, Token, Workspace};
 use rand_core::SeedableRng;
 use rand_xoshiro::Xoshiro128PlusPlus;
 use serde::Serialize;
 
 use crate::corpus::Source;
+
+pub use saved::Saved;
+pub use seed_text::SeedText;
+pub use surprise::{Surprise, Surprises, Unknown};
+pub use until::{StopStrings, Until};
 
 /// The generator of random numbers for text: small and fast on 32-bit chips as well.
 pub type TextRng = Xoshiro128PlusPlus;
@@ -19,12 +29,31 @@ pub fn text_rng(seed: u64) -> TextRng {
 /// Characters after which a model of lines that won't end a line is stopped.
 pub const LINE_LIMIT: usize = 64;
 
+/// Where in a text a model is: h and c, and the token that comes to them next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Position {
+    words: Vec<u32>,
+    token: Token,
+}
+
+impl Position {
+    /// Before a text's first character.
+    pub fn start(model: &Model<'_>) -> Self {
+        Self {
+            words: vec![0; model.sizes().state],
+            token: model.vocab().start(),
+        }
+    }
+}
+
 /// A model with the memory that it needs.
 #[derive(Clone, Debug)]
 pub struct Speaker<'m> {
     model: Model<'m>,
     state: State<Vec<u32>>,
     workspace: Workspace<Vec<u32>>,
+    /// Where each text starts.
+    start: Position,
 }
 
 impl<'m> Speaker<'m> {
@@ -35,6 +64,40 @@ impl<'m> Speaker<'m> {
             model,
             state: State::from_words(vec![0; sizes.state]),
             workspace: Workspace::from_words(vec![0; sizes.workspace]),
+            start: Position::start(&model),
+        }
+    }
+
+    /// The model.
+    pub fn model(&self) -> &Model<'m> {
+        &self.model
+    }
+
+    /// Lets every text that is generated from now on start here.
+    ///
+    /// # Errors
+    /// If it is no position of this model.
+    pub fn start_from(&mut self, start: Position) -> Result<(), charlet::Error> {
+        let (expected, actual) = (self.model.sizes().state, start.words.len());
+        if actual != expected {
+            return Err(charlet::Error::StateSize { expected, actual });
+        }
+        if !self.model.vocab().contains(start.token) {
+            return Err(charlet::Error::UnknownToken(start.token.0));
+        }
+        self.start = start;
+        Ok(())
+    }
+
+    /// Where a text is whose generator was left with this
+    /// [`pending`](charlet::Generator::pending) token. Behind the end of a text the next one starts.
+    pub fn position(&self, pending: Option<Token>) -> Position {
+        match pending {
+            Some(token) => Position {
+                words: self.state.as_words().to_vec(),
+                token,
+            },
+            None => Position::start(&self.model),
         }
     }
 
@@ -49,16 +112,52 @@ impl<'m> Speaker<'m> {
         rng: &'s mut TextRng,
         prime: &str,
     ) -> Result<Generator<'s, &'s mut TextRng>, charlet::Error> {
-        self.state.reset();
-        let mut generator = Generator::new(
+        self.state.as_words_mut().copy_from_slice(&self.start.words);
+        let mut generator = self.go_on(sampler, rng, self.start.token)?;
+        generator.prime(prime)?;
+        Ok(generator)
+    }
+
+    /// Goes on with the last text, whose generator was left with this
+    /// [`pending`](charlet::Generator::pending) token: to change the sampler on the way.
+    ///
+    /// # Errors
+    /// If the sampler asks for more tokens than there are, or there is no such token.
+    pub fn go_on<'s>(
+        &'s mut self,
+        sampler: Sampler,
+        rng: &'s mut TextRng,
+        pending: Token,
+    ) -> Result<Generator<'s, &'s mut TextRng>, charlet::Error> {
+        Generator::new(
             &self.model,
             &mut self.state,
             &mut self.workspace,
             sampler,
             rng,
-        )?;
-        generator.prime(prime)?;
-        Ok(generator)
+        )?
+        .start_from(pending)
+    }
+
+    /// The probability with which the sampler would choose each token after `prime`, in the order
+    /// of the tokens.
+    ///
+    /// # Errors
+    /// If the model doesn't know a character of `prime`.
+    pub fn probabilities(
+        &mut self,
+        sampler: Sampler,
+        prime: &str,
+    ) -> Result<Vec<f32>, charlet::Error> {
+        // Priming draws nothing: any numbers will do.
+        let pending = self
+            .generate(sampler, &mut text_rng(0), prime)?
+            .pending()
+            .unwrap_or(self.start.token);
+        let logits = self
+            .model
+            .step(pending, &mut self.state, &mut self.workspace)?;
+        Ok(sampler.probabilities(logits).collect())
     }
 
     /// One line, at most [`LINE_LIMIT`] characters long.

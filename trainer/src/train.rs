@@ -1,6 +1,5 @@
 //! The training loop.
 
-use std::io::Write;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -19,7 +18,8 @@ use crate::novelty::Novelty;
 use crate::optimizer::Optimizer;
 use crate::page::Status;
 use crate::progress::{Epoch, Totals};
-use crate::report::{EpochMetrics, Sample, StepMetrics};
+use crate::report::{EpochMetrics, Sample, StepMetrics, View};
+use crate::request::Request;
 use crate::rng::Streams;
 use crate::run::Run;
 use crate::speak::Evaluation;
@@ -36,10 +36,10 @@ pub enum Outcome {
     Interrupted,
 }
 
-/// Asked before each batch whether to save and stop.
-pub type Stop<'s> = &'s (dyn Fn() -> bool + Sync);
+/// Asked before each batch, until nothing more is wanted.
+pub type Ask<'s> = &'s (dyn Fn() -> Option<Request> + Sync);
 
-/// Trains a model as configured and leaves it in the folder, telling `out` how it goes. From a
+/// Trains a model as configured and leaves it in the folder, showing how it goes. From a
 /// checkpoint an earlier run goes on as if it had never stopped.
 ///
 /// # Errors
@@ -48,29 +48,29 @@ pub fn train(
     config: &Config,
     checkpoint: Option<&Checkpoint>,
     folder: &RunFolder,
-    stop: Stop<'_>,
-    out: impl Write + Send,
+    ask: Ask<'_>,
+    view: &mut dyn View,
 ) -> Result<Outcome> {
     // On one of the pool's own threads: from outside, every parallel piece of a batch would be
     // handed over and waited for.
-    rayon::scope(|_| train_in_pool(config, checkpoint, folder, stop, out))
+    rayon::scope(|_| train_in_pool(config, checkpoint, folder, ask, view))
 }
 
 fn train_in_pool(
     config: &Config,
     checkpoint: Option<&Checkpoint>,
     folder: &RunFolder,
-    stop: Stop<'_>,
-    out: impl Write + Send,
+    ask: Ask<'_>,
+    view: &mut dyn View,
 ) -> Result<Outcome> {
     let mut streams = Streams::new(config.training.seed);
     let corpus = Corpus::load(&config.data, config.training.window, &mut streams.split)?;
     let mut run = match checkpoint {
-        Some(checkpoint) => Run::resume(config, folder, &corpus, streams, checkpoint, out)?,
-        None => Run::begin(config, folder, &corpus, streams, out)?,
+        Some(checkpoint) => Run::resume(config, folder, &corpus, streams, checkpoint, view)?,
+        None => Run::begin(config, folder, &corpus, streams, view)?,
     };
     while run.goes_on() {
-        match run.learn_epoch(stop)? {
+        match run.learn_epoch(ask)? {
             Pass::Completed => run.finish_epoch()?,
             Pass::Astray(what) => run.fall_back(&what)?,
             Pass::Stopped => return run.interrupt(),
@@ -131,7 +131,7 @@ enum Pass {
     Stopped,
 }
 
-impl<W: Write> Run<'_, W> {
+impl Run<'_> {
     /// Whether there is something to learn.
     fn goes_on(&mut self) -> bool {
         let training = &self.config.training;
@@ -146,12 +146,16 @@ impl<W: Write> Run<'_, W> {
     }
 
     /// Learns from every batch once, but those that an earlier run has learnt.
-    fn learn_epoch(&mut self, stop: Stop<'_>) -> Result<Pass> {
+    fn learn_epoch(&mut self, ask: Ask<'_>) -> Result<Pass> {
         let mut order = self.progress.streams.order.clone();
         let learnt = self.progress.totals.batches;
         for batch in self.batches.pass(Some(&mut order)).skip(learnt) {
-            if stop() {
-                return Ok(Pass::Stopped);
+            while let Some(request) = ask() {
+                match request {
+                    Request::Stop => return Ok(Pass::Stopped),
+                    Request::Save => self.save_now()?,
+                    Request::Sample => self.sample_now()?,
+                }
             }
             if !batch.continues {
                 self.state = self.network.zero_state(batch.size)?;
@@ -159,10 +163,9 @@ impl<W: Write> Run<'_, W> {
             if let Some(what) = self.learn(&batch)? {
                 return Ok(Pass::Astray(what));
             }
+            self.sample_in_time()?;
             self.save_in_time()?;
-            if self.page.is_old() {
-                self.show(Status::UnderWay);
-            }
+            self.draw_in_time(self.page.is_old());
         }
         self.progress.streams.order = order;
         Ok(Pass::Completed)
@@ -190,9 +193,8 @@ impl<W: Write> Run<'_, W> {
         if let Some(average) = &mut self.average {
             average.observe(&self.network, progress.steps)?;
         }
-        let mean = progress.totals.nats_per_char();
-        self.report
-            .advance(self.chars_learnt(), self.progress.epoch + 1, mean);
+        let place = self.place();
+        self.report.advance(place);
         let guess = (self.corpus.alphabet.size() as f64).ln();
         let loss = update.nats / predictions as f64;
         let smoothed = self.progress.smooth(loss, guess);
@@ -249,12 +251,9 @@ impl<W: Write> Run<'_, W> {
             write_whole(&self.folder.model(), &model)?;
         }
         self.keep(&network, epoch)?;
-        // Whoever goes on from an earlier checkpoint makes all of the above again.
-        self.save_good()?;
-        if self.page.is_due() {
-            self.show(Status::UnderWay);
-        }
-        Ok(())
+        self.draw_in_time(self.page.is_due());
+        // Last: whoever goes on from an earlier checkpoint makes all of the above again.
+        self.save_good()
     }
 
     fn report_epoch(
@@ -274,7 +273,7 @@ impl<W: Write> Run<'_, W> {
             validation_nats_per_char: epoch.loss,
             learning_rate: self.learning_rate(),
             gradient_norm: totals.mean_norm(),
-            chars_per_second: self.chars_learnt() as f64 / seconds,
+            chars_per_second: self.place().chars as f64 / seconds,
             seconds,
             known_lines: novelty.and_then(Novelty::known_lines),
             longest_copy: novelty.and_then(Novelty::longest_copy),
@@ -282,7 +281,7 @@ impl<W: Write> Run<'_, W> {
         let epochs = self.config.training.epochs;
         self.report.epoch(&metrics, self.corpus, epochs, is_best)?;
         if let Some(sample) = sample {
-            self.report.sample(&sample);
+            self.report.sample(self.progress.steps, &sample)?;
             self.page.sample = Some(sample);
         }
         Ok(())
@@ -306,6 +305,41 @@ impl<W: Write> Run<'_, W> {
         Ok(nats / chars as f64)
     }
 
+    /// Lets the model speak, if it is time to within an epoch.
+    fn sample_in_time(&mut self) -> Result<()> {
+        let every = self.config.training.sample_steps;
+        if every.is_some_and(|every| self.progress.steps.is_multiple_of(every)) {
+            let model = self.exported(&self.evaluated()?)?;
+            let random = &mut self.progress.streams.samples;
+            let sample = Sample::of(&model, self.corpus, random)?;
+            self.show(&sample)?;
+        }
+        Ok(())
+    }
+
+    /// Lets the model speak because somebody asks for it.
+    fn sample_now(&mut self) -> Result<()> {
+        let model = self.exported(&self.evaluated()?)?;
+        let sample = Sample::of(&model, self.corpus, &mut self.unplanned)?;
+        self.show(&sample)
+    }
+
+    fn show(&mut self, sample: &Sample) -> Result<()> {
+        let step = self.progress.steps;
+        self.report.line(&format!("step {step}  sample"));
+        self.page.sample = Some(sample.clone());
+        self.report.sample(step, sample)
+    }
+
+    /// Saves because somebody asks for it.
+    fn save_now(&mut self) -> Result<()> {
+        self.save_last()?;
+        let (step, last) = (self.progress.steps, self.folder.last());
+        self.report
+            .line(&format!("step {step}  saved {}", last.display()));
+        Ok(())
+    }
+
     /// The model file of a network.
     fn exported(&self, network: &Network) -> Result<Vec<u8>> {
         let precision = self.config.training.precision();
@@ -320,7 +354,7 @@ impl<W: Write> Run<'_, W> {
             write_whole(&self.folder.model(), &model)?;
         }
         self.report.finish();
-        self.show(Status::Stopped);
+        self.draw(Status::Stopped);
         let (last, model) = (self.folder.last(), self.folder.model());
         self.report.line(&format!(
             "stopped in epoch {}; {} and {} are saved\ngo on     {} train --resume {}",
@@ -344,7 +378,7 @@ impl<W: Write> Run<'_, W> {
             &mut self.progress.streams.samples,
         )?;
         self.page.sample = Some(conclusion.sample);
-        self.show(Status::Complete(&conclusion.measured));
+        self.draw(Status::Complete(&conclusion.measured));
         Ok(Outcome::Finished(conclusion.measured[0].evaluation))
     }
 }

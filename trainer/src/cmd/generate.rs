@@ -1,15 +1,20 @@
 //! `charlet generate`
 
-use std::io::Write;
+mod interactive;
+mod sampling;
+mod text;
+mod top;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, ensure};
-use charlet::{Generator, Sampler};
-use charlet_trainer::speak::{LINE_LIMIT, Speaker, text_rng};
+use charlet::{Model, Vocab};
+use charlet_trainer::speak::LINE_LIMIT;
 use clap::Parser;
 
+use self::sampling::Sampling;
 use super::{check_model, read_model};
 
 /// Length of a text that has no end mark.
@@ -18,108 +23,130 @@ const TEXT_LENGTH: usize = 400;
 /// Make text with a model, run as a chip would run it
 ///
 /// The same model, options and seed give the same text on every machine.
-#[derive(Debug, Parser)]
+#[derive(Clone, Debug, Parser)]
 #[command(after_help = "Examples:
   charlet generate names.charlet -n 20 --temperature 0.8 --seed 1
   charlet generate names.charlet --prime ma
-  charlet generate alice.charlet --prime \"alice \" --length 1000 --top-p 0.9")]
+  charlet generate names.charlet --prime ma --top
+  charlet generate alice.charlet --prime \"alice \" --length 1000 --top-p 0.9
+  charlet generate alice.charlet --random-seed-text alice.txt --temperature 0.2,0.5,1.0,1.2
+  charlet generate alice.charlet --until '\\n\\n' --length 5000 --state-out chapter.json
+  charlet generate alice.charlet --state-in chapter.json
+  charlet generate alice.charlet --interactive")]
 pub(crate) struct Args {
     /// The model
     model: PathBuf,
     /// How many texts to make [default: 10 lines, or 1 text]
     #[arg(short = 'n', long = "count", value_name = "N")]
     count: Option<usize>,
-    /// How daring to be: 1 is the model's own distribution, less is more careful
+    #[command(flatten)]
+    sampling: Sampling,
+    /// A text to continue
     #[arg(
         long,
-        value_name = "T",
-        default_value_t = 0.8,
-        allow_negative_numbers = true
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true
     )]
-    temperature: f32,
-    /// Choose among the K most probable characters only
-    #[arg(long, value_name = "K")]
-    top_k: Option<usize>,
-    /// Choose among the fewest characters that make up this share of the probability
-    #[arg(long, value_name = "P", allow_negative_numbers = true)]
-    top_p: Option<f32>,
-    /// Always take the most probable character
-    #[arg(long, conflicts_with_all = ["temperature", "top_k", "top_p"])]
-    greedy: bool,
-    /// A text to continue
-    #[arg(long, value_name = "TEXT", default_value = "")]
     prime: String,
+    /// Continue a random piece of this file, chosen by the seed; of a list the beginning of a line
+    #[arg(long, value_name = "FILE", conflicts_with = "prime")]
+    random_seed_text: Option<PathBuf>,
+    /// Characters of such a piece [default: 40, of a line 2]
+    #[arg(long, value_name = "N", requires = "random_seed_text")]
+    seed_length: Option<usize>,
     /// The seed of the random choices [default: from the clock]
     #[arg(long, value_name = "S")]
     seed: Option<u64>,
     /// Characters to make at most [default: 64 for a line, 400 for a text]
     #[arg(long, value_name = "L")]
     length: Option<usize>,
+    /// End a text when this has appeared, at --length at the latest; \n is a line break, \t a tab. May
+    /// be given several times
+    #[arg(long, value_name = "TEXT", value_parser = unescaped)]
+    until: Vec<String>,
+    /// Characters to print in a second, 0 for all at once [default: 0, --interactive: 60]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = pace)]
+    pace: Option<f64>,
+    /// Start where --state-out left a text: with its h and c, and its random choices unless --seed is
+    /// given
+    #[arg(long, value_name = "FILE")]
+    state_in: Option<PathBuf>,
+    /// Save h and c, and how far the random choices are, after the text
+    #[arg(long, value_name = "FILE")]
+    state_out: Option<PathBuf>,
+    /// Show the K most probable next characters instead of making text; at temperature 1 unless one
+    /// is given
+    #[arg(
+        long,
+        value_name = "K",
+        num_args = 0..=1,
+        default_missing_value = "10",
+        conflicts_with_all = ["count", "length", "until", "random_seed_text", "state_out", "pace"]
+    )]
+    top: Option<usize>,
+    /// Print them as JSON, a line for each temperature
+    #[arg(long, requires = "top")]
+    json: bool,
+    /// Type beginnings and watch them being continued, with keys that change the temperature; from a
+    /// pipe, continue each line
+    #[arg(
+        short,
+        long,
+        conflicts_with_all = ["count", "prime", "random_seed_text", "state_in", "state_out", "top"]
+    )]
+    interactive: bool,
 }
 
 impl Args {
-    fn sampler(&self, vocab_size: usize) -> Result<Sampler> {
-        if self.greedy {
-            return Ok(Sampler::greedy());
+    /// Refuses what the model can't do.
+    fn check(&self, model: &Model<'_>) -> Result<()> {
+        let vocab = model.vocab();
+        for stop in &self.until {
+            let unknown = stop.chars().find(|&char| vocab.token(char).is_none());
+            if let Some(unknown) = unknown {
+                let lines = if unknown == '\n' && vocab.end().is_some() {
+                    ": each of its texts is a line, and ends by itself"
+                } else {
+                    ""
+                };
+                anyhow::bail!("--until {stop:?} never comes: the model has no {unknown:?}{lines}");
+            }
         }
-        let mut sampler = Sampler::with_temperature(self.temperature).with_context(|| {
-            format!(
-                "--temperature {} won't do; see also --greedy",
-                self.temperature
-            )
-        })?;
-        if let Some(top_k) = self.top_k {
-            ensure!(
-                (1..=vocab_size).contains(&top_k),
-                "--top-k {top_k} must be from 1 to {vocab_size}, the size of the model's vocabulary"
-            );
-            sampler = sampler.top_k(top_k)?;
-        }
-        if let Some(top_p) = self.top_p {
-            sampler = sampler
-                .top_p(top_p)
-                .with_context(|| format!("--top-p {top_p} won't do"))?;
-        }
-        Ok(sampler)
+        ensure!(
+            self.seed_length != Some(0),
+            "--seed-length must be at least 1"
+        );
+        ensure!(self.top != Some(0), "--top must be at least 1");
+        let is_one = self.sampling.temperatures().len() < 2;
+        ensure!(
+            is_one || !self.interactive,
+            "--interactive takes one --temperature: change it by the arrow keys"
+        );
+        ensure!(
+            self.state_out.is_none() || (is_one && self.count.is_none_or(|count| count == 1)),
+            "--state-out saves the state of one text: leave out -n, and give one --temperature"
+        );
+        Ok(())
+    }
+
+    fn length(&self, is_list: bool) -> usize {
+        let default = if is_list { LINE_LIMIT } else { TEXT_LENGTH };
+        self.length.unwrap_or(default)
     }
 }
 
 pub(crate) fn run(args: Args) -> Result<ExitCode> {
     let bytes = read_model(&args.model)?;
     let model = check_model(&args.model, &bytes)?;
-    let is_list = model.vocab().end().is_some();
-    let sampler = args.sampler(model.vocab().size())?;
-    let count = args.count.unwrap_or(if is_list { 10 } else { 1 });
-    let length = args
-        .length
-        .unwrap_or(if is_list { LINE_LIMIT } else { TEXT_LENGTH });
-    let mut rng = text_rng(args.seed.unwrap_or_else(clock));
-    let mut speaker = Speaker::new(model);
-    let mut out = std::io::stdout().lock();
-    for text in 0..count {
-        let generator = speaker
-            .generate(sampler, &mut rng, &args.prime)
-            .with_context(|| format!("can't continue --prime {:?}", args.prime))?;
-        if text > 0 && !is_list {
-            writeln!(out)?;
-        }
-        stream(&mut out, &args.prime, generator.take(length))?;
+    args.check(&model)?;
+    if args.interactive {
+        interactive::run(args, model)
+    } else if let Some(count) = args.top {
+        top::run(&args, count, model, &bytes)
+    } else {
+        text::run(&args, model, &bytes)
     }
-    Ok(ExitCode::SUCCESS)
-}
-
-/// Prints characters as they are made.
-fn stream<R: rand_core::Rng>(
-    out: &mut impl Write,
-    prime: &str,
-    chars: std::iter::Take<Generator<'_, R>>,
-) -> std::io::Result<()> {
-    write!(out, "{prime}")?;
-    for char in chars {
-        write!(out, "{char}")?;
-        out.flush()?;
-    }
-    writeln!(out)
 }
 
 /// A seed that differs from run to run.
@@ -128,4 +155,84 @@ fn clock() -> u64 {
     SystemTime::UNIX_EPOCH
         .elapsed()
         .map_or(0, |since| since.as_nanos() as u64)
+}
+
+/// A text with `\n`, `\t` and `\\` for what is hard to type.
+fn unescaped(text: &str) -> Result<String> {
+    ensure!(
+        !text.is_empty(),
+        "it is empty, and would end every text at once"
+    );
+    let mut chars = text.chars();
+    let mut plain = String::new();
+    while let Some(char) = chars.next() {
+        plain.push(match char {
+            '\\' => match chars.next() {
+                Some('n') => '\n',
+                Some('t') => '\t',
+                Some('\\') => '\\',
+                _ => anyhow::bail!("a backslash is followed by n, t or another backslash"),
+            },
+            _ => char,
+        });
+    }
+    Ok(plain)
+}
+
+/// Characters in a second, or 0.
+fn pace(text: &str) -> Result<f64> {
+    let pace: f64 = text.parse()?;
+    ensure!(
+        pace == 0.0 || (0.1..=1e6).contains(&pace),
+        "0.1 to 1000000 characters in a second will do, or 0 for all at once"
+    );
+    Ok(pace)
+}
+
+/// The time from one character to the next.
+fn interval(pace: f64) -> Duration {
+    if pace > 0.0 {
+        Duration::from_secs_f64(1.0 / pace)
+    } else {
+        Duration::ZERO
+    }
+}
+
+/// An error of a beginning names it, and what might be meant.
+fn of_prime<T>(result: Result<T, charlet::Error>, prime: &str, vocab: &Vocab<'_>) -> Result<T> {
+    let hint = match result {
+        Err(charlet::Error::UnknownChar(char)) if has_lower_case(vocab, char) => {
+            ", which has lower case only"
+        }
+        _ => "",
+    };
+    result.with_context(|| format!("can't continue {prime:?} with this model{hint}"))
+}
+
+fn has_lower_case(vocab: &Vocab<'_>, char: char) -> bool {
+    let mut lower = char.to_lowercase();
+    char.is_uppercase() && lower.all(|char| vocab.token(char).is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stop_string_is_written_with_escapes() {
+        assert_eq!(unescaped("a\\n\\tb\\\\n").unwrap(), "a\n\tb\\n");
+        assert_eq!(unescaped("ß.").unwrap(), "ß.");
+        for wrong in ["", "\\", "\\x"] {
+            assert!(unescaped(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_pace_is_a_number_of_characters_in_a_second() {
+        assert_eq!(interval(pace("50").unwrap()), Duration::from_millis(20));
+        assert_eq!(interval(pace("0").unwrap()), Duration::ZERO);
+        for wrong in ["-1", "NaN", "inf", "0.001", "fast"] {
+            assert!(pace(wrong).is_err(), "{wrong}");
+        }
+    }
 }

@@ -2,10 +2,14 @@
 
 pub(crate) mod bench;
 pub(crate) mod compare;
+pub(crate) mod completions;
 pub(crate) mod eval;
 pub(crate) mod generate;
 pub(crate) mod info;
+mod look;
+pub(crate) mod man;
 pub(crate) mod quantize;
+pub(crate) mod score;
 pub(crate) mod train;
 
 use std::path::Path;

@@ -2,11 +2,10 @@
 
 mod settings;
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result};
 use candle_core::Device;
@@ -14,8 +13,11 @@ use charlet_trainer::checkpoint::Checkpoint;
 use charlet_trainer::config::{
     Config, DeviceKind, IntegerPrecision, Mode, OptimizerKind, ScheduleKind,
 };
+use charlet_trainer::dashboard::{self, Dashboard};
 use charlet_trainer::files::RunFolder;
 use charlet_trainer::preset::Preset;
+use charlet_trainer::report::{Bar, Plain, View};
+use charlet_trainer::request::{Request, Requests};
 use charlet_trainer::train::{Outcome, device, train};
 use clap::Parser;
 
@@ -117,6 +119,9 @@ pub(crate) struct Args {
     /// Epochs from one set of samples to the next [default: 10, text: 5]
     #[arg(long, value_name = "N")]
     sample_every: Option<usize>,
+    /// Updates from one set of samples to the next, within epochs as well [default: none within]
+    #[arg(long, value_name = "N")]
+    sample_steps: Option<usize>,
     /// Train for integers, with weights rounded as on the chip, and export such a model
     #[arg(long)]
     quantize: Option<IntegerPrecision>,
@@ -144,6 +149,12 @@ pub(crate) struct Args {
     /// Updates from one line of steps.jsonl to the next [default: about 100 lines an epoch]
     #[arg(long, value_name = "N")]
     log_every: Option<usize>,
+    /// Write event files for TensorBoard too, into the folder's tensorboard/
+    #[arg(long)]
+    tensorboard: bool,
+    /// Show curves, samples and keys that steer the run, instead of lines
+    #[arg(long)]
+    tui: bool,
     /// Go on with the run in this folder, as if it had never stopped
     #[arg(long, value_name = "DIR", conflicts_with_all = ["config", "out", "force", "init_from"])]
     resume: Option<PathBuf>,
@@ -161,8 +172,20 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         Some(checkpoint) => args.resumed_config(&checkpoint.description.config)?,
         None => args.new_config()?,
     };
-    // Looked for before a folder is made.
+    // What can be missing is looked for before a folder is made.
     device(config.training.device)?;
+    let requests = Arc::new(Requests::default());
+    let wanted = Arc::clone(&requests);
+    let wish = move |request| {
+        // The second Ctrl-C doesn't wait for the save.
+        if wanted.add(request) && request == Request::Stop {
+            dashboard::leave();
+            std::process::exit(INTERRUPTED.into());
+        }
+    };
+    let signal = wish.clone();
+    ctrlc::set_handler(move || signal(Request::Stop)).context("can't listen for Ctrl-C")?;
+    let mut view = view(args, wish)?;
     let folder = folder(args, &config)?;
     if let Some(preset) = args.preset {
         for departure in preset.departures()? {
@@ -170,20 +193,28 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
             let _ = writeln!(std::io::stdout(), "departs   {departure}");
         }
     }
-    let stop = Arc::new(AtomicBool::new(false));
-    let seen = Arc::clone(&stop);
-    ctrlc::set_handler(move || {
-        // The second Ctrl-C doesn't wait for the save.
-        if seen.swap(true, Ordering::Relaxed) {
-            std::process::exit(INTERRUPTED.into());
-        }
-    })
-    .context("can't listen for Ctrl-C")?;
-    let stop = || stop.load(Ordering::Relaxed);
-    let outcome = train(&config, begun.as_ref(), &folder, &stop, std::io::stdout())?;
+    let outcome = train(
+        &config,
+        begun.as_ref(),
+        &folder,
+        &|| requests.next(),
+        &mut *view,
+    )?;
     Ok(match outcome {
         Outcome::Finished(_) => ExitCode::SUCCESS,
         Outcome::Interrupted => ExitCode::from(INTERRUPTED),
+    })
+}
+
+/// How the run is shown.
+fn view(args: &Args, wish: impl Fn(Request) + Send + Sync + 'static) -> Result<Box<dyn View>> {
+    let out = std::io::stdout();
+    Ok(if args.tui {
+        Box::new(Dashboard::new(wish)?)
+    } else if out.is_terminal() {
+        Box::new(Bar::new(out))
+    } else {
+        Box::new(Plain(out))
     })
 }
 

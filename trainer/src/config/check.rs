@@ -56,6 +56,7 @@ impl Config {
             patience,
             keep,
             log_every,
+            sample_steps,
             ..
         } = self.training;
         in_range("hidden size", hidden_size, MAX_SIZE)?;
@@ -66,6 +67,7 @@ impl Config {
         in_range("number of epochs", epochs, MAX_EPOCHS)?;
         in_range("sampling interval", sample_every, MAX_EPOCHS)?;
         in_range("patience", patience.unwrap_or(1), MAX_EPOCHS)?;
+        in_range("sampling steps", sample_steps.unwrap_or(1), MAX_STEPS)?;
         in_range("logging interval", log_every.unwrap_or(1), MAX_STEPS)?;
         ensure!(
             keep <= MAX_EPOCHS,

@@ -39,8 +39,10 @@ impl Config {
                 ema: None,
                 patience: None,
                 keep: 0,
+                sample_steps: None,
                 save_every: 60.0,
                 log_every: None,
+                tensorboard: false,
             },
         }
     }

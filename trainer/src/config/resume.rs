@@ -7,7 +7,7 @@ use super::Config;
 
 /// Settings that change neither the network nor the order of what it learns. The data may move; their
 /// contents are compared.
-const FREE: [&str; 9] = [
+const FREE: [&str; 11] = [
     "data.path",
     "data.validation",
     "training.epochs",
@@ -17,6 +17,8 @@ const FREE: [&str; 9] = [
     "training.keep",
     "training.save_every",
     "training.log_every",
+    "training.sample_steps",
+    "training.tensorboard",
 ];
 
 impl Config {

@@ -14,7 +14,7 @@ use crate::conclude::Measured;
 use crate::config::Mode;
 use crate::corpus::Sequences;
 use crate::novelty::Novelty;
-use crate::report::Sample;
+use crate::report::{Sample, Text};
 use crate::summary::{layers, needs};
 
 const STYLE: &str = include_str!("style.css");
@@ -171,7 +171,7 @@ impl Page<'_> {
             div.scroll { table.samples {
                 thead { tr { th { "temperature" } th { "what it says" } } }
                 tbody {
-                    @for (temperature, text) in &sample.texts {
+                    @for Text { temperature, text } in &sample.texts {
                         tr {
                             th scope="row" { (format!("{temperature:.1}")) }
                             td.list[is_list].text[!is_list] { (text) }

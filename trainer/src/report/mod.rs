@@ -1,28 +1,25 @@
-//! What a run tells while it goes on: progress, losses and samples.
+//! What a run tells while it goes on: to its logs, and to whoever watches.
 
 mod log;
+mod plain;
+mod sample;
+mod view;
 
-use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use charlet::{Model, Sampler};
-use indicatif::{HumanCount, HumanDuration, ProgressBar, ProgressStyle};
+use indicatif::{HumanCount, HumanDuration};
 use serde::{Deserialize, Serialize};
 
 use self::log::Log;
+pub use self::plain::{Bar, Plain};
+pub(crate) use self::sample::sorted_samples;
+pub use self::sample::{Sample, TEMPERATURES, Text, texts};
+pub use self::view::{Place, Start, View};
 use crate::corpus::{Corpus, Sequences};
 use crate::files::RunFolder;
-use crate::novelty::{Novelty, novelty};
 use crate::progress::Progress;
-use crate::rng::Random;
-use crate::speak::{Speaker, text_rng};
-
-/// The temperatures of the samples shown while training.
-pub const TEMPERATURES: [f32; 4] = [0.2, 0.5, 1.0, 1.2];
-/// Lines shown at each temperature, and the length of other texts.
-const SAMPLE_LINES: usize = 6;
-const SAMPLE_LENGTH: usize = 120;
+use crate::tensorboard::EventFile;
 
 /// What an epoch brought: a line of `metrics.jsonl`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -72,93 +69,82 @@ pub struct StepMetrics {
     pub chars_per_second: f64,
 }
 
-/// Writes lines for people, with a progress bar below them in a terminal, and the logs.
-#[derive(Debug)]
-pub struct Report<W> {
-    out: W,
-    bar: ProgressBar,
+/// Writes the logs of a run and tells its view.
+pub(crate) struct Report<'v> {
+    view: &'v mut dyn View,
     epochs: Log,
     steps: Log,
+    events: Option<EventFile>,
     started: Instant,
     /// Time spent before the run was stopped and went on.
     before: Duration,
 }
 
-impl<W: Write> Report<W> {
-    /// Opens the logs of a run that is so far. The bar counts characters.
+impl<'v> Report<'v> {
+    /// Opens the logs of a run that is so far; `start` lacks what they have.
     ///
     /// # Errors
     /// If a log can't be written.
-    pub fn new(
+    pub(crate) fn new(
         folder: &RunFolder,
         progress: &Progress,
-        total_chars: usize,
-        out: W,
+        mut start: Start,
+        has_events: bool,
+        view: &'v mut dyn View,
     ) -> Result<Self> {
-        let bar = if std::io::stdout().is_terminal() {
-            let bar = ProgressBar::new(total_chars as u64);
-            let template = "{bar:30} {percent:>3} %  {msg}  {per_sec}  {eta} left";
-            bar.set_style(ProgressStyle::with_template(template)?.with_key(
-                "per_sec",
-                |state: &indicatif::ProgressState, out: &mut dyn std::fmt::Write| {
-                    // A failed write to the terminal is no reason to stop a training.
-                    let _ = write!(out, "{} chars/s", HumanCount(state.per_sec() as u64));
-                },
-            ));
-            bar.enable_steady_tick(Duration::from_millis(200));
-            bar
-        } else {
-            ProgressBar::hidden()
-        };
+        let (epochs, past_epochs) = Log::open(&folder.metrics(), progress)?;
+        let (steps, past_steps) = Log::open(&folder.steps(), progress)?;
+        let events = has_events.then(|| EventFile::create(&folder.tensorboard(), progress.steps));
+        start.past = (past_steps, past_epochs);
+        view.begin(start);
         Ok(Self {
-            out,
-            bar,
-            epochs: Log::open::<EpochMetrics>(&folder.metrics(), progress)?.0,
-            steps: Log::open::<StepMetrics>(&folder.steps(), progress)?.0,
+            view,
+            epochs,
+            steps,
+            events: events.transpose()?,
             started: Instant::now(),
             before: Duration::from_secs_f64(progress.seconds),
         })
     }
 
     /// Time since the training started, without that between a stop and going on.
-    pub fn elapsed(&self) -> Duration {
+    pub(crate) fn elapsed(&self) -> Duration {
         self.before + self.started.elapsed()
     }
 
-    /// Prints a line above the bar. A closed pipe doesn't stop a training.
-    pub fn line(&mut self, line: &str) {
-        self.bar.suspend(|| {
-            let _ = writeln!(self.out, "{line}");
-        });
+    /// Shows a line, or several.
+    pub(crate) fn line(&mut self, text: &str) {
+        self.view.line(text);
     }
 
-    /// Moves the bar to where a training begins, which is no speed.
-    pub fn begin(&self, chars: usize) {
-        self.bar.set_position(chars as u64);
-        self.bar.reset_eta();
+    /// Tells of a batch.
+    pub(crate) fn advance(&mut self, place: Place) {
+        self.view.advance(place);
     }
 
-    /// Moves the bar on.
-    pub fn advance(&self, chars: usize, epoch: usize, loss: f64) {
-        self.bar.set_position(chars as u64);
-        self.bar
-            .set_message(format!("epoch {epoch}  loss {loss:.3}"));
-    }
-
-    /// Notes what some updates brought.
+    /// Tells what some updates brought.
     ///
     /// # Errors
-    /// If the log can't be written.
-    pub fn steps(&mut self, metrics: &StepMetrics) -> Result<()> {
-        self.steps.add(metrics)
+    /// If a log can't be written.
+    pub(crate) fn steps(&mut self, metrics: &StepMetrics) -> Result<()> {
+        self.steps.add(metrics)?;
+        if let Some(events) = &mut self.events {
+            events.steps(metrics)?;
+        }
+        self.view.steps(metrics);
+        Ok(())
     }
 
     /// Goes back to where a run is that went astray.
     ///
     /// # Errors
-    /// If the log can't be written.
-    pub fn go_back(&mut self, folder: &RunFolder, progress: &Progress) -> Result<()> {
+    /// If a log can't be written.
+    pub(crate) fn go_back(&mut self, folder: &RunFolder, progress: &Progress) -> Result<()> {
         self.steps = Log::open::<StepMetrics>(&folder.steps(), progress)?.0;
+        if let Some(events) = &mut self.events {
+            events.go_back(progress.steps)?;
+        }
+        self.view.go_back(progress.epoch);
         Ok(())
     }
 
@@ -166,7 +152,7 @@ impl<W: Write> Report<W> {
     ///
     /// # Errors
     /// If they can't be written.
-    pub fn sync(&self) -> Result<()> {
+    pub(crate) fn sync(&self) -> Result<()> {
         self.epochs.sync()?;
         self.steps.sync()
     }
@@ -174,92 +160,51 @@ impl<W: Write> Report<W> {
     /// Tells of a completed epoch.
     ///
     /// # Errors
-    /// If the log can't be written.
-    pub fn epoch(
+    /// If a log can't be written.
+    pub(crate) fn epoch(
         &mut self,
         metrics: &EpochMetrics,
         corpus: &Corpus,
         epochs: usize,
-        best: bool,
+        is_best: bool,
     ) -> Result<()> {
         self.epochs.add(metrics)?;
+        if let Some(events) = &mut self.events {
+            events.epoch(metrics)?;
+        }
         let validation = Loss {
             nats: metrics.validation_nats_per_char,
             sequences: &corpus.validation,
         };
-        self.line(&format!(
+        self.view.epoch(metrics);
+        self.view.line(&format!(
             "epoch {:>3}/{epochs}  train {:.3}  held out {validation}  {} chars/s{}",
             metrics.epoch,
             metrics.train_nats_per_char,
             HumanCount(metrics.chars_per_second as u64),
-            if best { "  best" } else { "" },
+            if is_best { "  best" } else { "" },
         ));
         Ok(())
     }
 
-    /// Shows what a model says, and what of it is new.
-    pub fn sample(&mut self, sample: &Sample) {
-        for (temperature, text) in &sample.texts {
-            self.line(&sample_line(*temperature, text));
-        }
-        self.line(&format!("    new  {}", sample.novelty));
-    }
-
-    /// Takes the bar away.
-    pub fn finish(&mut self) {
-        self.bar.finish_and_clear();
-        self.line(&format!("trained for {}", HumanDuration(self.elapsed())));
-    }
-}
-
-/// What a model says, and what of it is new.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Sample {
-    /// Texts, each with its temperature.
-    pub texts: Vec<(f32, String)>,
-    /// How it compares with what was learnt.
-    pub novelty: Novelty,
-}
-
-impl Sample {
-    /// Lets a model speak.
+    /// Shows what the model says after this step.
     ///
     /// # Errors
-    /// If the model file is not valid, which would be our mistake.
-    pub fn of(model: &[u8], corpus: &Corpus, random: &mut Random) -> Result<Self> {
-        Ok(Self {
-            texts: sample_texts(model, random)?,
-            novelty: novelty(model, corpus)?,
-        })
+    /// If a log can't be written.
+    pub(crate) fn sample(&mut self, step: usize, sample: &Sample) -> Result<()> {
+        if let Some(events) = &mut self.events {
+            events.sample(step, sample)?;
+        }
+        self.view.sample(sample);
+        Ok(())
     }
-}
 
-/// A text with its temperature, as it is shown.
-pub fn sample_line(temperature: f32, text: &str) -> String {
-    let text = text.replace('\n', "\n         ");
-    format!("    {temperature:.1}  {text}")
-}
-
-/// What a model says at several temperatures.
-///
-/// # Errors
-/// If the model file is not valid, which would be our mistake.
-pub fn sample_texts(model: &[u8], random: &mut Random) -> Result<Vec<(f32, String)>> {
-    let mut speaker = Speaker::new(Model::from_bytes(model)?);
-    let is_list = Model::from_bytes(model)?.vocab().end().is_some();
-    let mut rng = text_rng(random.seed());
-    let mut sample = |temperature: f32| -> Result<(f32, String)> {
-        let sampler = Sampler::with_temperature(temperature)?;
-        let text = if is_list {
-            let lines = (0..SAMPLE_LINES).map(|_| speaker.line(sampler, &mut rng));
-            lines.collect::<Result<Vec<_>, _>>()?.join("  ")
-        } else {
-            let text = speaker.generate(sampler, &mut rng, "")?.take(SAMPLE_LENGTH);
-            text.collect()
-        };
-        Ok((temperature, text))
-    };
-    TEMPERATURES.into_iter().map(&mut sample).collect()
+    /// Ends the view.
+    pub(crate) fn finish(&mut self) {
+        self.view.finish();
+        let elapsed = HumanDuration(self.elapsed());
+        self.view.line(&format!("trained for {elapsed}"));
+    }
 }
 
 /// A loss with its units: per character, and per line for lists.
@@ -280,45 +225,4 @@ impl std::fmt::Display for Loss<'_> {
         }
         Ok(())
     }
-}
-
-/// Fresh lines, sorted into those that are new and those of the training list.
-///
-/// # Errors
-/// If the model file is not valid, which would be our mistake.
-pub fn sorted_samples(model: &[u8], corpus: &Corpus, random: &mut Random) -> Result<String> {
-    const COUNT: usize = 30;
-    let mut speaker = Speaker::new(Model::from_bytes(model)?);
-    let mut rng = text_rng(random.seed());
-    let sampler = Sampler::with_temperature(0.8)?;
-    let mut lines = Vec::new();
-    for _ in 0..COUNT {
-        lines.push(speaker.line(sampler, &mut rng)?);
-    }
-    lines.sort();
-    lines.dedup();
-    let (known, new): (Vec<String>, Vec<String>) = lines
-        .into_iter()
-        .partition(|line| corpus.known.contains(line));
-    Ok(format!(
-        "at temperature 0.8, new:\n{}\nalready in the list:\n{}",
-        wrapped(&new),
-        wrapped(&known)
-    ))
-}
-
-/// Words in indented lines of at most 64 characters.
-fn wrapped(words: &[String]) -> String {
-    let mut text = String::from("   ");
-    let mut width = 0;
-    for word in words {
-        if width + word.len() > 64 {
-            text.push_str("\n   ");
-            width = 0;
-        }
-        text.push(' ');
-        text.push_str(word);
-        width += word.len() + 1;
-    }
-    text
 }

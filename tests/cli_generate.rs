@@ -1,0 +1,343 @@
+//! `charlet generate`: where text starts, where it ends, and what may come next.
+
+use std::fs;
+
+use charlet::{Logits, Model, Token};
+use charlet_trainer::speak::{Speaker, text_rng};
+use serde_json::Value;
+
+use crate::place::Place;
+use crate::support::{memory, repository};
+use crate::text_model::text_model;
+use crate::tolerance::{FIXED_PROBABILITY, PROBABILITY};
+
+fn names(precision: &str) -> String {
+    let path = repository(&format!("models/names/names{precision}.charlet"));
+    path.to_str().unwrap().to_owned()
+}
+
+/// What `generate` prints.
+fn generate(place: &Place, model: &str, options: &[&str]) -> String {
+    place.succeed(&[&["generate", model, "--seed", "1"][..], options].concat())
+}
+
+/// A folder with a model of running text in it.
+fn with_text_model() -> Place {
+    let place = Place::new();
+    place.write("text.charlet", text_model());
+    place
+}
+
+#[test]
+fn a_text_ends_with_the_first_stop_string_that_appears() {
+    let place = with_text_model();
+    let text = |options: &[&str]| generate(&place, "text.charlet", options);
+    let whole = text(&[]);
+    assert_eq!(whole.chars().count(), 401);
+    for stop in ["ab", "bab", "ü", "\n\n", "c d"] {
+        let expected = match whole.find(stop) {
+            Some(at) => whole[..at + stop.len()].to_owned() + "\n",
+            None => whole.clone(),
+        };
+        assert_eq!(text(&["--until", stop]), expected, "{stop:?}");
+    }
+    assert!(whole.contains("ü") && whole.contains("ab"), "{whole}");
+    assert_eq!(text(&["--until", "\\n"]), text(&["--until", "\n"]));
+    let both = text(&["--until", "ab", "--until", "ü"]);
+    let (first, second) = (text(&["--until", "ab"]), text(&["--until", "ü"]));
+    assert_eq!(both.len(), first.len().min(second.len()));
+    assert_eq!(text(&["--until", "ü", "--length", "1"]).chars().count(), 2);
+}
+
+#[test]
+fn a_stop_string_may_begin_in_the_prime() {
+    let place = with_text_model();
+    let primed = |options: &[&str]| {
+        let options = [&["--prime", "ü a", "--length", "1"][..], options].concat();
+        generate(&place, "text.charlet", &options)
+    };
+    let next = primed(&[]).chars().nth(3).unwrap();
+    let stop = format!(" a{next}");
+    let longer = generate(
+        &place,
+        "text.charlet",
+        &["--prime", "ü a", "--until", &stop],
+    );
+    assert_eq!(longer, primed(&[]));
+    // One that was complete before ends nothing.
+    let going_on = generate(
+        &place,
+        "text.charlet",
+        &["--prime", "ü a", "--until", "ü a", "--length", "2"],
+    );
+    assert_eq!(going_on.chars().count(), 6);
+}
+
+#[test]
+fn a_stop_string_that_never_comes_is_refused() {
+    let place = with_text_model();
+    let names = names("");
+    let refuse = |model: &str, stop: &str, words: &[&str]| {
+        place.fail_with(&["generate", model, "--until", stop], words);
+    };
+    refuse("text.charlet", "aX", &["--until \"aX\"", "'X'"]);
+    refuse(&names, "\\n", &["each of its texts is a line"]);
+    let empty = place.run(&["generate", &names, "--until", ""]);
+    assert!(String::from_utf8_lossy(&empty.stderr).contains("empty"));
+}
+
+#[test]
+fn several_temperatures_each_have_a_heading_and_the_text_of_their_own() {
+    let place = Place::new();
+    let model = names("-i8");
+    let all = generate(
+        &place,
+        &model,
+        &["-n", "3", "--temperature", "0.2,0.5,1.0,1.2"],
+    );
+    let alone = ["0.2", "0.5", "1", "1.2"].map(|temperature| {
+        let text = generate(&place, &model, &["-n", "3", "--temperature", temperature]);
+        format!("--- temperature {temperature}\n{text}")
+    });
+    assert_eq!(all, alone.join("\n"));
+    place.fail_with(
+        &["generate", &model, "--temperature", "0.5,0"],
+        &["--temperature 0 ", "--greedy"],
+    );
+}
+
+#[test]
+fn random_pieces_are_continued_and_the_seed_chooses_them() {
+    let place = with_text_model();
+    let source = "ab ab cd Xab cab dcü ab ba cdb aüb cda bXc ab";
+    place.write("source", source);
+    let options = |seed: &'static str| {
+        let text = ["--random-seed-text", "source", "--seed-length", "9"];
+        [&text[..], &["--length", "3", "--seed", seed]].concat()
+    };
+    let mut pieces = Vec::new();
+    for seed in ["1", "2", "3", "4", "5", "6"] {
+        let text = generate(&place, "text.charlet", &options(seed));
+        let piece: String = text.chars().take(9).collect();
+        assert_eq!(text.chars().count(), 13, "{text:?}");
+        assert!(source.contains(&piece) && !piece.contains('X'), "{piece:?}");
+        // As if it had been given as the prime.
+        let primed = ["--prime", &piece, "--length", "3", "--seed", seed];
+        assert_eq!(text, generate(&place, "text.charlet", &primed));
+        pieces.push(piece);
+    }
+    pieces.dedup();
+    assert!(pieces.len() > 1, "{pieces:?}");
+
+    place.write("list", "maria\nÜnal\nanna\n");
+    let list = ["--random-seed-text", "list", "-n", "20"];
+    let lines = generate(&place, &names(""), &list);
+    let beginning = |beginning: &str| lines.lines().any(|line| line.starts_with(beginning));
+    assert!(beginning("ma") && beginning("an"), "{lines}");
+    assert!(
+        lines
+            .lines()
+            .all(|line| line.starts_with("ma") || line.starts_with("an"))
+    );
+    let long = [
+        "--random-seed-text",
+        "list",
+        "--seed-length",
+        "4",
+        "-n",
+        "20",
+    ];
+    assert!(generate(&place, &names(""), &long).contains("mari"));
+
+    place.write("unknown", "XYZ 123");
+    let refused = ["generate", "text.charlet", "--random-seed-text", "unknown"];
+    place.fail_with(&refused, &["--random-seed-text", "'X'"]);
+    place.fail_with(
+        &["generate", "text.charlet", "--random-seed-text", "missing"],
+        &["missing"],
+    );
+}
+
+#[test]
+fn a_saved_state_goes_on_as_if_nothing_had_been() {
+    let place = with_text_model();
+    for model in ["text.charlet", &names(""), &names("-i4")] {
+        let options =
+            |more: &[&'static str]| [&["--temperature", "1.1", "-n", "1"][..], more].concat();
+        let whole = generate(&place, model, &options(&["--length", "200"]));
+        let first = generate(
+            &place,
+            model,
+            &options(&["--length", "2", "--state-out", "state"]),
+        );
+        // Twice from the same state: the second time it is replaced as well.
+        for _ in 0..2 {
+            let second = [
+                "generate",
+                model,
+                "--temperature",
+                "1.1",
+                "--state-in",
+                "state",
+            ];
+            let second = place.succeed(&[&second[..], &["--length", "198"]].concat());
+            assert_eq!(
+                first.trim_end_matches('\n').to_owned() + &second,
+                whole,
+                "{model}"
+            );
+        }
+        let reseeded = ["--length", "198", "--state-in", "state"];
+        let reseeded = generate(&place, model, &options(&reseeded));
+        assert!(place.path("state").exists() && !reseeded.is_empty());
+    }
+}
+
+#[test]
+fn behind_the_end_of_a_line_the_next_one_starts() {
+    let place = Place::new();
+    let model = names("-i8");
+    let lines = generate(&place, &model, &["-n", "3"]);
+    let mut made = generate(&place, &model, &["--state-out", "state"]);
+    for _ in 1..3 {
+        made += &place.succeed(&[
+            "generate",
+            &model,
+            "--state-in",
+            "state",
+            "--state-out",
+            "state",
+        ]);
+    }
+    assert_eq!(made, lines);
+}
+
+#[test]
+fn a_state_of_another_model_and_files_that_are_none_are_refused() {
+    let place = with_text_model();
+    generate(&place, &names(""), &["--state-out", "state"]);
+    let refuse = |model: &str, file: &str, words: &[&str]| {
+        place.fail_with(&["generate", model, "--state-in", file], words);
+    };
+    refuse("text.charlet", "state", &["state", "another model"]);
+    refuse(&names("-i8"), "state", &["another model", "SHA-256"]);
+    refuse(&names(""), "missing", &["missing", "No such file"]);
+    place.write("none", "{}");
+    refuse(&names(""), "none", &["none", "--state-out"]);
+    let mut saved: Value = serde_json::from_slice(&fs::read(place.path("state")).unwrap()).unwrap();
+    saved["charlet_state"] = 2.into();
+    place.write("newer", saved.to_string());
+    refuse(&names(""), "newer", &["version 2"]);
+    saved["charlet_state"] = 1.into();
+    saved["token"] = 27.into();
+    place.write("damaged", saved.to_string());
+    refuse(&names(""), "damaged", &["damaged"]);
+    place.fail_with(
+        &["generate", &names(""), "-n", "2", "--state-out", "two"],
+        &["--state-out", "-n"],
+    );
+}
+
+/// Probabilities by softmax in double precision, from the runtime's logits.
+fn softmax(logits: &Logits<'_>) -> Vec<f64> {
+    let weights: Vec<f64> = logits.iter().map(|logit| f64::from(logit).exp()).collect();
+    let sum: f64 = weights.iter().sum();
+    weights.into_iter().map(|weight| weight / sum).collect()
+}
+
+#[test]
+fn the_next_characters_have_the_probabilities_of_the_runtimes_logits() {
+    let place = Place::new();
+    for precision in ["", "-i8", "-i4"] {
+        let path = names(precision);
+        let bytes = fs::read(&path).unwrap();
+        let model = Model::from_bytes(&bytes).unwrap();
+        let (mut state, mut workspace) = memory(&model);
+        let vocab = model.vocab();
+        for char in [vocab.start(), vocab.token('m').unwrap()] {
+            model.step(char, &mut state, &mut workspace).unwrap();
+        }
+        let last = vocab.token('a').unwrap();
+        let expected = softmax(&model.step(last, &mut state, &mut workspace).unwrap());
+
+        let printed = generate(&place, &path, &["--prime", "ma", "--top", "99", "--json"]);
+        let top: Value = serde_json::from_str(&printed).unwrap();
+        let next = top["next"].as_array().unwrap();
+        assert_eq!((next.len(), top["others"].as_f64()), (27, Some(0.0)));
+        let probability = |at: usize| next[at]["probability"].as_f64().unwrap();
+        let sum: f64 = (0..27).map(probability).sum();
+        assert!((sum - 1.0).abs() < 1e-6, "{precision}: {sum}");
+        assert!((1..27).all(|at| probability(at - 1) >= probability(at)));
+        for (at, next) in next.iter().enumerate() {
+            let token = match next["char"].as_str() {
+                Some(char) => vocab.token(char.parse().unwrap()).unwrap(),
+                None => {
+                    assert_eq!(next["name"], "end");
+                    vocab.end().unwrap()
+                }
+            };
+            let what = format!("{precision} {}", next["name"]);
+            let tolerance = if precision.is_empty() {
+                PROBABILITY
+            } else {
+                FIXED_PROBABILITY
+            };
+            tolerance.check(&what, probability(at), expected[token.index()]);
+        }
+    }
+}
+
+/// What is shown is what is drawn: with the sampler's own limits, in its own arithmetic.
+#[test]
+fn the_shown_probabilities_are_those_of_the_draw() {
+    let bytes = fs::read(names("-i8")).unwrap();
+    let model = Model::from_bytes(&bytes).unwrap();
+    let sampler = charlet::Sampler::with_temperature(0.7).unwrap();
+    let sampler = sampler.top_k(5).unwrap().top_p(0.9).unwrap();
+    let mut speaker = Speaker::new(model);
+    let shown = speaker.probabilities(sampler, "ma").unwrap();
+    let mut counts = vec![0u32; shown.len()];
+    let mut rng = text_rng(3);
+    const DRAWS: u32 = 20_000;
+    for _ in 0..DRAWS {
+        let drawn = speaker.generate(sampler, &mut rng, "ma").unwrap().next();
+        let end = model.vocab().end().unwrap();
+        let token = drawn.map_or(end, |char| model.vocab().token(char).unwrap());
+        counts[token.index()] += 1;
+    }
+    assert!((2..=5).contains(&shown.iter().filter(|&&share| share > 0.0).count()));
+    for (token, (&share, &count)) in (0..).map(Token).zip(shown.iter().zip(&counts)) {
+        let drawn = f64::from(count) / f64::from(DRAWS);
+        assert!(
+            (drawn - f64::from(share)).abs() < 0.015,
+            "{token:?}: {drawn}, {share}"
+        );
+        assert!(share > 0.0 || count == 0, "{token:?}");
+    }
+    let greedy = speaker
+        .probabilities(charlet::Sampler::greedy(), "ma")
+        .unwrap();
+    assert_eq!(greedy.iter().sum::<f32>(), 1.0);
+    assert!(greedy.iter().all(|&share| share == 0.0 || share == 1.0));
+}
+
+#[test]
+fn the_next_characters_are_plain_in_a_pipe_and_marks_are_named() {
+    let place = with_text_model();
+    let model = names("");
+    let top = generate(&place, &model, &["--prime", "maria", "--top"]);
+    assert_eq!(top.lines().count(), 11, "{top}");
+    assert!(top.lines().any(|line| line.starts_with("end ")), "{top}");
+    assert!(top.lines().all(|line| line.contains(" %")));
+    assert!(top.ends_with(" others\n") && !top.contains(['\x1b', '█']));
+    let three = generate(&place, &model, &["--top", "3", "--temperature", "0.5,2"]);
+    assert!(three.starts_with("--- temperature 0.5\n"), "{three}");
+    assert!(three.contains("\n\n--- temperature 2\n"), "{three}");
+    let text = generate(&place, "text.charlet", &["--prime", "ab", "--top", "9"]);
+    assert!(text.contains("space") && text.contains("newline"), "{text}");
+    let greedy = generate(&place, &model, &["--greedy", "--top"]);
+    assert!(greedy.ends_with("100.00 %\n"), "{greedy}");
+    assert_eq!(greedy.lines().count(), 1);
+    place.fail_with(&["generate", &model, "--prime", "?", "--top"], &["'?'"]);
+    place.fail_with(&["generate", &model, "--top", "0"], &["--top"]);
+}

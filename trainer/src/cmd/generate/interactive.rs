@@ -1,0 +1,45 @@
+//! Beginnings that are typed, and continued while one watches.
+
+mod command;
+mod keys;
+mod session;
+mod terminal;
+
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use charlet::Model;
+use charlet_trainer::speak::{Speaker, text_rng};
+
+use self::session::Session;
+use super::{Args, clock, text};
+
+pub(super) fn run(args: Args, model: Model<'_>) -> Result<ExitCode> {
+    if std::io::stdin().is_terminal() && std::io::stdout().is_terminal() {
+        Session::new(args, model)?.run()
+    } else {
+        pipe(&args, model)
+    }
+}
+
+/// Continues each line of standard input.
+fn pipe(args: &Args, model: Model<'_>) -> Result<ExitCode> {
+    let is_list = model.vocab().end().is_some();
+    let mut rng = text_rng(args.seed.unwrap_or_else(clock));
+    let mut speaker = Speaker::new(model);
+    let mut out = std::io::stdout().lock();
+    for (number, line) in (1..).zip(std::io::stdin().lines()) {
+        let prime = line.with_context(|| format!("can't read line {number} of standard input"))?;
+        for (_, sampler) in args.sampling.samplers(speaker.model().vocab().size())? {
+            if number > 1 && !is_list {
+                writeln!(out)?;
+            }
+            let mut generator = speaker
+                .generate(sampler, &mut rng, &prime)
+                .with_context(|| format!("can't continue line {number}, {prime:?}"))?;
+            text::print(&mut out, args, &prime, args.length(is_list), &mut generator)?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,235 @@
+//! A session in a terminal: beginnings, commands and keys.
+
+use std::io::{Stdout, Write};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use charlet::{Model, Sampler};
+use charlet_trainer::speak::{Speaker, TextRng, text_rng};
+use ratatui::crossterm::event;
+use rustyline::error::ReadlineError;
+use rustyline::history::MemHistory;
+use rustyline::{Config, Editor};
+
+use super::command::{Command, HELP};
+use super::keys::{Action, changed, paced};
+use super::terminal::{Raw, Terminal};
+use crate::cmd::generate::{Args, clock, interval, of_prime, text, top::Top};
+use crate::cmd::look::Look;
+
+/// Characters in a second, to read along.
+const PACE: f64 = 60.0;
+/// How often a pause looks for keys.
+const PAUSE: Duration = Duration::from_secs(60);
+
+/// A session and its settings, which are the options as commands and keys have changed them.
+pub(super) struct Session<'m> {
+    args: Args,
+    pace: f64,
+    speaker: Speaker<'m>,
+    rng: TextRng,
+    /// The last beginning.
+    last: String,
+    out: Stdout,
+    look: Look,
+    /// Dropped at last.
+    _terminal: Terminal,
+}
+
+impl<'m> Session<'m> {
+    pub(super) fn new(args: Args, model: Model<'m>) -> Result<Self> {
+        args.sampling.samplers(model.vocab().size())?;
+        Ok(Self {
+            pace: args.pace.unwrap_or(PACE),
+            rng: text_rng(args.seed.unwrap_or_else(clock)),
+            speaker: Speaker::new(model),
+            last: String::new(),
+            out: std::io::stdout(),
+            look: Look::of_stdout(),
+            _terminal: Terminal::found()?,
+            args,
+        })
+    }
+
+    pub(super) fn run(mut self) -> Result<ExitCode> {
+        self.note(
+            "Type a beginning and press Enter. :help shows what else there is, Ctrl-D leaves.",
+        )?;
+        let config = Config::builder().auto_add_history(true).build();
+        let mut editor: Editor<(), MemHistory> =
+            Editor::with_history(config, MemHistory::new()).context("can't use the terminal")?;
+        loop {
+            let line = match editor.readline("> ") {
+                Ok(line) => line,
+                Err(ReadlineError::Eof | ReadlineError::Interrupted) => break,
+                Err(error) => return Err(error).context("can't read from the terminal"),
+            };
+            match self.line(&line) {
+                Ok(Next::Prompt) => {}
+                Ok(Next::Leave) => break,
+                Err(error) => {
+                    let alarm = self.look.alarm();
+                    writeln!(self.out, "{alarm}{error:#}{alarm:#}")?;
+                }
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn line(&mut self, line: &str) -> Result<Next> {
+        match line.strip_prefix(':') {
+            Some(rest) if !rest.starts_with(':') => self.command(Command::parse(rest)?),
+            // Of two colons one is meant.
+            Some(rest) => self.speak(rest),
+            None => self.speak(line),
+        }
+    }
+
+    fn command(&mut self, command: Command) -> Result<Next> {
+        let mut args = self.args.clone();
+        match command {
+            Command::Help => writeln!(self.out, "{HELP}")?,
+            Command::Quit => return Ok(Next::Leave),
+            Command::Top(count) => {
+                let (temperature, sampler) = self.sampler()?;
+                let top = Top::new(&mut self.speaker, temperature, sampler, &self.last, count)?;
+                top.print(&mut self.out, self.look)?;
+            }
+            Command::Seed(seed) => self.rng = text_rng(seed),
+            Command::Pace(pace) => self.pace = pace,
+            Command::Length(length) => args.length = Some(length),
+            Command::Until(stop) => args.until = stop.into_iter().collect(),
+            Command::TopK(top_k) => args.sampling.top_k = top_k,
+            Command::TopP(top_p) => args.sampling.top_p = top_p,
+            Command::Greedy => args.sampling.greedy = true,
+            Command::Temperature(temperature) => {
+                args.sampling.greedy = false;
+                args.sampling.temperature = vec![temperature];
+            }
+        }
+        // Settings that can't be are forgotten.
+        let model = self.speaker.model();
+        args.check(model)?;
+        args.sampling.samplers(model.vocab().size())?;
+        self.args = args;
+        Ok(Next::Prompt)
+    }
+
+    /// Continues a beginning while keys are looked for.
+    fn speak(&mut self, prime: &str) -> Result<Next> {
+        let (_, sampler) = self.sampler()?;
+        let model = *self.speaker.model();
+        let generated = self.speaker.generate(sampler, &mut self.rng, prime);
+        let mut pending = of_prime(generated, prime, model.vocab())?.pending();
+        self.last = prime.to_owned();
+        let mut stops = text::stops(&self.args, prime);
+        let mut next = Next::Prompt;
+        let _raw = Raw::begin()?;
+        self.echo(prime)?;
+        let mut due = Instant::now();
+        for _ in 0..self.args.length(model.vocab().end().is_some()) {
+            match self.wait(due)? {
+                None => {}
+                Some(Action::Leave) => {
+                    next = Next::Leave;
+                    break;
+                }
+                Some(_) => break,
+            }
+            due = due.max(Instant::now()) + interval(self.pace);
+            let (_, sampler) = self.sampler()?;
+            let Some(token) = pending else { break };
+            let mut generator = self.speaker.go_on(sampler, &mut self.rng, token)?;
+            let made = generator.next();
+            pending = generator.pending();
+            let Some(char) = made else { break };
+            self.print(char)?;
+            if stops.is_complete(char) {
+                break;
+            }
+        }
+        // In raw mode a line feed doesn't go back to the line's beginning.
+        write!(self.out, "\r\n")?;
+        self.out.flush()?;
+        Ok(next)
+    }
+
+    /// Does what keys say until the next character is due; gives what ends the text.
+    fn wait(&mut self, due: Instant) -> Result<Option<Action>> {
+        let mut is_paused = false;
+        loop {
+            let rest = due.saturating_duration_since(Instant::now());
+            if !event::poll(if is_paused { PAUSE } else { rest })? {
+                if is_paused {
+                    continue;
+                }
+                return Ok(None);
+            }
+            match Action::of(&event::read()?) {
+                Some(action @ (Action::Stop | Action::Leave)) => return Ok(Some(action)),
+                Some(Action::Pause) => {
+                    is_paused = !is_paused;
+                    if is_paused {
+                        self.mark("paused")?;
+                    }
+                }
+                Some(action @ (Action::Warmer | Action::Cooler)) => {
+                    let sampling = &mut self.args.sampling;
+                    let temperature = changed(
+                        sampling.temperatures().first().copied().unwrap_or(1.0),
+                        action,
+                    );
+                    sampling.greedy = false;
+                    sampling.temperature = vec![temperature];
+                    self.mark(&temperature.to_string())?;
+                }
+                Some(action) => self.pace = paced(self.pace, action),
+                None => {}
+            }
+        }
+    }
+
+    /// The only sampler that there is.
+    fn sampler(&self) -> Result<(Option<f32>, Sampler)> {
+        let vocab_size = self.speaker.model().vocab().size();
+        let samplers = self.args.sampling.samplers(vocab_size)?;
+        samplers.first().copied().context("no temperature is set")
+    }
+
+    /// Shows what is continued.
+    fn echo(&mut self, prime: &str) -> std::io::Result<()> {
+        let dim = self.look.dim();
+        write!(self.out, "{dim}")?;
+        prime.chars().try_for_each(|char| self.print(char))?;
+        write!(self.out, "{dim:#}")
+    }
+
+    fn print(&mut self, char: char) -> std::io::Result<()> {
+        match char {
+            '\n' => write!(self.out, "\r\n")?,
+            // Nothing that a terminal would take for a command.
+            _ if char.is_control() && char != '\t' => write!(self.out, "{}", char.escape_debug())?,
+            _ => write!(self.out, "{char}")?,
+        }
+        self.out.flush()
+    }
+
+    /// Tells within the text what a key has changed.
+    fn mark(&mut self, what: &str) -> std::io::Result<()> {
+        let style = self.look.bar();
+        write!(self.out, "{style}[{what}]{style:#}")?;
+        self.out.flush()
+    }
+
+    fn note(&mut self, note: &str) -> std::io::Result<()> {
+        let dim = self.look.dim();
+        writeln!(self.out, "{dim}{note}{dim:#}")
+    }
+}
+
+/// What comes after a line.
+enum Next {
+    Prompt,
+    Leave,
+}

@@ -1,0 +1,72 @@
+//! How characters are drawn, from the options or from commands in between.
+
+use std::slice;
+
+use anyhow::{Context, Result, ensure};
+use charlet::Sampler;
+use clap::Args;
+
+/// How daring to be where nothing is said.
+const TEMPERATURE: f32 = 0.8;
+
+/// The options that say how characters are drawn.
+#[derive(Clone, Debug, PartialEq, Args)]
+pub(super) struct Sampling {
+    /// How daring to be: 1 is the model's own distribution, less is more careful. Several, with commas
+    /// between them, are shown one after the other [default: 0.8]
+    #[arg(
+        long,
+        value_name = "T",
+        value_delimiter = ',',
+        allow_negative_numbers = true
+    )]
+    pub(super) temperature: Vec<f32>,
+    /// Choose among the K most probable characters only
+    #[arg(long, value_name = "K")]
+    pub(super) top_k: Option<usize>,
+    /// Choose among the fewest characters that make up this share of the probability
+    #[arg(long, value_name = "P", allow_negative_numbers = true)]
+    pub(super) top_p: Option<f32>,
+    /// Always take the most probable character
+    #[arg(long, conflicts_with_all = ["temperature", "top_k", "top_p"])]
+    pub(super) greedy: bool,
+}
+
+impl Sampling {
+    /// The temperatures that were given, or else the usual one.
+    pub(super) fn temperatures(&self) -> &[f32] {
+        match self.temperature.as_slice() {
+            [] => slice::from_ref(&TEMPERATURE),
+            given => given,
+        }
+    }
+
+    /// A sampler for each temperature; one without for the most probable character.
+    pub(super) fn samplers(&self, vocab_size: usize) -> Result<Vec<(Option<f32>, Sampler)>> {
+        if self.greedy {
+            return Ok(vec![(None, Sampler::greedy())]);
+        }
+        let temperatures = self.temperatures().iter();
+        temperatures
+            .map(|&temperature| Ok((Some(temperature), self.sampler(temperature, vocab_size)?)))
+            .collect()
+    }
+
+    fn sampler(&self, temperature: f32, vocab_size: usize) -> Result<Sampler> {
+        let mut sampler = Sampler::with_temperature(temperature)
+            .with_context(|| format!("--temperature {temperature} won't do; see also --greedy"))?;
+        if let Some(top_k) = self.top_k {
+            ensure!(
+                (1..=vocab_size).contains(&top_k),
+                "--top-k {top_k} must be from 1 to {vocab_size}, the size of the model's vocabulary"
+            );
+            sampler = sampler.top_k(top_k)?;
+        }
+        if let Some(top_p) = self.top_p {
+            sampler = sampler
+                .top_p(top_p)
+                .with_context(|| format!("--top-p {top_p} won't do"))?;
+        }
+        Ok(sampler)
+    }
+}

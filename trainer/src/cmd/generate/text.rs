@@ -1,0 +1,161 @@
+//! Texts one after the other, for each temperature.
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use charlet::{Model, Sampler};
+use charlet_trainer::corpus::Source;
+use charlet_trainer::speak::{Saved, SeedText, Speaker, StopStrings, TextRng, Until, text_rng};
+
+use super::{Args, clock, interval, of_prime};
+use crate::cmd::look::Look;
+
+/// Characters of a random piece to continue.
+const SEED_LENGTH: usize = 40;
+const SEED_LENGTH_OF_LINE: usize = 2;
+
+pub(super) fn run(args: &Args, model: Model<'_>, model_file: &[u8]) -> Result<ExitCode> {
+    let vocab = *model.vocab();
+    let samplers = args.sampling.samplers(vocab.size())?;
+    let mut texts = Texts::new(args, model, model_file)?;
+    let source = args
+        .random_seed_text
+        .as_deref()
+        .map(Source::read)
+        .transpose()?;
+    let is_alone = samplers.len() == 1;
+    for (at, (temperature, sampler)) in samplers.into_iter().enumerate() {
+        if let (Some(temperature), false) = (temperature, is_alone) {
+            texts.heading(at, temperature)?;
+        }
+        // Each temperature goes on from the same pieces with the same random numbers.
+        let pieces = source.as_ref().map(|source| {
+            let length = args.seed_length.unwrap_or(match vocab.end() {
+                Some(_) => SEED_LENGTH_OF_LINE,
+                None => SEED_LENGTH,
+            });
+            SeedText::new(source, &vocab, length, texts.seed)
+        });
+        let pieces = pieces
+            .transpose()
+            .context("can't continue --random-seed-text")?;
+        texts.make(sampler, pieces)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Where a run of texts starts, and where it is printed.
+struct Texts<'a, 'm> {
+    args: &'a Args,
+    model_file: &'a [u8],
+    speaker: Speaker<'m>,
+    /// The random numbers that each temperature starts with.
+    rng: TextRng,
+    seed: u64,
+    out: std::io::StdoutLock<'static>,
+    look: Look,
+}
+
+impl<'a, 'm> Texts<'a, 'm> {
+    fn new(args: &'a Args, model: Model<'m>, model_file: &'a [u8]) -> Result<Self> {
+        let saved = args
+            .state_in
+            .as_deref()
+            .map(|path| Saved::read(path, model_file))
+            .transpose()?;
+        let seed = args.seed.unwrap_or_else(clock);
+        let mut speaker = Speaker::new(model);
+        let mut rng = text_rng(seed);
+        if let Some(saved) = saved {
+            speaker.start_from(saved.position())?;
+            if args.seed.is_none() {
+                rng = saved.rng();
+            }
+        }
+        Ok(Self {
+            args,
+            model_file,
+            speaker,
+            rng,
+            seed,
+            out: std::io::stdout().lock(),
+            look: Look::of_stdout(),
+        })
+    }
+
+    fn heading(&mut self, at: usize, temperature: f32) -> std::io::Result<()> {
+        let style = self.look.heading();
+        let gap = if at > 0 { "\n" } else { "" };
+        writeln!(
+            self.out,
+            "{gap}{style}--- temperature {temperature}{style:#}"
+        )
+    }
+
+    fn make(&mut self, sampler: Sampler, mut pieces: Option<SeedText<'_>>) -> Result<()> {
+        let is_list = self.speaker.model().vocab().end().is_some();
+        let is_one = !is_list || self.args.state_in.is_some() || self.args.state_out.is_some();
+        let (args, mut rng) = (self.args, self.rng.clone());
+        for text in 0..args.count.unwrap_or(if is_one { 1 } else { 10 }) {
+            if text > 0 && !is_list {
+                writeln!(self.out)?;
+            }
+            let prime = match &mut pieces {
+                Some(pieces) => pieces.draw(),
+                None => &args.prime,
+            };
+            self.text(sampler, &mut rng, prime)?;
+        }
+        Ok(())
+    }
+
+    fn text(&mut self, sampler: Sampler, rng: &mut TextRng, prime: &str) -> Result<()> {
+        // A copy, which is small: the speaker's own is lent to the generator.
+        let model = *self.speaker.model();
+        let generated = self.speaker.generate(sampler, rng, prime);
+        let mut generator = of_prime(generated, prime, model.vocab())?;
+        let length = self.args.length(model.vocab().end().is_some());
+        print(&mut self.out, self.args, prime, length, &mut generator)?;
+        let pending = generator.pending();
+        if let Some(path) = &self.args.state_out {
+            let position = self.speaker.position(pending);
+            Saved::new(self.model_file, position, rng.clone()).write(path)?;
+        }
+        Ok(())
+    }
+}
+
+/// Prints a text while it is made, up to a limit or a stop string.
+pub(super) fn print(
+    out: &mut impl Write,
+    args: &Args,
+    prime: &str,
+    length: usize,
+    chars: &mut impl Iterator<Item = char>,
+) -> std::io::Result<()> {
+    let mut stops = stops(args, prime);
+    let chars = Until::new(chars, |char| stops.is_complete(char)).take(length);
+    let dim = Look::of_stdout().dim();
+    write!(out, "{dim}{prime}{dim:#}")?;
+    out.flush()?;
+    let interval = interval(args.pace.unwrap_or(0.0));
+    for char in chars {
+        if interval > Duration::ZERO {
+            std::thread::sleep(interval);
+        }
+        write!(out, "{char}")?;
+        out.flush()?;
+    }
+    writeln!(out)
+}
+
+/// The strings that end a text, which may begin in what was given.
+pub(super) fn stops(args: &Args, prime: &str) -> StopStrings {
+    let mut stops = StopStrings::new(&args.until);
+    for char in prime.chars() {
+        stops.is_complete(char);
+    }
+    stops
+}

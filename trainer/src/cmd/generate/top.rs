@@ -1,0 +1,161 @@
+//! The most probable next characters.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use charlet::{Model, Sampler, Token};
+use charlet_trainer::speak::{Saved, Speaker};
+use serde::Serialize;
+
+use super::{Args, of_prime};
+use crate::cmd::look::{Look, token_name};
+
+/// Columns of the longest bar.
+const BAR: f32 = 40.0;
+
+/// What may come next after a text.
+#[derive(Serialize)]
+pub(super) struct Top<'p> {
+    prime: &'p str,
+    /// Null for the most probable character only.
+    temperature: Option<f32>,
+    /// The most probable first.
+    next: Vec<Next>,
+    /// The probability of all others together, and how many of them there are.
+    others: f32,
+    other_tokens: usize,
+}
+
+/// A token that may come next.
+#[derive(Serialize)]
+struct Next {
+    /// Null for a mark.
+    char: Option<char>,
+    /// The character, or what it is called where it can't be seen.
+    name: String,
+    probability: f32,
+}
+
+pub(super) fn run(
+    args: &Args,
+    count: usize,
+    model: Model<'_>,
+    model_file: &[u8],
+) -> Result<ExitCode> {
+    let mut sampling = args.sampling.clone();
+    if sampling.temperature.is_empty() {
+        // What the model itself expects, not what is usually made of it.
+        sampling.temperature.push(1.0);
+    }
+    let samplers = sampling.samplers(model.vocab().size())?;
+    let mut speaker = Speaker::new(model);
+    if let Some(path) = &args.state_in {
+        speaker.start_from(Saved::read(path, model_file)?.position())?;
+    }
+    let look = Look::of_stdout();
+    let mut out = std::io::stdout().lock();
+    let is_alone = samplers.len() == 1;
+    for (at, &(temperature, sampler)) in samplers.iter().enumerate() {
+        let top = of_prime(
+            Top::new(&mut speaker, temperature, sampler, &args.prime, count),
+            &args.prime,
+            model.vocab(),
+        )?;
+        if args.json {
+            writeln!(out, "{}", serde_json::to_string(&top)?)?;
+            continue;
+        }
+        if let (Some(temperature), false) = (temperature, is_alone) {
+            let (style, gap) = (look.heading(), if at > 0 { "\n" } else { "" });
+            writeln!(out, "{gap}{style}--- temperature {temperature}{style:#}")?;
+        }
+        top.print(&mut out, look)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+impl<'p> Top<'p> {
+    /// The `count` tokens that the sampler would most probably choose after a text.
+    pub(super) fn new(
+        speaker: &mut Speaker<'_>,
+        temperature: Option<f32>,
+        sampler: Sampler,
+        prime: &'p str,
+        count: usize,
+    ) -> Result<Self, charlet::Error> {
+        let probabilities = speaker.probabilities(sampler, prime)?;
+        let vocab = speaker.model().vocab();
+        let mut next: Vec<Next> = (0..)
+            .map(Token)
+            .zip(probabilities)
+            .map(|(token, probability)| Next {
+                char: vocab.char(token),
+                name: token_name(vocab, token),
+                probability,
+            })
+            .collect();
+        // Stable: of equals the first.
+        next.sort_by(|a, b| b.probability.total_cmp(&a.probability));
+        let others = next.split_off(count.min(next.len()));
+        Ok(Self {
+            prime,
+            temperature,
+            next,
+            others: others.iter().map(|next| next.probability).sum(),
+            other_tokens: others.len(),
+        })
+    }
+
+    /// A line for each, with bars in a terminal. What is never chosen is left out.
+    pub(super) fn print(&self, out: &mut impl Write, look: Look) -> std::io::Result<()> {
+        let possible = || self.next.iter().filter(|next| next.probability > 0.0);
+        let width = possible().map(|next| next.name.chars().count()).max();
+        let width = width.unwrap_or(0);
+        let largest = possible().map(|next| next.probability).fold(0.0, f32::max);
+        for next in possible() {
+            write!(
+                out,
+                "{:>width$}  {:>6.2} %",
+                next.name,
+                100.0 * next.probability
+            )?;
+            if look.is_styled() {
+                let style = look.bar();
+                write!(out, "  {style}{}{style:#}", bar(next.probability / largest))?;
+            }
+            writeln!(out)?;
+        }
+        if self.others > 0.0 {
+            let (dim, percent) = (look.dim(), 100.0 * self.others);
+            let others = self.other_tokens;
+            writeln!(
+                out,
+                "{dim}{:>width$}  {percent:>6.2} %  {others} others{dim:#}",
+                ""
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// A bar in eighths of a column; what is more than nothing is seen.
+fn bar(share: f32) -> String {
+    const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
+    let eighths = ((share * BAR * 8.0).round() as usize).max(1);
+    let rest = EIGHTHS.get(eighths % 8).copied().unwrap_or_default();
+    "█".repeat(eighths / 8) + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bars_are_as_long_as_their_shares() {
+        assert_eq!(bar(1.0), "█".repeat(40));
+        assert_eq!(bar(0.5), "█".repeat(20));
+        assert_eq!(bar(0.05 + 0.0125), "██▌");
+        assert_eq!(bar(1e-9), "▏");
+    }
+}

@@ -1,0 +1,278 @@
+//! `charlet score`
+
+use std::cmp::Ordering;
+use std::fs::File;
+use std::io::{BufRead, BufReader, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use charlet_trainer::speak::{Speaker, Surprise, Surprises, Unknown};
+use clap::{Parser, ValueEnum};
+use serde::Serialize;
+
+use super::look::{Look, char_name};
+use super::{check_model, read_model};
+
+/// Tell how much each line of a text surprises a model
+///
+/// A line's surprise is the negative logarithm of its probability, in bits: all of it, and per
+/// character, the end of the line included. A model of lines takes each line by itself, and passes
+/// empty ones over; a model of running text carries h and c from line to line, unless --each is
+/// given. A line with a character that the model doesn't know surprises without limit. Lines are
+/// printed as they come, so that a log that grows can be watched.
+#[derive(Debug, Parser)]
+#[command(after_help = "Examples:
+  charlet score names.charlet people.txt --top 20
+  charlet score names.charlet people.txt --sort --explain
+  tail -f log | charlet score log.charlet --threshold 4
+  charlet score names.charlet people.txt --json | jq 'select(.unknown)'")]
+pub(crate) struct Args {
+    /// The model
+    model: PathBuf,
+    /// The file to score, or - for standard input
+    #[arg(default_value = "-")]
+    file: PathBuf,
+    /// Score each line of a running text by itself, as if it were the first
+    #[arg(long)]
+    each: bool,
+    /// Print the most surprising line first
+    #[arg(long)]
+    sort: bool,
+    /// What --sort and --top compare [default: per-char]
+    #[arg(long, value_enum, value_name = "WHAT")]
+    by: Option<By>,
+    /// Print only lines with more bits per character than this
+    #[arg(long, value_name = "BITS")]
+    threshold: Option<f64>,
+    /// Print only the N most surprising lines, sorted
+    #[arg(long, value_name = "N")]
+    top: Option<usize>,
+    /// Show the surprise of each character
+    #[arg(long)]
+    explain: bool,
+    /// Print a line of JSON for each line
+    #[arg(long)]
+    json: bool,
+}
+
+/// What lines are sorted by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum By {
+    /// Bits of the whole line
+    Total,
+    /// Bits per character
+    PerChar,
+}
+
+/// A line and its surprise.
+struct Scored {
+    number: usize,
+    line: String,
+    surprise: Surprise,
+}
+
+pub(crate) fn run(args: Args) -> Result<ExitCode> {
+    let bytes = read_model(&args.model)?;
+    let mut speaker = Speaker::new(check_model(&args.model, &bytes)?);
+    let mut out = std::io::stdout().lock();
+    let printer = Printer {
+        look: Look::of_stdout(),
+        explains: args.explain,
+        is_json: args.json,
+    };
+    if std::io::stdout().is_terminal() && !args.json {
+        printer.header(&mut out)?;
+    }
+    let lines = Lines::open(&args.file)?;
+    let mut scored = score(&mut speaker, lines, &args);
+    if args.sort || args.by.is_some() || args.top.is_some() {
+        let mut all = scored.collect::<Result<Vec<_>>>()?;
+        all.sort_by(|a, b| most_surprising_first(a, b, args.by.unwrap_or(By::PerChar)));
+        all.truncate(args.top.unwrap_or(all.len()));
+        return all
+            .iter()
+            .try_for_each(|scored| printer.print(&mut out, scored))
+            .map(|()| ExitCode::SUCCESS);
+    }
+    scored.try_for_each(|scored| printer.print(&mut out, &scored?))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The lines that are to be seen, each with its surprise.
+fn score(
+    speaker: &mut Speaker<'_>,
+    lines: Lines,
+    args: &Args,
+) -> impl Iterator<Item = Result<Scored>> {
+    let mut surprises = Surprises::new(speaker, !args.each);
+    let threshold = args.threshold.unwrap_or(f64::NEG_INFINITY);
+    (1..).zip(lines).filter_map(move |(number, line)| {
+        let scored = || -> Result<Option<Scored>> {
+            let (line, has_break) = line?;
+            if line.is_empty() && !surprises.is_carried() {
+                return Ok(None);
+            }
+            let surprise = surprises.line(&line, has_break)?;
+            let is_seen = surprise.bits_per_char() > threshold;
+            Ok(is_seen.then_some(Scored {
+                number,
+                line,
+                surprise,
+            }))
+        };
+        scored().transpose()
+    })
+}
+
+fn most_surprising_first(a: &Scored, b: &Scored, by: By) -> Ordering {
+    let bits = |scored: &Scored| match by {
+        By::Total => scored.surprise.bits(),
+        By::PerChar => scored.surprise.bits_per_char(),
+    };
+    bits(b).total_cmp(&bits(a))
+}
+
+/// Lines without their ends, and whether there was one.
+struct Lines {
+    input: Box<dyn BufRead>,
+    name: String,
+    is_first: bool,
+}
+
+impl Lines {
+    fn open(path: &Path) -> Result<Self> {
+        let (input, name): (Box<dyn BufRead>, _) = if path == Path::new("-") {
+            (
+                Box::new(std::io::stdin().lock()),
+                "standard input".to_owned(),
+            )
+        } else {
+            let name = path.display().to_string();
+            let file = File::open(path).with_context(|| format!("can't read {name}"))?;
+            (Box::new(BufReader::new(file)), name)
+        };
+        Ok(Self {
+            input,
+            name,
+            is_first: true,
+        })
+    }
+
+    fn read(&mut self) -> Result<Option<(String, bool)>> {
+        let mut bytes = Vec::new();
+        self.input
+            .read_until(b'\n', &mut bytes)
+            .with_context(|| format!("can't read {}", self.name))?;
+        if bytes.is_empty() {
+            return Ok(None);
+        }
+        // What is no UTF-8 becomes a character that hardly a model knows.
+        let text = String::from_utf8_lossy(&bytes);
+        let mut line = text.as_ref();
+        if std::mem::take(&mut self.is_first) {
+            line = line.strip_prefix('\u{feff}').unwrap_or(line);
+        }
+        let (line, has_break) = match line.strip_suffix('\n') {
+            Some(line) => (line.strip_suffix('\r').unwrap_or(line), true),
+            None => (line, false),
+        };
+        Ok(Some((line.to_owned(), has_break)))
+    }
+}
+
+impl Iterator for Lines {
+    type Item = Result<(String, bool)>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.read().transpose()
+    }
+}
+
+/// How a line is printed.
+struct Printer {
+    look: Look,
+    explains: bool,
+    is_json: bool,
+}
+
+/// What scripts read; what is infinite is null.
+#[derive(Serialize)]
+struct Json<'s> {
+    number: usize,
+    line: &'s str,
+    bits: f64,
+    bits_per_char: f64,
+    /// Characters predicted, the end of the line included.
+    chars: usize,
+    unknown: Option<Unknown>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bits_of_chars: Option<&'s [f64]>,
+}
+
+impl Printer {
+    fn header(&self, out: &mut impl Write) -> std::io::Result<()> {
+        let style = self.look.heading();
+        writeln!(out, "{style}    bits  bits/char  line{style:#}")
+    }
+
+    fn print(&self, out: &mut impl Write, scored: &Scored) -> Result<()> {
+        let surprise = &scored.surprise;
+        if self.is_json {
+            let json = Json {
+                number: scored.number,
+                line: &scored.line,
+                bits: surprise.bits(),
+                bits_per_char: surprise.bits_per_char(),
+                chars: surprise.chars.len(),
+                unknown: surprise.unknown,
+                bits_of_chars: self.explains.then_some(&surprise.chars),
+            };
+            writeln!(out, "{}", serde_json::to_string(&json)?)?;
+            return Ok(());
+        }
+        let (bits, per_char) = (surprise.bits(), surprise.bits_per_char());
+        write!(out, "{bits:>8.2}  {per_char:>9.2}  ")?;
+        if self.explains && self.look.is_styled() {
+            self.coloured(out, scored)?;
+        } else {
+            write!(out, "{}", scored.line)?;
+        }
+        if let Some(unknown) = surprise.unknown {
+            let (alarm, char, at) = (self.look.alarm(), unknown.char, unknown.at);
+            write!(
+                out,
+                "  {alarm}[the model does not know {char:?}, character {at}]{alarm:#}"
+            )?;
+        }
+        writeln!(out)?;
+        if self.explains && !self.look.is_styled() {
+            self.listed(out, scored)?;
+        }
+        Ok(())
+    }
+
+    /// The line, each character on the colour of its surprise.
+    fn coloured(&self, out: &mut impl Write, scored: &Scored) -> std::io::Result<()> {
+        let mut bits = scored.surprise.chars.iter();
+        for (char, &bits) in scored.line.chars().zip(bits.by_ref()) {
+            let style = self.look.heat(bits);
+            write!(out, "{style}{char}{style:#}")?;
+        }
+        if let Some(&end) = bits.next() {
+            let style = self.look.heat(end);
+            write!(out, "{style}¶{style:#}")?;
+        }
+        Ok(())
+    }
+
+    /// A line below it with each character and its bits.
+    fn listed(&self, out: &mut impl Write, scored: &Scored) -> std::io::Result<()> {
+        let names = scored.line.chars().map(char_name).chain(["end".to_owned()]);
+        write!(out, "       ")?;
+        for (name, bits) in names.zip(&scored.surprise.chars) {
+            write!(out, " {name} {bits:.2}")?;
+        }
+        writeln!(out)
+    }
+}

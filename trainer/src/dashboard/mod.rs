@@ -1,0 +1,176 @@
+//! A training on the whole screen: curves, samples, and keys that steer it.
+
+mod board;
+mod chart;
+mod draw;
+mod screen;
+mod series;
+
+use std::io::{IsTerminal, Write, stdout};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
+
+use self::board::Board;
+use self::draw::draw;
+pub use self::screen::leave;
+use crate::report::{EpochMetrics, Place, Sample, Start, StepMetrics, View};
+use crate::request::Request;
+
+/// Time from one picture to the next.
+const FRAME: Duration = Duration::from_millis(200);
+/// Time in which the last picture is drawn, where there is still a terminal.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// Called with what a key asks for.
+type Wish = dyn Fn(Request) + Send + Sync;
+
+/// A training on the whole screen. It has a thread of its own: the training only leaves a note there.
+pub struct Dashboard {
+    shared: Arc<Shared>,
+    wish: Arc<Wish>,
+    /// Draws and reads keys until the end.
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    board: Mutex<Board>,
+    is_over: AtomicBool,
+}
+
+impl Shared {
+    /// The board; a panic of the other side has left it whole enough to show.
+    fn board(&self) -> MutexGuard<'_, Board> {
+        self.board.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Dashboard {
+    /// A dashboard that takes the screen when the training begins. Ctrl-C is a key then, no signal.
+    ///
+    /// # Errors
+    /// If the output is no terminal.
+    pub fn new(wish: impl Fn(Request) + Send + Sync + 'static) -> Result<Self> {
+        ensure!(
+            stdout().is_terminal(),
+            "--tui needs a terminal: leave it out where the output goes into a file or a pipe"
+        );
+        Ok(Self {
+            shared: Arc::default(),
+            wish: Arc::new(wish),
+            thread: None,
+        })
+    }
+
+    fn open(&self) -> Result<JoinHandle<()>> {
+        let mut terminal = screen::enter().context("can't use the terminal")?;
+        let (shared, wish) = (Arc::clone(&self.shared), Arc::clone(&self.wish));
+        let run = move || {
+            while !shared.is_over.load(Ordering::Relaxed) {
+                let drawn = terminal.draw(|frame| draw(frame, &shared.board()));
+                // Without a terminal the training goes on unseen.
+                if drawn.is_err() || watch_keys(&shared, &*wish).is_err() {
+                    break;
+                }
+            }
+        };
+        let thread = std::thread::Builder::new().name("dashboard".to_owned());
+        Ok(thread.spawn(run).inspect_err(|_| leave())?)
+    }
+}
+
+/// Passes keys on until the next picture is due.
+fn watch_keys(shared: &Shared, wish: &Wish) -> std::io::Result<()> {
+    let due = Instant::now() + FRAME;
+    while event::poll(due.saturating_duration_since(Instant::now()))? {
+        let Event::Key(key) = event::read()? else {
+            continue;
+        };
+        if key.kind != KeyEventKind::Press {
+            continue;
+        }
+        let is_ctrl = key.modifiers.contains(KeyModifiers::CONTROL);
+        let request = match key.code {
+            KeyCode::Char('c') if is_ctrl => Request::Stop,
+            KeyCode::Char('q') => Request::Stop,
+            KeyCode::Char('s') => Request::Sample,
+            KeyCode::Char('w') => Request::Save,
+            _ => continue,
+        };
+        let is_stopping = shared.board().awaited == Some(Request::Stop);
+        // A second q is no second Ctrl-C, which doesn't wait for the save.
+        if !is_stopping || is_ctrl {
+            shared.board().awaited = Some(request);
+            wish(request);
+        }
+    }
+    Ok(())
+}
+
+impl View for Dashboard {
+    fn begin(&mut self, start: Start) {
+        self.shared.board().begin(start);
+        match self.open() {
+            Ok(thread) => self.thread = Some(thread),
+            Err(error) => self.line(&format!("no dashboard: {error:#}")),
+        }
+    }
+
+    fn line(&mut self, text: &str) {
+        if screen::is_open() {
+            self.shared.board().line(text);
+        } else {
+            // A closed terminal doesn't stop a training.
+            let _ = writeln!(stdout(), "{text}");
+        }
+    }
+
+    fn advance(&mut self, place: Place) {
+        self.shared.board().place = place;
+    }
+
+    fn steps(&mut self, metrics: &StepMetrics) {
+        self.shared.board().steps(metrics);
+    }
+
+    fn epoch(&mut self, metrics: &EpochMetrics) {
+        self.shared.board().epoch(metrics);
+    }
+
+    fn sample(&mut self, sample: &Sample) {
+        self.shared.board().sample(sample);
+    }
+
+    fn go_back(&mut self, epoch: usize) {
+        self.shared.board().go_back(epoch);
+    }
+
+    /// Gives the screen back, and prints there what was logged.
+    fn finish(&mut self) {
+        let Some(thread) = self.thread.take() else {
+            return;
+        };
+        self.shared.is_over.store(true, Ordering::Relaxed);
+        let asked = Instant::now();
+        // Where the terminal is gone, crossterm may look for keys forever: the thread is left alone then.
+        while !thread.is_finished() && asked.elapsed() < FAREWELL {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        leave();
+        let log = std::mem::take(&mut self.shared.board().log);
+        for line in log {
+            self.line(&line);
+        }
+    }
+}
+
+impl Drop for Dashboard {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}

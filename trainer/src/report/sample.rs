@@ -1,0 +1,116 @@
+//! What a model says while it is trained.
+
+use anyhow::Result;
+use charlet::{Model, Sampler};
+
+use crate::corpus::Corpus;
+use crate::novelty::{Novelty, novelty};
+use crate::rng::Random;
+use crate::speak::{Speaker, text_rng};
+
+/// The temperatures of the samples shown while training.
+pub const TEMPERATURES: [f32; 4] = [0.2, 0.5, 1.0, 1.2];
+/// Lines shown at each temperature, and the length of other texts.
+const SAMPLE_LINES: usize = 6;
+const SAMPLE_LENGTH: usize = 120;
+
+/// What a model says, and what of it is new.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sample {
+    /// Text at several temperatures.
+    pub texts: Vec<Text>,
+    /// How it compares with what was learnt.
+    pub novelty: Novelty,
+}
+
+/// What a model says at a temperature.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Text {
+    /// The temperature.
+    pub temperature: f32,
+    /// The text; lines of a list stand beside each other.
+    pub text: String,
+}
+
+impl std::fmt::Display for Text {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let text = self.text.replace('\n', "\n         ");
+        write!(f, "    {:.1}  {text}", self.temperature)
+    }
+}
+
+impl Sample {
+    /// Lets a model speak.
+    ///
+    /// # Errors
+    /// If the model file is not valid, which would be our mistake.
+    pub fn of(model: &[u8], corpus: &Corpus, random: &mut Random) -> Result<Self> {
+        Ok(Self {
+            texts: texts(model, random)?,
+            novelty: novelty(model, corpus)?,
+        })
+    }
+}
+
+/// What a model says at several temperatures.
+///
+/// # Errors
+/// If the model file is not valid, which would be our mistake.
+pub fn texts(model: &[u8], random: &mut Random) -> Result<Vec<Text>> {
+    let mut speaker = Speaker::new(Model::from_bytes(model)?);
+    let is_list = Model::from_bytes(model)?.vocab().end().is_some();
+    let mut rng = text_rng(random.seed());
+    let mut sample = |temperature: f32| -> Result<Text> {
+        let sampler = Sampler::with_temperature(temperature)?;
+        let text = if is_list {
+            let lines = (0..SAMPLE_LINES).map(|_| speaker.line(sampler, &mut rng));
+            lines.collect::<Result<Vec<_>, _>>()?.join("  ")
+        } else {
+            let text = speaker.generate(sampler, &mut rng, "")?.take(SAMPLE_LENGTH);
+            text.collect()
+        };
+        Ok(Text { temperature, text })
+    };
+    TEMPERATURES.into_iter().map(&mut sample).collect()
+}
+
+/// Fresh lines, sorted into those that are new and those of the training list.
+///
+/// # Errors
+/// If the model file is not valid, which would be our mistake.
+pub(crate) fn sorted_samples(model: &[u8], corpus: &Corpus, random: &mut Random) -> Result<String> {
+    const COUNT: usize = 30;
+    let mut speaker = Speaker::new(Model::from_bytes(model)?);
+    let mut rng = text_rng(random.seed());
+    let sampler = Sampler::with_temperature(0.8)?;
+    let mut lines = Vec::new();
+    for _ in 0..COUNT {
+        lines.push(speaker.line(sampler, &mut rng)?);
+    }
+    lines.sort();
+    lines.dedup();
+    let (known, new): (Vec<String>, Vec<String>) = lines
+        .into_iter()
+        .partition(|line| corpus.known.contains(line));
+    Ok(format!(
+        "at temperature 0.8, new:\n{}\nalready in the list:\n{}",
+        wrapped(&new),
+        wrapped(&known)
+    ))
+}
+
+/// Words in indented lines of at most 64 characters.
+fn wrapped(words: &[String]) -> String {
+    let mut text = String::from("   ");
+    let mut width = 0;
+    for word in words {
+        if width + word.len() > 64 {
+            text.push_str("\n   ");
+            width = 0;
+        }
+        text.push(' ');
+        text.push_str(word);
+        width += word.len() + 1;
+    }
+    text
+}

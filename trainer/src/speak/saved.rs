@@ -1,0 +1,119 @@
+//! Where a text was left, in a file: h and c, the next token, and the random numbers' place.
+//!
+//! The file is JSON:
+//!
+//! ```json
+//! {
+//!   "charlet_state": 1,
+//!   "model_sha256": "d2b1...",
+//!   "token": 12,
+//!   "rng": { "s": [1, 2, 3, 4] },
+//!   "words": [0, 0]
+//! }
+//! ```
+//!
+//! `charlet_state` is the version of this format; `model_sha256` the hash of the model file that the
+//! state belongs to; `token` what the next step feeds, the last character made; `rng` the state of
+//! xoshiro128++; `words` h and c of all layers as [`State::as_words`](charlet::State::as_words) gives
+//! them, in the model's own arithmetic and so without loss.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail, ensure};
+use charlet::{Model, Token};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::{Position, TextRng};
+use crate::files::write_whole;
+
+/// The version of the file.
+const VERSION: u32 = 1;
+
+/// Where a text was left.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Saved {
+    charlet_state: u32,
+    model_sha256: String,
+    token: u16,
+    rng: TextRng,
+    words: Vec<u32>,
+}
+
+impl Saved {
+    /// A position of the model that this file's bytes hold, and the random numbers' place.
+    pub fn new(model_file: &[u8], position: Position, rng: TextRng) -> Self {
+        Self {
+            charlet_state: VERSION,
+            model_sha256: sha256(model_file),
+            token: position.token.0,
+            rng,
+            words: position.words,
+        }
+    }
+
+    /// Reads what [`write`](Self::write) wrote.
+    ///
+    /// # Errors
+    /// If the file can't be read, is damaged, or belongs to another model than these bytes hold.
+    pub fn read(path: &Path, model_file: &[u8]) -> Result<Self> {
+        let name = path.display();
+        let bytes = std::fs::read(path).with_context(|| format!("can't read the state {name}"))?;
+        Self::from_bytes(&bytes, model_file)
+            .with_context(|| format!("can't go on from the state {name}"))
+    }
+
+    fn from_bytes(bytes: &[u8], model_file: &[u8]) -> Result<Self> {
+        let saved: Self = match serde_json::from_slice(bytes) {
+            Ok(saved) => saved,
+            Err(error) => bail!("it is none that --state-out wrote: {error}"),
+        };
+        ensure!(
+            saved.charlet_state == VERSION,
+            "it has version {}, this charlet reads version {VERSION}",
+            saved.charlet_state
+        );
+        let hash = sha256(model_file);
+        ensure!(
+            saved.model_sha256 == hash,
+            "it belongs to another model, whose file has the SHA-256 {:.12}..., not {hash:.12}...",
+            saved.model_sha256
+        );
+        let model = Model::from_bytes(model_file)?;
+        let (expected, actual) = (model.sizes().state, saved.words.len());
+        ensure!(
+            actual == expected && model.vocab().contains(Token(saved.token)),
+            "it was damaged: its words or its token don't fit the model"
+        );
+        Ok(saved)
+    }
+
+    /// Writes the file.
+    ///
+    /// # Errors
+    /// If it can't be written.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        let mut json = serde_json::to_string(self)?;
+        json.push('\n');
+        write_whole(path, json.as_bytes())
+    }
+
+    /// Where the text was left.
+    pub fn position(&self) -> Position {
+        Position {
+            words: self.words.clone(),
+            token: Token(self.token),
+        }
+    }
+
+    /// The random numbers that come next.
+    pub fn rng(&self) -> TextRng {
+        self.rng.clone()
+    }
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    let digest = Sha256::digest(bytes);
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,136 @@
+//! Pieces of a text for a model to go on from.
+
+use std::collections::HashSet;
+
+use anyhow::{Result, ensure};
+use charlet::Vocab;
+
+use crate::corpus::Source;
+use crate::rng::{Random, Streams};
+
+/// Draws pieces of a text that consist of characters a model knows.
+///
+/// Of a running text any piece may come; of a list, the beginning of a line.
+#[derive(Clone, Debug)]
+pub struct SeedText<'t> {
+    /// Parts of the text, and how many pieces start in each.
+    parts: Vec<(&'t str, usize)>,
+    /// Characters of a piece.
+    length: usize,
+    random: Random,
+}
+
+impl<'t> SeedText<'t> {
+    /// Takes pieces of this length, or shorter ones where a line or the text is shorter.
+    ///
+    /// # Errors
+    /// If every piece has a character that the model doesn't know; the message names one.
+    pub fn new(source: &'t Source, vocab: &Vocab<'_>, length: usize, seed: u64) -> Result<Self> {
+        let known: HashSet<char> = vocab.chars().chars().collect();
+        let is_known = |text: &str| text.chars().all(|char| known.contains(&char));
+        let parts: Vec<(&str, usize)> = if vocab.end().is_some() {
+            let lines = source.lines().into_iter();
+            let beginnings = lines.map(|line| beginning(line, length));
+            beginnings
+                .filter(|line| is_known(line))
+                .map(|line| (line, 1))
+                .collect()
+        } else if is_known(beginning(&source.text, length)) && is_shorter(&source.text, length) {
+            vec![(&source.text, 1)]
+        } else {
+            let runs = source.text.split(|char| !known.contains(&char));
+            runs.map(|run| (run, (run.chars().count() + 1).saturating_sub(length)))
+                .filter(|&(_, pieces)| pieces > 0)
+                .collect()
+        };
+        let unknown = source.text.chars().find(|char| !known.contains(char));
+        ensure!(
+            !parts.is_empty(),
+            "every piece of {length} characters has one that the model does not know, such as {:?}: \
+             choose shorter pieces, or a text like the one that it learnt",
+            unknown.unwrap_or_default()
+        );
+        Ok(Self {
+            parts,
+            length,
+            random: Streams::new(seed).samples,
+        })
+    }
+
+    /// A random piece.
+    pub fn draw(&mut self) -> &'t str {
+        let all = self.parts.iter().map(|&(_, pieces)| pieces).sum();
+        let mut at = self.random.below(all);
+        for &(part, pieces) in &self.parts {
+            if at < pieces {
+                let (_, rest) = part.split_at(beginning(part, at).len());
+                return beginning(rest, self.length);
+            }
+            at -= pieces;
+        }
+        // Never: the number was below the sum.
+        ""
+    }
+}
+
+/// The first characters of a text.
+fn beginning(text: &str, length: usize) -> &str {
+    let end = text.char_indices().nth(length);
+    end.map_or(text, |(end, _)| text.split_at(end).0)
+}
+
+fn is_shorter(text: &str, length: usize) -> bool {
+    beginning(text, length).len() == text.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use charlet::Token;
+
+    use super::*;
+
+    fn source(text: &str) -> Source {
+        Source::from_bytes(text.into()).unwrap()
+    }
+
+    fn all(text: &str, vocab: &Vocab<'_>, length: usize) -> HashSet<String> {
+        let source = source(text);
+        let mut pieces = SeedText::new(&source, vocab, length, 1).unwrap();
+        (0..200).map(|_| pieces.draw().to_owned()).collect()
+    }
+
+    fn set(pieces: &[&str]) -> HashSet<String> {
+        pieces.iter().map(|&piece| piece.to_owned()).collect()
+    }
+
+    #[test]
+    fn every_piece_of_a_text_that_the_model_knows_may_come() {
+        let text = Vocab::new(" aßé", 4, Token(0), None).unwrap();
+        assert_eq!(all("aßé a", &text, 3), set(&["aßé", "ßé ", "é a"]));
+        assert_eq!(all("aßéxa a", &text, 3), set(&["aßé", "a a"]));
+        assert_eq!(all("aß", &text, 3), set(&["aß"]));
+    }
+
+    #[test]
+    fn of_a_list_beginnings_come() {
+        let list = Vocab::new("abn", 4, Token(3), Some(Token(3))).unwrap();
+        assert_eq!(
+            all("anna\n\nban\nb\nxa\n", &list, 2),
+            set(&["an", "ba", "b"])
+        );
+    }
+
+    #[test]
+    fn the_seed_chooses_and_a_text_of_unknown_characters_is_refused() {
+        let vocab = Vocab::new("ab", 2, Token(0), None).unwrap();
+        let text = source(&"abbabaab".repeat(50));
+        let draws = |seed| {
+            let mut pieces = SeedText::new(&text, &vocab, 12, seed).unwrap();
+            [(); 5].map(|()| pieces.draw())
+        };
+        assert_eq!(draws(1), draws(1));
+        assert_ne!(draws(1), draws(2));
+        let refused = SeedText::new(&source("aXbX"), &vocab, 2, 1).unwrap_err();
+        assert!(refused.to_string().contains("'X'"), "{refused}");
+    }
+}

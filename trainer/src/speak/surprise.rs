@@ -1,0 +1,107 @@
+//! How much each line of a text surprises a model.
+
+use charlet::{Error, Scorer, Token};
+use serde::Serialize;
+
+use super::Speaker;
+
+/// How much a line surprised a model.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Surprise {
+    /// Bits of each character and, where the model predicts it, of the line's end: the negative
+    /// logarithm of its probability. Infinite for a character that the model doesn't know.
+    pub chars: Vec<f64>,
+    /// The first character that the model doesn't know.
+    pub unknown: Option<Unknown>,
+}
+
+/// A character that a model doesn't know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Unknown {
+    /// The character.
+    pub char: char,
+    /// Its place in the line, from 1.
+    pub at: usize,
+}
+
+impl Surprise {
+    /// Bits of the whole line.
+    pub fn bits(&self) -> f64 {
+        self.chars.iter().sum()
+    }
+
+    /// Bits per character, the end of the line included; 0 for a line without any.
+    pub fn bits_per_char(&self) -> f64 {
+        self.bits() / self.chars.len().max(1) as f64
+    }
+}
+
+/// Scores lines one after the other.
+#[derive(Debug)]
+pub struct Surprises<'s, 'm> {
+    speaker: &'s mut Speaker<'m>,
+    /// The token that the next line's first character follows, where lines follow each other.
+    pending: Option<Token>,
+}
+
+impl<'s, 'm> Surprises<'s, 'm> {
+    /// Scores each line by itself, or carries h and c from line to line. A model of lines knows
+    /// only lines by themselves.
+    pub fn new(speaker: &'s mut Speaker<'m>, carried: bool) -> Self {
+        let vocab = speaker.model.vocab();
+        let pending = (carried && vocab.end().is_none()).then(|| vocab.start());
+        speaker.state.reset();
+        Self { speaker, pending }
+    }
+
+    /// Whether h and c are carried from line to line, so that empty lines count as well.
+    pub fn is_carried(&self) -> bool {
+        self.pending.is_some()
+    }
+
+    /// The surprise of the next line, and of its end: the model's mark, or the line break of a
+    /// running text if the line has one and the model knows it.
+    ///
+    /// # Errors
+    /// Never, unless the speaker's memory doesn't fit its model.
+    pub fn line(&mut self, line: &str, has_break: bool) -> Result<Surprise, Error> {
+        let Speaker {
+            model,
+            state,
+            workspace,
+            ..
+        } = &mut *self.speaker;
+        let vocab = model.vocab();
+        let start = match self.pending {
+            Some(pending) => pending,
+            None => {
+                state.reset();
+                vocab.start()
+            }
+        };
+        let mut scorer = Scorer::new(model, state, workspace)?.start_from(start)?;
+        let knows_break = vocab.token('\n').is_some();
+        let line_break = (has_break && knows_break).then_some('\n');
+        let mut surprise = Surprise::default();
+        for (at, char) in (1..).zip(line.chars().chain(line_break)) {
+            match scorer.char(char) {
+                Ok(log_prob) => surprise.chars.push(bits(log_prob)),
+                // It is passed over, so that what follows is judged by what came before.
+                Err(_) => {
+                    surprise.unknown.get_or_insert(Unknown { char, at });
+                    surprise.chars.push(f64::INFINITY);
+                }
+            }
+        }
+        if self.pending.is_some() {
+            self.pending = Some(scorer.pending());
+        }
+        surprise.chars.extend(scorer.end().map(bits));
+        Ok(surprise)
+    }
+}
+
+fn bits(log_prob: f32) -> f64 {
+    // Of 0, not of -0.
+    (-f64::from(log_prob) / std::f64::consts::LN_2).max(0.0)
+}
