@@ -5,6 +5,8 @@
 mod activation;
 /// Backends that give the same bits, and the command that measures them.
 mod bench;
+/// A browser without a window.
+mod browser;
 /// Where text starts and ends, and what may come next.
 mod cli_generate;
 /// Commands that use models.
@@ -15,6 +17,8 @@ mod cli_score;
 mod cli_shell;
 /// What goes wrong in a training, and what the command says then.
 mod cli_train;
+/// Runs side by side.
+mod compare;
 /// What a GPU runs, on the processor where there is none.
 mod cuda;
 /// The dashboard in a pseudo-terminal.
@@ -30,6 +34,8 @@ mod integer;
 mod interactive;
 /// Model files that are damaged, cut or made up.
 mod model_file;
+/// The page of a run and its curves.
+mod page;
 /// A folder for a test, and the command run in it.
 mod place;
 /// Integer models in a plain reference.

@@ -96,16 +96,21 @@ pub struct RunFolder {
 }
 
 impl RunFolder {
+    /// The folder of a run that is only looked at.
+    pub fn at(folder: &Path, name: &str) -> Self {
+        Self {
+            folder: folder.to_owned(),
+            name: name.to_owned(),
+        }
+    }
+
     /// Makes the folder and checks that it can be written.
     ///
     /// # Errors
     /// If it can't be made or written, or holds a run already and `replace` is not set.
     pub fn create(folder: &Path, name: &str, replace: bool) -> Result<Self> {
         let shown = folder.display();
-        let run = Self {
-            folder: folder.to_owned(),
-            name: name.to_owned(),
-        };
+        let run = Self::at(folder, name);
         fs::create_dir_all(folder).with_context(|| format!("can't make the folder {shown}"))?;
         run.remove_all(is_temporary)?;
         if run.config().exists() || run.last().exists() {
@@ -123,6 +128,8 @@ impl RunFolder {
                 run.metrics(),
                 run.steps(),
                 run.model(),
+                run.curves(),
+                run.page(),
             ] {
                 remove(&old)?;
             }
@@ -139,10 +146,7 @@ impl RunFolder {
     /// # Errors
     /// If the folder can't be read or written.
     pub fn resume(folder: &Path, name: &str) -> Result<Self> {
-        let run = Self {
-            folder: folder.to_owned(),
-            name: name.to_owned(),
-        };
+        let run = Self::at(folder, name);
         run.remove_all(is_temporary)?;
         Ok(run)
     }
@@ -195,6 +199,16 @@ impl RunFolder {
     /// A line of JSON for about each hundredth of an epoch.
     pub fn steps(&self) -> PathBuf {
         self.folder.join("steps.jsonl")
+    }
+
+    /// The page that shows all of the run.
+    pub fn page(&self) -> PathBuf {
+        self.folder.join("report.html")
+    }
+
+    /// The curves of the losses as a picture.
+    pub fn curves(&self) -> PathBuf {
+        self.folder.join("curves.png")
     }
 
     /// Event files for TensorBoard.

@@ -12,6 +12,7 @@
 pub mod average;
 pub mod batch;
 pub mod checkpoint;
+pub mod compare;
 mod conclude;
 pub mod config;
 pub mod corpus;
@@ -23,6 +24,7 @@ pub mod matmul;
 pub mod network;
 pub mod novelty;
 pub mod optimizer;
+mod page;
 pub mod preset;
 pub mod progress;
 mod quantize;

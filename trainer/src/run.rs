@@ -16,6 +16,7 @@ use crate::corpus::{Corpus, Sequences};
 use crate::files::{RunFolder, link, remove, write_whole};
 use crate::network::{Network, Shape};
 use crate::optimizer::Optimizer;
+use crate::page::{Page, Status};
 use crate::progress::{Epoch, Progress};
 use crate::report::{Place, Report, Start, View};
 use crate::rng::{Random, Streams};
@@ -39,6 +40,7 @@ pub(crate) struct Run<'r> {
     /// h and c after the last batch.
     pub(crate) state: Tensor,
     pub(crate) progress: Progress,
+    pub(crate) page: Page<'r>,
     pub(crate) report: Report<'r>,
     /// For samples that somebody asks for: they take nothing from those that the settings ask for.
     pub(crate) unplanned: Random,
@@ -128,6 +130,7 @@ impl<'r> Run<'r> {
             corpus,
             average: average.transpose()?,
             optimizer: Optimizer::new(config.optimizer.clone(), &network)?,
+            page: Page::new(config, corpus, folder, network.shape()),
             batches,
             // Replaced by the first batch; a GPU has no memory of no size.
             state: network.zero_state(1)?,
@@ -211,6 +214,23 @@ impl<'r> Run<'r> {
         }
         self.progress = progress;
         Ok(())
+    }
+
+    /// Shows on the run's page how far it is. A page that can't be made is told once, and doesn't end a
+    /// training.
+    pub(crate) fn draw(&mut self, status: Status<'_>) {
+        if let Some(problem) = self
+            .page
+            .write(status, &self.progress, self.report.elapsed())
+        {
+            self.report.line(&format!("note      {problem}"));
+        }
+    }
+
+    pub(crate) fn draw_in_time(&mut self, is_time: bool) {
+        if is_time {
+            self.draw(Status::UnderWay);
+        }
     }
 
     /// Saves, if it is time to.

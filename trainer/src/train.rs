@@ -16,6 +16,7 @@ use crate::lstm::Dropout;
 use crate::network::Network;
 use crate::novelty::Novelty;
 use crate::optimizer::Optimizer;
+use crate::page::Status;
 use crate::progress::{Epoch, Totals};
 use crate::report::{EpochMetrics, Sample, StepMetrics, View};
 use crate::request::Request;
@@ -164,6 +165,7 @@ impl Run<'_> {
             }
             self.sample_in_time()?;
             self.save_in_time()?;
+            self.draw_in_time(self.page.is_old());
         }
         self.progress.streams.order = order;
         Ok(Pass::Completed)
@@ -249,6 +251,7 @@ impl Run<'_> {
             write_whole(&self.folder.model(), &model)?;
         }
         self.keep(&network, epoch)?;
+        self.draw_in_time(self.page.is_due());
         // Last: whoever goes on from an earlier checkpoint makes all of the above again.
         self.save_good()
     }
@@ -279,6 +282,7 @@ impl Run<'_> {
         self.report.epoch(&metrics, self.corpus, epochs, is_best)?;
         if let Some(sample) = sample {
             self.report.sample(self.progress.steps, &sample)?;
+            self.page.sample = Some(sample);
         }
         Ok(())
     }
@@ -323,6 +327,7 @@ impl Run<'_> {
     fn show(&mut self, sample: &Sample) -> Result<()> {
         let step = self.progress.steps;
         self.report.line(&format!("step {step}  sample"));
+        self.page.sample = Some(sample.clone());
         self.report.sample(step, sample)
     }
 
@@ -349,6 +354,7 @@ impl Run<'_> {
             write_whole(&self.folder.model(), &model)?;
         }
         self.report.finish();
+        self.draw(Status::Stopped);
         let (last, model) = (self.folder.last(), self.folder.model());
         self.report.line(&format!(
             "stopped in epoch {}; {} and {} are saved\ngo on     {} train --resume {}",
@@ -364,14 +370,16 @@ impl Run<'_> {
     /// Tells what came of it.
     fn finish(mut self) -> Result<Outcome> {
         self.report.finish();
-        let evaluation = conclude(
+        let conclusion = conclude(
             &mut self.report,
             self.config,
             self.folder,
             self.corpus,
             &mut self.progress.streams.samples,
         )?;
-        Ok(Outcome::Finished(evaluation))
+        self.page.sample = Some(conclusion.sample);
+        self.draw(Status::Complete(&conclusion.measured));
+        Ok(Outcome::Finished(conclusion.measured[0].evaluation))
     }
 }
 
