@@ -179,8 +179,16 @@ impl<W: Write> Report<W> {
     /// Takes the bar away.
     pub fn finish(&mut self) {
         self.bar.finish_and_clear();
-        self.line(&format!("trained for {}", HumanDuration(self.elapsed())));
+        self.line(&format!("trained for {}", spoken(self.elapsed())));
     }
+}
+
+/// A time in words: whole seconds, but for a run of some of them.
+fn spoken(time: Duration) -> String {
+    if time < Duration::from_secs(10) {
+        return format!("{:.1} seconds", time.as_secs_f64());
+    }
+    HumanDuration(time).to_string()
 }
 
 /// What a model says, and what of it is new.
