@@ -17,6 +17,8 @@ mod gradients;
 mod header;
 /// Integer models against the reference, exactly.
 mod integer;
+/// Two processes and one folder.
+mod lock;
 /// Model files that are damaged, cut or made up.
 mod model_file;
 /// A folder for a test, and the command run in it.

@@ -1,10 +1,14 @@
 //! Files that appear whole or not at all, and the folder of a run.
 
+mod lock;
+
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+
+pub use lock::Lock;
 
 /// How the names of files begin that are being written.
 const TEMPORARY: &str = ".charlet-";
@@ -70,25 +74,26 @@ pub fn link(file: &Path, name: &Path) -> std::io::Result<()> {
     fs::rename(&temporary, name)
 }
 
-/// The folder that a run writes into.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The folder that a run writes into, and nobody else while this lives.
+#[derive(Debug)]
 pub struct RunFolder {
-    folder: PathBuf,
+    lock: Lock,
     name: String,
 }
 
 impl RunFolder {
-    /// Makes the folder and checks that it can be written.
+    /// Makes the folder, locks it and checks that it can be written.
     ///
     /// # Errors
-    /// If it can't be made or written, or holds a run already and `replace` is not set.
+    /// If it can't be made or written, another process has locked it, or it holds a run already and
+    /// `replace` is not set.
     pub fn create(folder: &Path, name: &str, replace: bool) -> Result<Self> {
         let shown = folder.display();
+        fs::create_dir_all(folder).with_context(|| format!("can't make the folder {shown}"))?;
         let run = Self {
-            folder: folder.to_owned(),
+            lock: Lock::take(folder)?,
             name: name.to_owned(),
         };
-        fs::create_dir_all(folder).with_context(|| format!("can't make the folder {shown}"))?;
         run.remove_all(is_temporary)?;
         if run.config().exists() || run.last().exists() {
             if !replace {
@@ -112,13 +117,14 @@ impl RunFolder {
         Ok(run)
     }
 
-    /// The folder of a run that goes on. What a killed process left half written is removed.
+    /// The folder of a run that goes on, locked before its checkpoint was read. What a killed process
+    /// left half written is removed.
     ///
     /// # Errors
     /// If the folder can't be read or written.
-    pub fn resume(folder: &Path, name: &str) -> Result<Self> {
+    pub fn resume(lock: Lock, name: &str) -> Result<Self> {
         let run = Self {
-            folder: folder.to_owned(),
+            lock,
             name: name.to_owned(),
         };
         run.remove_all(is_temporary)?;
@@ -131,9 +137,9 @@ impl RunFolder {
     }
 
     fn remove_all(&self, is_old: impl Fn(&str) -> bool) -> Result<()> {
-        let shown = self.folder.display();
+        let shown = self.path().display();
         let entries =
-            fs::read_dir(&self.folder).with_context(|| format!("can't read the folder {shown}"))?;
+            fs::read_dir(self.path()).with_context(|| format!("can't read the folder {shown}"))?;
         for entry in entries {
             let entry = entry?;
             if entry.file_name().to_str().is_some_and(&is_old) {
@@ -145,43 +151,43 @@ impl RunFolder {
 
     /// The folder itself.
     pub fn path(&self) -> &Path {
-        &self.folder
+        self.lock.folder()
     }
 
     /// All settings of the run.
     pub fn config(&self) -> PathBuf {
-        self.folder.join("config.toml")
+        self.path().join("config.toml")
     }
 
     /// The network with the lowest held-out loss.
     pub fn best(&self) -> PathBuf {
-        self.folder.join("best.safetensors")
+        self.path().join("best.safetensors")
     }
 
     /// The newest checkpoint.
     pub fn last(&self) -> PathBuf {
-        Self::last_in(&self.folder)
+        Self::last_in(self.path())
     }
 
     /// The checkpoint at the end of the newest epoch, to fall back on.
     pub fn good(&self) -> PathBuf {
-        self.folder.join("good.safetensors")
+        self.path().join("good.safetensors")
     }
 
     /// A checkpoint that is kept for being among the best.
     pub fn kept(&self, epoch: usize, loss: f64) -> PathBuf {
-        self.folder
+        self.path()
             .join(format!("epoch-{epoch:03}-{loss:.4}.safetensors"))
     }
 
     /// A line of JSON for each epoch.
     pub fn metrics(&self) -> PathBuf {
-        self.folder.join("metrics.jsonl")
+        self.path().join("metrics.jsonl")
     }
 
     /// The exported model.
     pub fn model(&self) -> PathBuf {
-        self.folder.join(format!("{}.charlet", self.name))
+        self.path().join(format!("{}.charlet", self.name))
     }
 }
 
@@ -217,14 +223,21 @@ mod tests {
         let run = RunFolder::create(folder.path(), "x", false).unwrap();
         fs::write(run.config(), b"").unwrap();
         fs::write(run.model(), b"").unwrap();
+        let locked = |replace| {
+            let error = RunFolder::create(folder.path(), "x", replace).unwrap_err();
+            error.to_string().contains("another charlet")
+        };
+        assert!(locked(false) && locked(true) && run.config().exists());
+        let kept = run.kept(7, 1.23456);
+        drop(run);
         let error = RunFolder::create(folder.path(), "x", false)
             .unwrap_err()
             .to_string();
         assert!(error.contains("--force"), "{error}");
-        fs::write(run.kept(7, 1.23456), b"").unwrap();
+        fs::write(kept, b"").unwrap();
         fs::write(folder.path().join("mine.txt"), b"").unwrap();
         RunFolder::create(folder.path(), "x", true).unwrap();
-        assert_eq!(names(folder.path()), ["mine.txt"]);
+        assert_eq!(names(folder.path()), [Lock::FILE, "mine.txt"]);
     }
 
     #[test]
@@ -237,10 +250,14 @@ mod tests {
         ] {
             fs::write(folder.path().join(name), b"").unwrap();
         }
-        let run = RunFolder::resume(folder.path(), "x").unwrap();
+        let run = RunFolder::resume(Lock::take(folder.path()).unwrap(), "x").unwrap();
         assert_eq!(
             names(folder.path()),
-            ["epoch-002-1.5000.safetensors", "last.safetensors"]
+            [
+                Lock::FILE,
+                "epoch-002-1.5000.safetensors",
+                "last.safetensors"
+            ]
         );
         assert!(run.last().exists() && run.kept(2, 1.5).exists());
     }

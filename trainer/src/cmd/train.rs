@@ -8,13 +8,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use candle_core::Device;
 use charlet_trainer::checkpoint::Checkpoint;
 use charlet_trainer::config::{
     Config, DeviceKind, IntegerPrecision, Mode, OptimizerKind, ScheduleKind,
 };
-use charlet_trainer::files::RunFolder;
+use charlet_trainer::files::{Lock, RunFolder};
 use charlet_trainer::preset::Preset;
 use charlet_trainer::train::{Outcome, device, train};
 use clap::Parser;
@@ -152,14 +152,14 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
-    let begun = args.resume.as_deref().map(begun).transpose()?;
+    let (lock, begun) = args.resume.as_deref().map(begun).transpose()?.unzip();
     let config = match &begun {
         Some(checkpoint) => args.resumed_config(&checkpoint.description.config)?,
         None => args.new_config()?,
     };
     // Looked for before a folder is made.
     device(config.training.device)?;
-    let folder = folder(args, &config)?;
+    let folder = folder(args, &config, lock)?;
     if let Some(preset) = args.preset {
         for departure in preset.departures()? {
             // A closed pipe doesn't stop a training.
@@ -183,21 +183,23 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     })
 }
 
-/// The checkpoint that a run goes on from.
-fn begun(folder: &Path) -> Result<Checkpoint> {
-    Checkpoint::load(&RunFolder::last_in(folder), &Device::Cpu).with_context(|| {
-        format!(
-            "{} has no run to go on with: begin it without --resume",
-            folder.display()
-        )
-    })
+/// The checkpoint that a run goes on from, which nobody replaces meanwhile.
+fn begun(folder: &Path) -> Result<(Lock, Checkpoint)> {
+    let last = RunFolder::last_in(folder);
+    ensure!(
+        last.exists(),
+        "{} has no run to go on with: begin it without --resume",
+        folder.display()
+    );
+    let lock = Lock::take(folder)?;
+    Ok((lock, Checkpoint::load(&last, &Device::Cpu)?))
 }
 
 /// Where the run is, or will be.
-fn folder(args: &Args, config: &Config) -> Result<RunFolder> {
+fn folder(args: &Args, config: &Config, lock: Option<Lock>) -> Result<RunFolder> {
     let name = config.name();
-    if let Some(folder) = &args.resume {
-        return RunFolder::resume(folder, &name);
+    if let Some(lock) = lock {
+        return RunFolder::resume(lock, &name);
     }
     let default = || PathBuf::from("charlet-out").join(&name);
     let out = args.out.clone().unwrap_or_else(default);
