@@ -10,6 +10,8 @@ use anyhow::{Context, Result};
 use charlet::format::Precision;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use check::MAX_SIZE;
+
 /// All settings of a run: what `config.toml` in its folder holds, enough to repeat it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

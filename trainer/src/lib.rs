@@ -11,6 +11,7 @@
 
 pub mod average;
 pub mod batch;
+pub mod budget;
 pub mod checkpoint;
 mod conclude;
 pub mod config;
@@ -31,5 +32,6 @@ mod run;
 pub mod schedule;
 pub mod speak;
 mod summary;
+pub mod sweep;
 pub mod train;
 pub mod transfer;

@@ -41,7 +41,7 @@ pub(crate) fn summary(config: &Config, corpus: &Corpus, shape: Shape) -> Result<
         writeln!(text, "          {note}")?;
     }
     write_network(&mut text, shape)?;
-    write_needs(&mut text, shape, alphabet)?;
+    write_needs(&mut text, shape, alphabet, config.training.precision())?;
     let baseline = Loss {
         nats: bigram_loss(corpus),
         sequences: &corpus.validation,
@@ -79,17 +79,39 @@ fn write_network(text: &mut String, shape: Shape) -> Result<()> {
     Ok(())
 }
 
-/// What the model needs.
-fn write_needs(text: &mut String, shape: Shape, alphabet: &Alphabet) -> Result<()> {
-    let header = export::header(shape, alphabet, Precision::F32)?;
+/// What a model needs on the chip, in bytes.
+pub(crate) struct Needs {
+    pub(crate) flash: usize,
+    pub(crate) ram: usize,
+}
+
+/// What the model will need in a precision.
+///
+/// # Errors
+/// If the network exceeds what a model file can hold.
+pub(crate) fn needs(shape: Shape, alphabet: &Alphabet, precision: Precision) -> Result<Needs> {
+    let header = export::header(shape, alphabet, precision)?;
     let too_large = "the network is too large for a model file";
+    Ok(Needs {
+        flash: format::file_len(&header).context(too_large)?,
+        ram: Sizes::of(&header).context(too_large)?.ram_bytes(),
+    })
+}
+
+/// What the model needs.
+fn write_needs(
+    text: &mut String,
+    shape: Shape,
+    alphabet: &Alphabet,
+    precision: Precision,
+) -> Result<()> {
+    let needs = needs(shape, alphabet, precision)?;
     writeln!(
         text,
-        "on chip   {} bytes of flash, {} bytes of RAM, {} multiply-accumulates per character ({})",
-        HumanCount(format::file_len(&header).context(too_large)? as u64),
-        HumanCount(Sizes::of(&header).context(too_large)?.ram_bytes() as u64),
+        "on chip   {} bytes of flash, {} bytes of RAM, {} multiply-accumulates per character ({precision})",
+        HumanCount(needs.flash as u64),
+        HumanCount(needs.ram as u64),
         HumanCount(shape.macs_per_char() as u64),
-        header.precision,
     )?;
     Ok(())
 }

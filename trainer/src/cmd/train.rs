@@ -1,5 +1,7 @@
 //! `charlet train`
 
+mod budget;
+mod find_lr;
 mod settings;
 
 use std::io::Write;
@@ -11,9 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::{Context, Result, ensure};
 use candle_core::Device;
 use charlet_trainer::checkpoint::Checkpoint;
-use charlet_trainer::config::{
-    Config, DeviceKind, IntegerPrecision, Mode, OptimizerKind, ScheduleKind,
-};
+use charlet_trainer::config::{Config, DeviceKind, Mode, OptimizerKind, ScheduleKind};
 use charlet_trainer::files::{Lock, RunFolder};
 use charlet_trainer::preset::Preset;
 use charlet_trainer::train::{Outcome, device, train};
@@ -36,6 +36,8 @@ const INTERRUPTED: u8 = 130;
   charlet train alice.txt --mode text --layers 2 --hidden 128 --window 100
   charlet train --config charlet-out/names/config.toml --out again
   charlet train don-quijote.txt --preset quijote --epochs 5
+  charlet train my-names.txt --flash-budget 64k --ram-budget 4k
+  charlet train alice.txt --mode text --params-budget 250k --find-lr
   charlet train --resume charlet-out/alice --epochs 40
   charlet train cities.txt --init-from charlet-out/names/best.safetensors --lr 0.001")]
 pub(crate) struct Args {
@@ -62,6 +64,8 @@ pub(crate) struct Args {
     /// Size of the vector that a character is turned into [default: 32]
     #[arg(long, value_name = "N")]
     embedding: Option<usize>,
+    #[command(flatten)]
+    budget: budget::Options,
     /// Share of each layer's output that is dropped while training [default: 0.2]
     #[arg(long, value_name = "SHARE")]
     dropout: Option<f64>,
@@ -107,6 +111,10 @@ pub(crate) struct Args {
     /// The norm that gradients are scaled down to [default: 1]
     #[arg(long, value_name = "X")]
     clip_norm: Option<f64>,
+    /// Don't train, but look for a learning rate: try ever larger ones on a network that is thrown away,
+    /// for some seconds, show what they do to the loss, and suggest one
+    #[arg(long, conflicts_with = "resume")]
+    find_lr: bool,
     /// The seed of everything random [default: 1]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
@@ -118,7 +126,7 @@ pub(crate) struct Args {
     sample_every: Option<usize>,
     /// Train for integers, with weights rounded as on the chip, and export such a model
     #[arg(long)]
-    quantize: Option<IntegerPrecision>,
+    quantize: Option<settings::Quantize>,
     /// The settings of a network that is known from elsewhere; the other options override them
     #[arg(long, conflicts_with_all = ["config", "resume"])]
     preset: Option<Preset>,
@@ -153,19 +161,40 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let (lock, begun) = args.resume.as_deref().map(begun).transpose()?.unzip();
-    let config = match &begun {
+    let mut config = match &begun {
         Some(checkpoint) => args.resumed_config(&checkpoint.description.config)?,
         None => args.new_config()?,
     };
     // Looked for before a folder is made.
     device(config.training.device)?;
+    let budget = args.fit_budget(&mut config)?;
+    let stop = stop_on_ctrl_c()?;
+    let stop = || stop.load(Ordering::Relaxed);
+    if args.find_lr {
+        tell("budget", &budget);
+        return find_lr::run(&args.out(&config), &config, &stop);
+    }
     let folder = folder(args, &config, lock)?;
     if let Some(preset) = args.preset {
-        for departure in preset.departures()? {
-            // A closed pipe doesn't stop a training.
-            let _ = writeln!(std::io::stdout(), "departs   {departure}");
-        }
+        tell("departs", &preset.departures()?);
     }
+    tell("budget", &budget);
+    let outcome = train(&config, begun.as_ref(), &folder, &stop, std::io::stdout())?;
+    Ok(match outcome {
+        Outcome::Finished(_) => ExitCode::SUCCESS,
+        Outcome::Interrupted => ExitCode::from(INTERRUPTED),
+    })
+}
+
+/// Prints what is worth knowing before a run. A closed pipe doesn't stop a training.
+fn tell(label: &str, lines: &[String]) {
+    for line in lines {
+        let _ = writeln!(std::io::stdout(), "{label:9} {line}");
+    }
+}
+
+/// Turns true with Ctrl-C.
+fn stop_on_ctrl_c() -> Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     let seen = Arc::clone(&stop);
     ctrlc::set_handler(move || {
@@ -175,12 +204,15 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         }
     })
     .context("can't listen for Ctrl-C")?;
-    let stop = || stop.load(Ordering::Relaxed);
-    let outcome = train(&config, begun.as_ref(), &folder, &stop, std::io::stdout())?;
-    Ok(match outcome {
-        Outcome::Finished(_) => ExitCode::SUCCESS,
-        Outcome::Interrupted => ExitCode::from(INTERRUPTED),
-    })
+    Ok(stop)
+}
+
+impl Args {
+    /// The output folder.
+    fn out(&self, config: &Config) -> PathBuf {
+        let default = || PathBuf::from("charlet-out").join(config.name());
+        self.out.clone().unwrap_or_else(default)
+    }
 }
 
 /// The checkpoint that a run goes on from, which nobody replaces meanwhile.
@@ -201,7 +233,5 @@ fn folder(args: &Args, config: &Config, lock: Option<Lock>) -> Result<RunFolder>
     if let Some(lock) = lock {
         return RunFolder::resume(lock, &name);
     }
-    let default = || PathBuf::from("charlet-out").join(&name);
-    let out = args.out.clone().unwrap_or_else(default);
-    RunFolder::create(&out, &name, args.force)
+    RunFolder::create(&args.out(config), &name, args.force)
 }
