@@ -147,7 +147,10 @@ fn a_full_disk_is_told_and_leaves_no_half_file() {
         stderr.contains("can't write") && stderr.contains(".safetensors"),
         "{stderr}"
     );
-    assert_eq!(place.files("charlet-out/data"), ["metrics.jsonl"]);
+    assert_eq!(
+        place.files("charlet-out/data"),
+        ["metrics.jsonl", "steps.jsonl"]
+    );
 }
 
 #[test]
@@ -321,6 +324,7 @@ fn ctrl_c_saves_and_exits_with_130() {
         "good.safetensors",
         "last.safetensors",
         "metrics.jsonl",
+        "steps.jsonl",
     ];
     assert_eq!(place.files("run"), expected);
     let last = Checkpoint::load(&place.path("run/last.safetensors"), &Device::Cpu);

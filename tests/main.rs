@@ -5,12 +5,16 @@
 mod activation;
 /// Backends that give the same bits, and the command that measures them.
 mod bench;
+/// Networks as large as a budget allows.
+mod budget;
 /// Commands that use models.
 mod cli_models;
 /// What goes wrong in a training, and what the command says then.
 mod cli_train;
 /// What a GPU runs, on the processor where there is none.
 mod cuda;
+/// A learning rate that is looked for.
+mod find_lr;
 /// The trainer's gradients against PyTorch, finite differences and each other.
 mod gradients;
 /// Headers: the runtime reads without postcard what postcard writes.

@@ -5,7 +5,7 @@ use charlet::format::Precision;
 use charlet::layout::{COLUMNS, NIBBLE_COLUMNS, UNITS};
 use indicatif::HumanCount;
 
-use crate::config::MAX_SIZE;
+use crate::config::check::MAX_SIZE;
 use crate::corpus::Alphabet;
 use crate::network::Shape;
 use crate::summary::needs;
@@ -70,7 +70,7 @@ pub fn amount(text: &str, kilo: u32) -> Result<usize, String> {
     let number = number.parse::<f64>().ok().filter(|&number| number > 0.0);
     power
         .zip(number)
-        .map(|(power, number)| (number * f64::from(kilo).powi(power)) as usize)
+        .map(|(power, number)| (number * f64::from(kilo).powi(power)).round() as usize)
         .filter(|&amount| amount > 0)
         .ok_or_else(|| "an amount is a number such as 4096, 64k or 1.5M".to_owned())
 }

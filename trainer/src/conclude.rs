@@ -12,9 +12,27 @@ use crate::config::{Config, Mode};
 use crate::corpus::{Corpus, Source};
 use crate::export;
 use crate::files::{RunFolder, write_whole};
-use crate::report::{Loss, Report, sorted_samples};
+use crate::report::{Loss, Report, Sample, sorted_samples};
 use crate::rng::Random;
 use crate::speak::{Evaluation, Speaker};
+
+/// How well a run's weights predict in a precision.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Measured {
+    pub(crate) precision: Precision,
+    /// Size of the model file.
+    pub(crate) bytes: usize,
+    pub(crate) evaluation: Evaluation,
+}
+
+/// What came of a run.
+#[derive(Clone, Debug)]
+pub(crate) struct Conclusion {
+    /// Every precision, that of the exported model first.
+    pub(crate) measured: [Measured; 3],
+    /// What the exported model says.
+    pub(crate) sample: Sample,
+}
 
 /// Exports the best network and tells what the model does.
 ///
@@ -26,46 +44,48 @@ pub(crate) fn conclude<W: Write>(
     folder: &RunFolder,
     corpus: &Corpus,
     random: &mut Random,
-) -> Result<Evaluation> {
+) -> Result<Conclusion> {
     let best = Checkpoint::load(&folder.best(), &Device::Cpu)?.network()?;
-    let precision = config.training.precision();
-    let model = export::model_file(&best, &corpus.alphabet, precision)?;
-    let path = folder.model();
-    write_whole(&path, &model)?;
-    let evaluation = evaluate(report, corpus, &format!("{}:", path.display()), &model)?;
-    // What the same weights do in other arithmetic.
-    for other in [Precision::F32, Precision::I8, Precision::I4] {
-        if other != precision {
-            let model = export::model_file(&best, &corpus.alphabet, other)?;
-            let what = format!("as {other}, {} bytes:", model.len());
-            evaluate(report, corpus, &what, &model)?;
-        }
+    let mut precisions = [Precision::F32, Precision::I8, Precision::I4];
+    let exported = config.training.precision();
+    precisions.sort_by_key(|&precision| precision != exported);
+    let export = |precision| export::model_file(&best, &corpus.alphabet, precision);
+    let model = export(exported)?;
+    write_whole(&folder.model(), &model)?;
+    // The others are what the same weights do in other arithmetic.
+    let [first, second, third] = precisions.map(|precision| measure(corpus, precision, &export(precision)?));
+    let measured = [first?, second?, third?];
+    for (at, measured) in measured.iter().enumerate() {
+        let what = match at {
+            0 => folder.model().display().to_string(),
+            _ => format!("as {}, {} bytes", measured.precision, measured.bytes),
+        };
+        let loss = Loss {
+            nats: measured.evaluation.nats_per_char(),
+            sequences: &corpus.validation,
+        };
+        report.line(&format!("runtime   {what}: held out {loss}"));
     }
     if config.data.mode == Mode::Lines {
         report.line(&sorted_samples(&model, corpus, random)?);
     }
+    let sample = Sample::of(&model, corpus, random)?;
+    report.line(&format!("new       {}", sample.novelty));
     next_steps(report, config, folder);
-    Ok(evaluation)
+    Ok(Conclusion { measured, sample })
 }
 
-/// Tells the held-out loss of a model file, run by the runtime.
-fn evaluate<W: Write>(
-    report: &mut Report<W>,
-    corpus: &Corpus,
-    what: &str,
-    model: &[u8],
-) -> Result<Evaluation> {
+/// Measures a model file, run by the runtime.
+fn measure(corpus: &Corpus, precision: Precision, model: &[u8]) -> Result<Measured> {
     let held_out = Source {
         text: corpus.validation_text.clone(),
         notes: Vec::new(),
     };
-    let evaluation = Speaker::new(Model::from_bytes(model)?).evaluate(&held_out)?;
-    let loss = Loss {
-        nats: evaluation.nats_per_char(),
-        sequences: &corpus.validation,
-    };
-    report.line(&format!("runtime   {what} held out {loss}"));
-    Ok(evaluation)
+    Ok(Measured {
+        precision,
+        bytes: model.len(),
+        evaluation: Speaker::new(Model::from_bytes(model)?).evaluate(&held_out)?,
+    })
 }
 
 /// Commands that can be pasted.

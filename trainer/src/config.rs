@@ -1,6 +1,6 @@
 //! Every setting of a run, in one structure that TOML can hold.
 
-mod check;
+pub(crate) mod check;
 mod defaults;
 mod resume;
 
@@ -9,8 +9,6 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use charlet::format::Precision;
 use serde::{Deserialize, Serialize};
-
-pub(crate) use check::MAX_SIZE;
 
 /// All settings of a run: what `config.toml` in its folder holds, enough to repeat it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -199,6 +197,8 @@ pub struct TrainingConfig {
     pub keep: usize,
     /// Seconds from one checkpoint to the next within an epoch.
     pub save_every: f64,
+    /// Updates from one line of `steps.jsonl` to the next; absent for about 100 lines an epoch.
+    pub log_every: Option<usize>,
 }
 
 impl TrainingConfig {

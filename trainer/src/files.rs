@@ -108,7 +108,10 @@ impl RunFolder {
                 run.last(),
                 run.good(),
                 run.metrics(),
+                run.steps(),
                 run.model(),
+                run.curves(),
+                run.page(),
             ] {
                 remove(&old)?;
             }
@@ -183,6 +186,21 @@ impl RunFolder {
     /// A line of JSON for each epoch.
     pub fn metrics(&self) -> PathBuf {
         self.path().join("metrics.jsonl")
+    }
+
+    /// A line of JSON for about each hundredth of an epoch.
+    pub fn steps(&self) -> PathBuf {
+        self.folder.join("steps.jsonl")
+    }
+
+    /// The page that shows all of the run.
+    pub fn page(&self) -> PathBuf {
+        self.folder.join("report.html")
+    }
+
+    /// The curves of the losses as a picture.
+    pub fn curves(&self) -> PathBuf {
+        self.folder.join("curves.png")
     }
 
     /// The exported model.

@@ -23,6 +23,7 @@ pub mod matmul;
 pub mod network;
 pub mod novelty;
 pub mod optimizer;
+mod page;
 pub mod preset;
 pub mod progress;
 mod quantize;

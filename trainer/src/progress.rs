@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::rng::Streams;
 use crate::schedule::Plateau;
+use crate::train::Update;
 
 /// How far a run is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -14,6 +15,9 @@ pub struct Progress {
     pub steps: usize,
     /// Sums over the epoch under way.
     pub totals: Totals,
+    /// Sums since the last line of `steps.jsonl`.
+    #[serde(default)]
+    pub line: Totals,
     /// The random sequences; that of the order as it was when the epoch began.
     pub streams: Streams,
     /// What the schedule knows of the losses.
@@ -43,7 +47,7 @@ pub struct Epoch {
     pub loss: f64,
 }
 
-/// Sums over an epoch so far.
+/// Sums over an epoch so far, or since something else.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Totals {
     /// Summed cross-entropy.
@@ -54,6 +58,30 @@ pub struct Totals {
     pub batches: usize,
     /// Summed norms of the gradients.
     pub norm: f64,
+    /// Summed time of the updates.
+    #[serde(default)]
+    pub seconds: f64,
+}
+
+impl Totals {
+    /// Adds what learning from a batch of so many predictions gave.
+    pub fn add(&mut self, update: &Update, predictions: usize) {
+        self.nats += update.nats;
+        self.chars += predictions;
+        self.batches += 1;
+        self.norm += update.norm;
+        self.seconds += (update.network + update.optimizer).as_secs_f64();
+    }
+
+    /// The mean loss.
+    pub fn nats_per_char(&self) -> f64 {
+        self.nats / self.chars as f64
+    }
+
+    /// The mean norm of the gradients.
+    pub fn mean_norm(&self) -> f64 {
+        self.norm / self.batches as f64
+    }
 }
 
 impl Progress {
@@ -63,6 +91,7 @@ impl Progress {
             epoch: 0,
             steps: 0,
             totals: Totals::default(),
+            line: Totals::default(),
             streams,
             plateau: Plateau::default(),
             watch: Watch::default(),
@@ -81,11 +110,11 @@ impl Progress {
     }
 
     /// Takes note of a batch's mean loss; `guess` is that of guessing, from which it starts (as in
-    /// Karpathy's min-char-rnn, 2015).
-    pub fn smooth(&mut self, loss: f64, guess: f64) {
+    /// Karpathy's min-char-rnn, 2015). Gives the smoothed loss.
+    pub fn smooth(&mut self, loss: f64, guess: f64) -> f64 {
         const KEPT: f64 = 0.999;
         let smoothed = self.smoothed.unwrap_or(guess);
-        self.smoothed = Some(KEPT * smoothed + (1.0 - KEPT) * loss);
+        *self.smoothed.insert(KEPT * smoothed + (1.0 - KEPT) * loss)
     }
 
     /// Takes note of an epoch's loss; whether it is the best.

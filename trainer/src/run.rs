@@ -17,6 +17,7 @@ use crate::corpus::{Corpus, Sequences};
 use crate::files::{RunFolder, link, remove, write_whole};
 use crate::network::{Network, Shape};
 use crate::optimizer::Optimizer;
+use crate::page::{Page, Status};
 use crate::progress::{Epoch, Progress};
 use crate::report::Report;
 use crate::rng::Streams;
@@ -41,6 +42,7 @@ pub(crate) struct Run<'r, W> {
     pub(crate) state: Tensor,
     pub(crate) progress: Progress,
     pub(crate) report: Report<W>,
+    pub(crate) page: Page<'r>,
     /// When the last checkpoint was written.
     saved: Instant,
 }
@@ -114,10 +116,11 @@ impl<'r, W: Write> Run<'r, W> {
             average: average.transpose()?,
             optimizer: Optimizer::new(config.optimizer.clone(), &network)?,
             batches: batches(config, corpus, &corpus.train),
+            page: Page::new(config, corpus, folder, network.shape()),
             // Replaced by the first batch; a GPU has no memory of no size.
             state: network.zero_state(1)?,
             network,
-            report: Report::new(&folder.metrics(), &progress, chars, out)?,
+            report: Report::new(folder, &progress, chars, out)?,
             progress,
             saved: Instant::now(),
         })
@@ -168,6 +171,7 @@ impl<'r, W: Write> Run<'r, W> {
         let step = self.progress.steps;
         self.restore(&Checkpoint::load(&good, &Device::Cpu)?)?;
         self.progress.fallbacks = fallbacks;
+        self.report.go_back(self.folder, &self.progress)?;
         self.report.line(&format!(
             "{what} in step {step}: back to step {}, and on with half the learning rate",
             self.progress.steps
@@ -195,6 +199,14 @@ impl<'r, W: Write> Run<'r, W> {
         }
         self.progress = progress;
         Ok(())
+    }
+
+    /// Shows on the run's page how far it is. A page that can't be made is told once, and doesn't end a
+    /// training.
+    pub(crate) fn show(&mut self, status: Status<'_>) {
+        if let Some(problem) = self.page.write(status, &self.progress, self.report.elapsed()) {
+            self.report.line(&format!("note      {problem}"));
+        }
     }
 
     /// Saves, if it is time to.
@@ -227,6 +239,7 @@ impl<'r, W: Write> Run<'r, W> {
 
     /// A checkpoint to go on from.
     fn whole(&mut self) -> Result<Checkpoint> {
+        self.report.sync()?;
         self.progress.seconds = self.report.elapsed().as_secs_f64();
         let mut checkpoint = self.checkpoint(&self.evaluated()?)?;
         let tensors = &mut checkpoint.tensors;

@@ -53,29 +53,54 @@ pub(crate) fn summary(config: &Config, corpus: &Corpus, shape: Shape) -> Result<
     Ok(text)
 }
 
-/// The layers, with how many weights each has.
-fn write_network(text: &mut String, shape: Shape) -> Result<()> {
+/// A layer, or all of them.
+pub(crate) struct Layer {
+    pub(crate) name: String,
+    pub(crate) inputs: usize,
+    pub(crate) outputs: usize,
+    pub(crate) parameters: usize,
+}
+
+/// The layers, and all of them at the end.
+pub(crate) fn layers(shape: Shape) -> Vec<Layer> {
     let all = shape.parameters();
-    let parameters = |prefix: &str| -> usize {
+    let layer = |name: String, inputs: usize, outputs: usize, prefix: &str| {
         let part = all.iter().filter(|part| part.name.starts_with(prefix));
-        part.map(|part| part.dims.iter().product::<usize>()).sum()
+        Layer {
+            name,
+            inputs,
+            outputs,
+            parameters: part.map(|part| part.dims.iter().product::<usize>()).sum(),
+        }
     };
     let (vocab, hidden) = (shape.vocab_size, shape.hidden_size);
-    let mut row = |label: &str, name: &str, inputs: usize, outputs: usize, prefix: &str| {
-        let count = HumanCount(parameters(prefix) as u64).to_string();
+    let embedding = shape.embedding_size;
+    let mut layers = vec![layer("embedding".into(), vocab, embedding, "embedding.")];
+    layers.extend((0..shape.num_layers).map(|at| {
+        let (name, prefix) = (format!("lstm {at}"), format!("lstm.{at}."));
+        layer(name, shape.input_size(at), hidden, &prefix)
+    }));
+    layers.push(layer("head".into(), hidden, vocab, "head."));
+    layers.push(layer("in all".into(), vocab, vocab, ""));
+    layers
+}
+
+fn write_network(text: &mut String, shape: Shape) -> Result<()> {
+    let mut label = "network";
+    for layer in layers(shape) {
+        let Layer {
+            name,
+            inputs,
+            outputs,
+            parameters,
+        } = layer;
+        let count = HumanCount(parameters as u64).to_string();
         writeln!(
             text,
             "{label:9} {name:10} {inputs:>5} -> {outputs:<5} {count:>12} parameters"
-        )
-    };
-    let embedding = shape.embedding_size;
-    row("network", "embedding", vocab, embedding, "embedding.")?;
-    for layer in 0..shape.num_layers {
-        let (name, prefix) = (format!("lstm {layer}"), format!("lstm.{layer}."));
-        row("", &name, shape.input_size(layer), hidden, &prefix)?;
+        )?;
+        label = "";
     }
-    row("", "head", hidden, vocab, "head.")?;
-    row("", "in all", vocab, vocab, "")?;
     Ok(())
 }
 

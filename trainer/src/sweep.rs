@@ -1,6 +1,8 @@
 //! A sweep through learning rates: which are too small to learn with, and which destroy the network
 //! (the range test of Smith, 2017).
 
+mod picture;
+
 use std::fmt::Write;
 
 use anyhow::{Context, Result};
@@ -21,6 +23,9 @@ const HIGHEST: f64 = 10.0;
 const REACH: usize = 8;
 /// A sweep ends when the loss is so many times that of guessing.
 const DIVERGED: f64 = 1.25;
+
+const NO_FALL: &str =
+    "the loss falls at no learning rate: is there anything to learn in these data?";
 
 /// What a batch brought.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -43,12 +48,12 @@ pub struct Sweep {
 /// Rates that stand out in a sweep.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Suggestion {
-    /// The one to train with.
+    /// The one to train with: the geometric mean of the others, with two digits.
     pub rate: f64,
     /// Where the loss falls fastest.
-    pub steepest: Point,
+    pub steepest: f64,
     /// Where it is lowest.
-    pub lowest: Point,
+    pub lowest: f64,
 }
 
 impl Sweep {
@@ -145,25 +150,41 @@ impl Sweep {
         Ok(text)
     }
 
-    /// The rate to train with.
+    /// The rate to train with. Where the loss falls fastest is too small for a whole training, and where
+    /// it is lowest is about to destroy the network; between them, halfway in powers of ten, is about the
+    /// best.
     ///
     /// # Errors
     /// If no rate makes the loss fall.
     pub fn suggestion(&self) -> Result<Suggestion> {
-        let lowest = self.points.iter().enumerate();
-        let lowest = lowest.min_by(|(_, one), (_, other)| one.smoothed.total_cmp(&other.smoothed));
-        let (end, &lowest) = lowest.context("the loss is no number at any rate")?;
-        let falls = self.points[..=end].windows(2 * REACH);
-        let fall = |points: &&[Point]| points[0].smoothed - points[points.len() - 1].smoothed;
-        let steepest = falls.max_by(|one, other| fall(one).total_cmp(&fall(other)));
-        let steepest = steepest.filter(|points| fall(points) > 0.0);
-        let steepest = steepest.context("the loss falls at no rate")?[REACH];
+        let points = self.points.iter().enumerate();
+        let lowest = points.min_by(|(_, one), (_, other)| one.smoothed.total_cmp(&other.smoothed));
+        let (end, lowest) = lowest.context(NO_FALL)?;
+        let parts = self.points[..=end].windows(2 * REACH + 1);
+        let fall = |part: &[Point]| part[0].smoothed - part[2 * REACH].smoothed;
+        let steepest = parts.max_by(|one, other| fall(one).total_cmp(&fall(other)));
+        let steepest = steepest.filter(|part| fall(part) > 0.0);
+        let (steepest, lowest) = (steepest.context(NO_FALL)?[REACH].rate, lowest.rate);
         Ok(Suggestion {
-            rate: steepest.rate,
-            steepest,
-            lowest,
+            rate: two_digits((steepest * lowest).sqrt()),
+            steepest: two_digits(steepest),
+            lowest: two_digits(lowest),
         })
     }
+
+    /// The losses over the rates, as the bytes of a PNG file.
+    ///
+    /// # Errors
+    /// If the embedded font can't be used.
+    pub fn picture(&self, name: &str) -> Result<Vec<u8>> {
+        picture::png(name, self)
+    }
+}
+
+/// As many digits as such a rate deserves.
+fn two_digits(rate: f64) -> f64 {
+    let digits = format!("{rate:.1e}");
+    digits.parse().unwrap_or(rate)
 }
 
 fn rates() -> impl Iterator<Item = f64> {

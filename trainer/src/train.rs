@@ -17,11 +17,15 @@ use crate::lstm::Dropout;
 use crate::network::Network;
 use crate::novelty::Novelty;
 use crate::optimizer::Optimizer;
+use crate::page::Status;
 use crate::progress::{Epoch, Totals};
-use crate::report::{EpochMetrics, Sample};
+use crate::report::{EpochMetrics, Sample, StepMetrics};
 use crate::rng::Streams;
 use crate::run::Run;
 use crate::speak::Evaluation;
+
+/// Lines of `steps.jsonl` in an epoch, about, unless the settings say otherwise.
+const LINES_PER_EPOCH: usize = 100;
 
 /// How a training ended.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -156,6 +160,9 @@ impl<W: Write> Run<'_, W> {
                 return Ok(Pass::Astray(what));
             }
             self.save_in_time()?;
+            if self.page.is_old() {
+                self.show(Status::UnderWay);
+            }
         }
         self.progress.streams.order = order;
         Ok(Pass::Completed)
@@ -174,24 +181,48 @@ impl<W: Write> Run<'_, W> {
             Some(dropout),
             rate,
         )?;
-        self.state = update.state;
         let progress = &mut self.progress;
         let predictions = batch.predictions();
         progress.steps += 1;
-        progress.totals.nats += update.nats;
-        progress.totals.chars += predictions;
-        progress.totals.batches += 1;
-        progress.totals.norm += update.norm;
+        progress.totals.add(&update, predictions);
+        progress.line.add(&update, predictions);
+        self.state = update.state;
         if let Some(average) = &mut self.average {
             average.observe(&self.network, progress.steps)?;
         }
-        let mean = progress.totals.nats / progress.totals.chars as f64;
+        let mean = progress.totals.nats_per_char();
         self.report
             .advance(self.chars_learnt(), self.progress.epoch + 1, mean);
         let guess = (self.corpus.alphabet.size() as f64).ln();
         let loss = update.nats / predictions as f64;
-        self.progress.smooth(loss, guess);
-        Ok(self.progress.watch.observe(loss, predictions, guess))
+        let smoothed = self.progress.smooth(loss, guess);
+        let astray = self.progress.watch.observe(loss, predictions, guess);
+        // What a run goes back on is no part of its log.
+        if astray.is_none() && self.progress.steps.is_multiple_of(self.log_every()) {
+            self.report_steps(smoothed, rate)?;
+        }
+        Ok(astray)
+    }
+
+    /// Updates from one line of `steps.jsonl` to the next.
+    fn log_every(&self) -> usize {
+        let default = || (self.batches.len() / LINES_PER_EPOCH).max(1);
+        self.config.training.log_every.unwrap_or_else(default)
+    }
+
+    fn report_steps(&mut self, smoothed: f64, learning_rate: f64) -> Result<()> {
+        let progress = &mut self.progress;
+        let line = std::mem::take(&mut progress.line);
+        let share = progress.totals.batches as f64 / self.batches.len() as f64;
+        self.report.steps(&StepMetrics {
+            step: progress.steps,
+            epoch: progress.epoch as f64 + share,
+            train_nats_per_char: line.nats_per_char(),
+            smoothed_nats_per_char: smoothed,
+            learning_rate,
+            gradient_norm: line.mean_norm(),
+            chars_per_second: line.chars as f64 / line.seconds,
+        })
     }
 
     /// Measures, reports and saves an epoch.
@@ -218,8 +249,12 @@ impl<W: Write> Run<'_, W> {
             write_whole(&self.folder.model(), &model)?;
         }
         self.keep(&network, epoch)?;
-        // Last: whoever goes on from an earlier checkpoint makes all of the above again.
-        self.save_good()
+        // Whoever goes on from an earlier checkpoint makes all of the above again.
+        self.save_good()?;
+        if self.page.is_due() {
+            self.show(Status::UnderWay);
+        }
+        Ok(())
     }
 
     fn report_epoch(
@@ -234,11 +269,11 @@ impl<W: Write> Run<'_, W> {
         let metrics = EpochMetrics {
             epoch: epoch.number,
             steps: self.progress.steps,
-            train_nats_per_char: totals.nats / totals.chars as f64,
+            train_nats_per_char: totals.nats_per_char(),
             smoothed_nats_per_char: self.progress.smoothed,
             validation_nats_per_char: epoch.loss,
             learning_rate: self.learning_rate(),
-            gradient_norm: totals.norm / totals.batches as f64,
+            gradient_norm: totals.mean_norm(),
             chars_per_second: self.chars_learnt() as f64 / seconds,
             seconds,
             known_lines: novelty.and_then(Novelty::known_lines),
@@ -248,6 +283,7 @@ impl<W: Write> Run<'_, W> {
         self.report.epoch(&metrics, self.corpus, epochs, is_best)?;
         if let Some(sample) = sample {
             self.report.sample(&sample);
+            self.page.sample = Some(sample);
         }
         Ok(())
     }
@@ -284,6 +320,7 @@ impl<W: Write> Run<'_, W> {
             write_whole(&self.folder.model(), &model)?;
         }
         self.report.finish();
+        self.show(Status::Stopped);
         let (last, model) = (self.folder.last(), self.folder.model());
         self.report.line(&format!(
             "stopped in epoch {}; {} and {} are saved\ngo on     {} train --resume {}",
@@ -299,14 +336,16 @@ impl<W: Write> Run<'_, W> {
     /// Tells what came of it.
     fn finish(mut self) -> Result<Outcome> {
         self.report.finish();
-        let evaluation = conclude(
+        let conclusion = conclude(
             &mut self.report,
             self.config,
             self.folder,
             self.corpus,
             &mut self.progress.streams.samples,
         )?;
-        Ok(Outcome::Finished(evaluation))
+        self.page.sample = Some(conclusion.sample);
+        self.show(Status::Complete(&conclusion.measured));
+        Ok(Outcome::Finished(conclusion.measured[0].evaluation))
     }
 }
 

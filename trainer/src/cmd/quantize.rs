@@ -13,7 +13,7 @@ use charlet_trainer::config::IntegerPrecision;
 use charlet_trainer::corpus::{Corpus, Source};
 use charlet_trainer::export::model_file;
 use charlet_trainer::files::write_whole;
-use charlet_trainer::report::{Loss, sample_lines};
+use charlet_trainer::report::{Loss, sample_line, sample_texts};
 use charlet_trainer::rng::Streams;
 use charlet_trainer::speak::Speaker;
 use clap::Parser;
@@ -76,8 +76,8 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
             writeln!(out, "cost  {:+.4} nats/char", nats - before)?;
         }
     }
-    for line in sample_lines(&integer, &mut streams.samples)? {
-        writeln!(out, "{line}")?;
+    for (temperature, text) in sample_texts(&integer, &mut streams.samples)? {
+        writeln!(out, "{}", sample_line(temperature, &text))?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -26,9 +26,10 @@ const INTERRUPTED: u8 = 130;
 ///
 /// Without arguments it learns the bundled names. It writes the model itself, NAME.charlet, into the
 /// output folder, and best.safetensors, the network that it was made from; last.safetensors, to go on
-/// from with --resume, and good.safetensors, the same at the end of an epoch; config.toml and
-/// metrics.jsonl. Ctrl-C saves and stops. Where the loss is no longer a number, or three times what it
-/// was, the run goes back to the end of the last epoch and on with half the learning rate.
+/// from with --resume, and good.safetensors, the same at the end of an epoch; config.toml;
+/// metrics.jsonl, a line for each epoch, and steps.jsonl, about a hundred. Ctrl-C saves and stops. Where
+/// the loss is no longer a number, or three times what it was, the run goes back to the end of the last
+/// epoch and on with half the learning rate.
 #[derive(Debug, Parser)]
 #[command(after_help = "Examples:
   charlet train
@@ -148,6 +149,9 @@ pub(crate) struct Args {
     /// Seconds from one checkpoint to the next within an epoch [default: 60]
     #[arg(long, value_name = "SECONDS")]
     save_every: Option<f64>,
+    /// Updates from one line of steps.jsonl to the next [default: about 100 lines an epoch]
+    #[arg(long, value_name = "N")]
+    log_every: Option<usize>,
     /// Go on with the run in this folder, as if it had never stopped
     #[arg(long, value_name = "DIR", conflicts_with_all = ["config", "out", "force", "init_from"])]
     resume: Option<PathBuf>,

@@ -9,6 +9,7 @@ pub(crate) const MAX_SIZE: usize = 8192;
 const MAX_LAYERS: usize = 16;
 const MAX_BATCH: usize = 65_536;
 const MAX_EPOCHS: usize = 1_000_000;
+const MAX_STEPS: usize = 1_000_000_000;
 /// Floats of one step's activations: 16 GiB.
 const MAX_ACTIVATIONS: usize = 4 << 30;
 /// Floats that the fused and composed networks keep per hidden unit and character.
@@ -54,6 +55,7 @@ impl Config {
             sample_every,
             patience,
             keep,
+            log_every,
             ..
         } = self.training;
         in_range("hidden size", hidden_size, MAX_SIZE)?;
@@ -64,6 +66,7 @@ impl Config {
         in_range("number of epochs", epochs, MAX_EPOCHS)?;
         in_range("sampling interval", sample_every, MAX_EPOCHS)?;
         in_range("patience", patience.unwrap_or(1), MAX_EPOCHS)?;
+        in_range("logging interval", log_every.unwrap_or(1), MAX_STEPS)?;
         ensure!(
             keep <= MAX_EPOCHS,
             "the number of kept networks must be at most {MAX_EPOCHS}: {keep}"

@@ -40,6 +40,7 @@ impl Config {
                 patience: None,
                 keep: 0,
                 save_every: 60.0,
+                log_every: None,
             },
         }
     }

@@ -7,7 +7,7 @@ use super::Config;
 
 /// Settings that change neither the network nor the order of what it learns. The data may move; their
 /// contents are compared.
-const FREE: [&str; 8] = [
+const FREE: [&str; 9] = [
     "data.path",
     "data.validation",
     "training.epochs",
@@ -16,6 +16,7 @@ const FREE: [&str; 8] = [
     "training.patience",
     "training.keep",
     "training.save_every",
+    "training.log_every",
 ];
 
 impl Config {

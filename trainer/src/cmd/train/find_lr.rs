@@ -8,15 +8,22 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use charlet_trainer::config::Config;
 use charlet_trainer::files::write_whole;
-use charlet_trainer::sweep::{BATCHES, Sweep};
+use charlet_trainer::sweep::{BATCHES, Point, Suggestion, Sweep};
 use charlet_trainer::train::Stop;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::INTERRUPTED;
 
+/// Batches from one line of the table to the next: two lines for a power of ten.
+const BATCHES_PER_LINE: usize = 15;
+
 /// Looks for a learning rate, tells what it saw, and leaves that in the folder.
 pub(super) fn run(folder: &Path, config: &Config, stop: Stop<'_>) -> Result<ExitCode> {
     let mut out = std::io::stdout();
+    writeln!(
+        out,
+        "find-lr   up to {BATCHES} batches at rising learning rates, on a network that is thrown away"
+    )?;
     let bar = bar()?;
     let sweep = Sweep::run(config, stop, |rate, loss| {
         bar.set_message(format!("learning rate {rate:.1e}  loss {loss:.3}"));
@@ -24,15 +31,48 @@ pub(super) fn run(folder: &Path, config: &Config, stop: Stop<'_>) -> Result<Exit
     })?;
     bar.finish_and_clear();
     let Some(sweep) = sweep else {
-        writeln!(out, "stopped before there was anything to tell")?;
+        writeln!(out, "stopped   nothing was written")?;
         return Ok(ExitCode::from(INTERRUPTED));
     };
     fs::create_dir_all(folder)
         .with_context(|| format!("can't make the folder {}", folder.display()))?;
-    let csv = folder.join("find-lr.csv");
+    let (png, csv) = (folder.join("find-lr.png"), folder.join("find-lr.csv"));
     write_whole(&csv, sweep.to_csv()?.as_bytes())?;
-    writeln!(out, "{:?}", sweep.suggestion()?)?;
+    write_whole(&png, &sweep.picture(&config.name())?)?;
+    write_table(&mut out, &sweep)?;
+    let Suggestion {
+        rate,
+        steepest,
+        lowest,
+    } = sweep.suggestion()?;
+    writeln!(
+        out,
+        "suggests  --lr {rate}: halfway, in powers of ten, from {steepest}, where the loss falls fastest, to \
+         {lowest}, where it is lowest"
+    )?;
+    writeln!(
+        out,
+        "plot      {}; all batches: {}",
+        png.display(),
+        csv.display()
+    )?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The smoothed losses, and whether they grew too large.
+fn write_table(out: &mut impl Write, sweep: &Sweep) -> Result<()> {
+    writeln!(out, "{:9} {:>8}  {:>9}", "", "rate", "nats/char")?;
+    for Point { rate, smoothed, .. } in sweep.points.iter().step_by(BATCHES_PER_LINE) {
+        writeln!(out, "{:9} {rate:>8.1e}  {smoothed:>9.3}", "")?;
+    }
+    if let Some(last) = sweep.points.last().filter(|_| sweep.points.len() < BATCHES) {
+        writeln!(
+            out,
+            "{:9} {:>8.1e}  worse than guessing: the end",
+            "", last.rate
+        )?;
+    }
+    Ok(())
 }
 
 fn bar() -> Result<ProgressBar> {

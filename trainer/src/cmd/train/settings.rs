@@ -85,6 +85,7 @@ impl Args {
         set(&mut training.patience, self.patience.map(Some));
         set(&mut training.keep, self.keep);
         set(&mut training.save_every, self.save_every);
+        set(&mut training.log_every, self.log_every.map(Some));
         config.check()?;
         Ok(config)
     }

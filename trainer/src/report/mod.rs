@@ -1,17 +1,18 @@
 //! What a run tells while it goes on: progress, losses and samples.
 
-use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, IsTerminal, Write};
-use std::path::Path;
+mod log;
+
+use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use charlet::{Model, Sampler};
 use indicatif::{HumanCount, HumanDuration, ProgressBar, ProgressStyle};
 use serde::{Deserialize, Serialize};
 
+use self::log::Log;
 use crate::corpus::{Corpus, Sequences};
-use crate::files::write_whole;
+use crate::files::RunFolder;
 use crate::novelty::{Novelty, novelty};
 use crate::progress::Progress;
 use crate::rng::Random;
@@ -52,40 +53,48 @@ pub struct EpochMetrics {
     pub longest_copy: Option<usize>,
 }
 
-/// Writes lines for people, with a progress bar below them in a terminal, and `metrics.jsonl`.
+/// What the updates since the last such line brought: a line of `steps.jsonl`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StepMetrics {
+    /// Updates made.
+    pub step: usize,
+    /// Epochs completed, with the share of the one under way.
+    pub epoch: f64,
+    /// Mean training loss, with dropout, in nats per character.
+    pub train_nats_per_char: f64,
+    /// The training loss of each batch, smoothed over about a thousand; it starts from guessing.
+    pub smoothed_nats_per_char: f64,
+    /// The last learning rate.
+    pub learning_rate: f64,
+    /// Mean norm of the gradients before clipping.
+    pub gradient_norm: f64,
+    /// Characters learnt per second, of the time spent on updates.
+    pub chars_per_second: f64,
+}
+
+/// Writes lines for people, with a progress bar below them in a terminal, and the logs.
 #[derive(Debug)]
 pub struct Report<W> {
     out: W,
     bar: ProgressBar,
-    metrics: File,
+    epochs: Log,
+    steps: Log,
     started: Instant,
     /// Time spent before the run was stopped and went on.
     before: Duration,
 }
 
-/// Opens the log behind the line of this epoch: later ones, and a part of a line, are of epochs that
-/// no checkpoint has and that are made again.
-fn open_metrics(path: &Path, epoch: usize) -> Result<File> {
-    let written = match std::fs::read_to_string(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
-        read => read?,
-    };
-    let made_again = |line: &str| {
-        let metrics: Result<EpochMetrics, _> = serde_json::from_str(line);
-        metrics.map_or(true, |metrics| metrics.epoch > epoch)
-    };
-    let lines = written.split_inclusive('\n');
-    let kept = lines.take_while(|line| line.ends_with('\n') && !made_again(line));
-    write_whole(path, kept.collect::<String>().as_bytes())?;
-    Ok(OpenOptions::new().append(true).open(path)?)
-}
-
 impl<W: Write> Report<W> {
-    /// Opens the log of a run that is so far. The bar counts characters.
+    /// Opens the logs of a run that is so far. The bar counts characters.
     ///
     /// # Errors
-    /// If the log can't be written.
-    pub fn new(metrics: &Path, progress: &Progress, total_chars: usize, out: W) -> Result<Self> {
+    /// If a log can't be written.
+    pub fn new(
+        folder: &RunFolder,
+        progress: &Progress,
+        total_chars: usize,
+        out: W,
+    ) -> Result<Self> {
         let bar = if std::io::stdout().is_terminal() {
             let bar = ProgressBar::new(total_chars as u64);
             let template = "{bar:30} {percent:>3} %  {msg}  {per_sec}  {eta} left";
@@ -104,8 +113,8 @@ impl<W: Write> Report<W> {
         Ok(Self {
             out,
             bar,
-            metrics: open_metrics(metrics, progress.epoch)
-                .with_context(|| format!("can't use {}", metrics.display()))?,
+            epochs: Log::open::<EpochMetrics>(&folder.metrics(), progress)?.0,
+            steps: Log::open::<StepMetrics>(&folder.steps(), progress)?.0,
             started: Instant::now(),
             before: Duration::from_secs_f64(progress.seconds),
         })
@@ -136,6 +145,32 @@ impl<W: Write> Report<W> {
             .set_message(format!("epoch {epoch}  loss {loss:.3}"));
     }
 
+    /// Notes what some updates brought.
+    ///
+    /// # Errors
+    /// If the log can't be written.
+    pub fn steps(&mut self, metrics: &StepMetrics) -> Result<()> {
+        self.steps.add(metrics)
+    }
+
+    /// Goes back to where a run is that went astray.
+    ///
+    /// # Errors
+    /// If the log can't be written.
+    pub fn go_back(&mut self, folder: &RunFolder, progress: &Progress) -> Result<()> {
+        self.steps = Log::open::<StepMetrics>(&folder.steps(), progress)?.0;
+        Ok(())
+    }
+
+    /// Brings the logs to the disk, before a checkpoint that counts on them.
+    ///
+    /// # Errors
+    /// If they can't be written.
+    pub fn sync(&self) -> Result<()> {
+        self.epochs.sync()?;
+        self.steps.sync()
+    }
+
     /// Tells of a completed epoch.
     ///
     /// # Errors
@@ -147,13 +182,7 @@ impl<W: Write> Report<W> {
         epochs: usize,
         best: bool,
     ) -> Result<()> {
-        let mut json = serde_json::to_string(metrics)?;
-        json.push('\n');
-        // On the disk before the checkpoint that counts on it.
-        self.metrics
-            .write_all(json.as_bytes())
-            .and_then(|()| self.metrics.sync_data())
-            .context("can't write metrics.jsonl")?;
+        self.epochs.add(metrics)?;
         let validation = Loss {
             nats: metrics.validation_nats_per_char,
             sequences: &corpus.validation,
@@ -170,8 +199,8 @@ impl<W: Write> Report<W> {
 
     /// Shows what a model says, and what of it is new.
     pub fn sample(&mut self, sample: &Sample) {
-        for line in &sample.lines {
-            self.line(line);
+        for (temperature, text) in &sample.texts {
+            self.line(&sample_line(*temperature, text));
         }
         self.line(&format!("    new  {}", sample.novelty));
     }
@@ -194,8 +223,8 @@ fn spoken(time: Duration) -> String {
 /// What a model says, and what of it is new.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sample {
-    /// Text at several temperatures.
-    lines: Vec<String>,
+    /// Texts, each with its temperature.
+    pub texts: Vec<(f32, String)>,
     /// How it compares with what was learnt.
     pub novelty: Novelty,
 }
@@ -207,30 +236,36 @@ impl Sample {
     /// If the model file is not valid, which would be our mistake.
     pub fn of(model: &[u8], corpus: &Corpus, random: &mut Random) -> Result<Self> {
         Ok(Self {
-            lines: sample_lines(model, random)?,
+            texts: sample_texts(model, random)?,
             novelty: novelty(model, corpus)?,
         })
     }
+}
+
+/// A text with its temperature, as it is shown.
+pub fn sample_line(temperature: f32, text: &str) -> String {
+    let text = text.replace('\n', "\n         ");
+    format!("    {temperature:.1}  {text}")
 }
 
 /// What a model says at several temperatures.
 ///
 /// # Errors
 /// If the model file is not valid, which would be our mistake.
-pub fn sample_lines(model: &[u8], random: &mut Random) -> Result<Vec<String>> {
+pub fn sample_texts(model: &[u8], random: &mut Random) -> Result<Vec<(f32, String)>> {
     let mut speaker = Speaker::new(Model::from_bytes(model)?);
     let is_list = Model::from_bytes(model)?.vocab().end().is_some();
     let mut rng = text_rng(random.seed());
-    let mut sample = |temperature: f32| -> Result<String> {
+    let mut sample = |temperature: f32| -> Result<(f32, String)> {
         let sampler = Sampler::with_temperature(temperature)?;
         let text = if is_list {
             let lines = (0..SAMPLE_LINES).map(|_| speaker.line(sampler, &mut rng));
             lines.collect::<Result<Vec<_>, _>>()?.join("  ")
         } else {
             let text = speaker.generate(sampler, &mut rng, "")?.take(SAMPLE_LENGTH);
-            text.collect::<String>().replace('\n', "\n         ")
+            text.collect()
         };
-        Ok(format!("    {temperature:.1}  {text}"))
+        Ok((temperature, text))
     };
     TEMPERATURES.into_iter().map(&mut sample).collect()
 }

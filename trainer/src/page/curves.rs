@@ -1,0 +1,96 @@
+//! What a run's logs tell, as curves over epochs.
+
+use std::io::ErrorKind;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use serde::de::DeserializeOwned;
+
+use crate::report::{EpochMetrics, StepMetrics};
+
+/// More points than this are no use in a picture: neighbours are averaged.
+const MOST_POINTS: usize = 600;
+
+/// Points of a curve: epochs, and what it was then.
+pub(crate) type Points = Vec<(f64, f64)>;
+
+/// The curves of a run.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Curves {
+    pub(crate) train: Points,
+    pub(crate) smoothed: Points,
+    pub(crate) held_out: Points,
+    pub(crate) learning_rate: Points,
+    pub(crate) gradient_norm: Points,
+    pub(crate) chars_per_second: Points,
+}
+
+impl Curves {
+    /// Reads both logs of a run; the finer one need not be there.
+    ///
+    /// # Errors
+    /// If one can't be read, or a line of it is not one of ours.
+    pub(crate) fn read(metrics: &Path, steps: &Path) -> Result<Self> {
+        let epochs: Vec<EpochMetrics> = lines(metrics)?;
+        let steps: Vec<StepMetrics> = lines(steps)?;
+        let held_out = |line: &EpochMetrics| (line.epoch as f64, line.validation_nats_per_char);
+        let held_out = epochs.iter().map(held_out).collect();
+        // A training that goes on may have begun before there were lines for steps.
+        let first = steps.first().map_or(f64::INFINITY, |line| line.epoch);
+        let coarse = epochs.iter().filter(|line| (line.epoch as f64) < first);
+        let all: Vec<StepMetrics> = coarse.map(step).chain(steps.iter().copied()).collect();
+        let points = |value: fn(&StepMetrics) -> f64| thinned(&all, value);
+        Ok(Self {
+            held_out,
+            train: points(|line| line.train_nats_per_char),
+            smoothed: points(|line| line.smoothed_nats_per_char),
+            learning_rate: points(|line| line.learning_rate),
+            gradient_norm: points(|line| line.gradient_norm),
+            chars_per_second: points(|line| line.chars_per_second),
+        })
+    }
+
+    /// The epoch with the lowest held-out loss, and that.
+    pub(crate) fn best(&self) -> Option<(f64, f64)> {
+        let all = self.held_out.iter().copied();
+        all.min_by(|one, other| one.1.total_cmp(&other.1))
+    }
+}
+
+/// An epoch as a single step.
+fn step(line: &EpochMetrics) -> StepMetrics {
+    StepMetrics {
+        step: line.steps,
+        epoch: line.epoch as f64,
+        train_nats_per_char: line.train_nats_per_char,
+        smoothed_nats_per_char: line.smoothed_nats_per_char.unwrap_or(f64::NAN),
+        learning_rate: line.learning_rate,
+        gradient_norm: line.gradient_norm,
+        chars_per_second: line.chars_per_second,
+    }
+}
+
+/// A curve of what is a number, with so few points that a picture can show them.
+fn thinned(lines: &[StepMetrics], value: fn(&StepMetrics) -> f64) -> Points {
+    let all: Points = lines.iter().map(|line| (line.epoch, value(line))).collect();
+    let all: Points = all.into_iter().filter(|point| point.1.is_finite()).collect();
+    let mean = |points: &[(f64, f64)]| {
+        let (x, y) = points.iter().fold((0.0, 0.0), |sum, point| (sum.0 + point.0, sum.1 + point.1));
+        (x / points.len() as f64, y / points.len() as f64)
+    };
+    all.chunks(all.len().div_ceil(MOST_POINTS).max(1)).map(mean).collect()
+}
+
+/// The lines of a log; of a file that is not there, none. Half a last line is still being written.
+pub(crate) fn lines<L: DeserializeOwned>(path: &Path) -> Result<Vec<L>> {
+    let text = match std::fs::read_to_string(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
+        read => read.with_context(|| format!("can't read {}", path.display()))?,
+    };
+    let whole = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+    let read = |(number, line): (usize, &str)| {
+        let broken = || format!("line {number} of {} is damaged", path.display());
+        serde_json::from_str(line).with_context(broken)
+    };
+    (1..).zip(whole).map(read).collect()
+}

@@ -1,0 +1,126 @@
+//! A run's logs: files of JSON lines that end where its checkpoint does.
+
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::{EpochMetrics, StepMetrics};
+use crate::files::write_whole;
+use crate::progress::Progress;
+
+/// A line of a log.
+pub(crate) trait Line: Serialize + DeserializeOwned {
+    /// Whether a run that is so far has yet to write it.
+    fn is_ahead_of(&self, progress: &Progress) -> bool;
+}
+
+impl Line for EpochMetrics {
+    fn is_ahead_of(&self, progress: &Progress) -> bool {
+        self.epoch > progress.epoch
+    }
+}
+
+impl Line for StepMetrics {
+    fn is_ahead_of(&self, progress: &Progress) -> bool {
+        self.step > progress.steps
+    }
+}
+
+/// A file of lines that a run adds to.
+#[derive(Debug)]
+pub(crate) struct Log {
+    path: PathBuf,
+    file: File,
+}
+
+impl Log {
+    /// Opens a log behind the last line of a run that is so far, and reads it: later lines, and a
+    /// part of a line, are of what no checkpoint has and what is made again.
+    pub(crate) fn open<L: Line>(path: &Path, progress: &Progress) -> Result<(Self, Vec<L>)> {
+        let open = || -> Result<_> {
+            let written = match std::fs::read_to_string(path) {
+                Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
+                read => read?,
+            };
+            let mut kept = 0;
+            let mut lines: Vec<L> = Vec::new();
+            for text in written.split_inclusive('\n') {
+                match serde_json::from_str::<L>(text) {
+                    Ok(line) if text.ends_with('\n') && !line.is_ahead_of(progress) => {
+                        lines.push(line);
+                    }
+                    _ => break,
+                }
+                kept += text.len();
+            }
+            write_whole(path, &written.as_bytes()[..kept])?;
+            let log = Self {
+                path: path.to_owned(),
+                file: OpenOptions::new().append(true).open(path)?,
+            };
+            Ok((log, lines))
+        };
+        open().with_context(|| format!("can't use {}", path.display()))
+    }
+
+    /// Adds a line.
+    pub(crate) fn add(&mut self, line: &impl Line) -> Result<()> {
+        let mut json = serde_json::to_string(line)?;
+        json.push('\n');
+        let written = self.file.write_all(json.as_bytes());
+        written.with_context(|| format!("can't write {}", self.path.display()))
+    }
+
+    /// Brings the lines to the disk, before a checkpoint that counts on them.
+    pub(crate) fn sync(&self) -> Result<()> {
+        let synced = self.file.sync_data();
+        synced.with_context(|| format!("can't write {}", self.path.display()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::Streams;
+
+    fn line(step: usize) -> StepMetrics {
+        StepMetrics {
+            step,
+            epoch: 0.25,
+            train_nats_per_char: 2.5,
+            smoothed_nats_per_char: 2.75,
+            learning_rate: 1e-3,
+            gradient_norm: 0.1,
+            chars_per_second: 1e5,
+        }
+    }
+
+    #[test]
+    fn a_log_is_cut_where_the_run_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("steps.jsonl");
+        let mut progress = Progress::new(Streams::new(1));
+        let (mut log, lines) = Log::open::<StepMetrics>(&path, &progress).unwrap();
+        assert_eq!(lines, []);
+        for step in [10, 20, 30] {
+            log.add(&line(step)).unwrap();
+        }
+        log.sync().unwrap();
+        let whole = std::fs::read(&path).unwrap();
+        progress.steps = 25;
+        let (mut log, lines) = Log::open::<StepMetrics>(&path, &progress).unwrap();
+        assert_eq!(lines, [line(10), line(20)]);
+        log.add(&line(30)).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), whole);
+        // A process that was killed while it wrote a line.
+        std::fs::write(&path, &whole[..whole.len() - 1]).unwrap();
+        progress.steps = 99;
+        let (_, lines) = Log::open::<StepMetrics>(&path, &progress).unwrap();
+        assert_eq!(lines, [line(10), line(20)]);
+        assert!(whole.starts_with(&std::fs::read(&path).unwrap()));
+    }
+}
