@@ -27,10 +27,12 @@ fn losses(noise: f64) -> Vec<(f64, f64)> {
 fn the_suggestion_lies_where_the_loss_falls() {
     for noise in [0.0, 0.1] {
         let suggestion = Sweep::of(&losses(noise)).suggestion().unwrap();
-        let (steepest, lowest) = (suggestion.steepest, suggestion.lowest);
-        assert!((4e-4..2.5e-3).contains(&steepest), "{suggestion:?}");
-        assert!((5e-3..0.1).contains(&lowest), "{suggestion:?}");
-        assert!((1e-3..1.6e-2).contains(&suggestion.rate), "{suggestion:?}");
+        assert!(
+            (4e-4..2.5e-3).contains(&suggestion.steepest),
+            "{suggestion:?}"
+        );
+        assert!((3e-3..3e-2).contains(&suggestion.lowest), "{suggestion:?}");
+        assert!((1e-3..1e-2).contains(&suggestion.rate), "{suggestion:?}");
     }
 }
 

@@ -190,17 +190,17 @@ impl RunFolder {
 
     /// A line of JSON for about each hundredth of an epoch.
     pub fn steps(&self) -> PathBuf {
-        self.folder.join("steps.jsonl")
+        self.path().join("steps.jsonl")
     }
 
     /// The page that shows all of the run.
     pub fn page(&self) -> PathBuf {
-        self.folder.join("report.html")
+        self.path().join("report.html")
     }
 
     /// The curves of the losses as a picture.
     pub fn curves(&self) -> PathBuf {
-        self.folder.join("curves.png")
+        self.path().join("curves.png")
     }
 
     /// The exported model.

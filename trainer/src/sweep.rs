@@ -1,5 +1,18 @@
 //! A sweep through learning rates: which are too small to learn with, and which destroy the network
 //! (the range test of Smith, 2017).
+//!
+//! What is suggested is a third of the rate at which the loss is lowest. Of the rates that short trainings
+//! were made with, these gave the lowest held-out loss:
+//!
+//! | training | falls fastest at | lowest at | a third | best of those tried |
+//! | --- | --- | --- | --- | --- |
+//! | bundled names, AdamW, 10 epochs | 0.0011 | 0.016 | 0.0053 | 0.016 of 0.001, 0.002, 0.0042, 0.008, 0.016 |
+//! | bundled names, SGD, 10 epochs | 0.037 | 1.2 | 0.39 | 1.2 of 0.04, 0.2, 0.6, 1.2 |
+//! | Alice in Wonderland, AdamW, 3 epochs | 0.00027 | 0.16 | 0.053 | 0.05 of 0.0007, 0.002, 0.0066, 0.02, 0.05 |
+//! | the same, 8 epochs | 0.00027 | 0.16 | 0.053 | 0.02 (1.572 nats/char) of 0.0066 (1.734), 0.02, 0.05 (1.594) |
+//!
+//! The rate of the steepest fall, which is often recommended, is too low by a factor of ten or more: the first
+//! hundred batches learn whatever the rate, and the loss of a recurrent network falls for longer.
 
 mod picture;
 
@@ -23,6 +36,8 @@ const HIGHEST: f64 = 10.0;
 const REACH: usize = 8;
 /// A sweep ends when the loss is so many times that of guessing.
 const DIVERGED: f64 = 1.25;
+/// How many times the suggested rate the one with the lowest loss is.
+const SAFETY: f64 = 3.0;
 
 const NO_FALL: &str =
     "the loss falls at no learning rate: is there anything to learn in these data?";
@@ -48,7 +63,7 @@ pub struct Sweep {
 /// Rates that stand out in a sweep.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Suggestion {
-    /// The one to train with: the geometric mean of the others, with two digits.
+    /// The one to train with.
     pub rate: f64,
     /// Where the loss falls fastest.
     pub steepest: f64,
@@ -150,9 +165,8 @@ impl Sweep {
         Ok(text)
     }
 
-    /// The rate to train with. Where the loss falls fastest is too small for a whole training, and where
-    /// it is lowest is about to destroy the network; between them, halfway in powers of ten, is about the
-    /// best.
+    /// The rate to train with: a third of that where the loss is lowest, which is on the way to where it
+    /// grows again.
     ///
     /// # Errors
     /// If no rate makes the loss fall.
@@ -166,7 +180,7 @@ impl Sweep {
         let steepest = steepest.filter(|part| fall(part) > 0.0);
         let (steepest, lowest) = (steepest.context(NO_FALL)?[REACH].rate, lowest.rate);
         Ok(Suggestion {
-            rate: two_digits((steepest * lowest).sqrt()),
+            rate: two_digits(lowest / SAFETY),
             steepest: two_digits(steepest),
             lowest: two_digits(lowest),
         })

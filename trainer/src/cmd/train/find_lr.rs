@@ -47,8 +47,7 @@ pub(super) fn run(folder: &Path, config: &Config, stop: Stop<'_>) -> Result<Exit
     } = sweep.suggestion()?;
     writeln!(
         out,
-        "suggests  --lr {rate}: halfway, in powers of ten, from {steepest}, where the loss falls fastest, to \
-         {lowest}, where it is lowest"
+        "suggests  --lr {rate}: a third of {lowest}, where the loss is lowest; it falls fastest at {steepest}"
     )?;
     writeln!(
         out,
