@@ -5,12 +5,16 @@
 mod activation;
 /// Backends that give the same bits, and the command that measures them.
 mod bench;
+/// A browser without a window.
+mod browser;
 /// Networks as large as a budget allows.
 mod budget;
 /// Commands that use models.
 mod cli_models;
 /// What goes wrong in a training, and what the command says then.
 mod cli_train;
+/// Runs side by side.
+mod compare;
 /// What a GPU runs, on the processor where there is none.
 mod cuda;
 /// A learning rate that is looked for.
@@ -25,6 +29,8 @@ mod integer;
 mod lock;
 /// Model files that are damaged, cut or made up.
 mod model_file;
+/// The page of a run and its curves.
+mod page;
 /// A folder for a test, and the command run in it.
 mod place;
 /// Integer models in a plain reference.

@@ -5,6 +5,7 @@ use std::fs;
 use charlet::Model;
 use charlet_trainer::config::Config;
 use charlet_trainer::corpus::{BUNDLED_NAMES, Corpus, Source, bigram_loss};
+use charlet_trainer::novelty::novelty;
 use charlet_trainer::rng::Streams;
 use charlet_trainer::speak::Speaker;
 use sha2::{Digest, Sha256};
@@ -68,6 +69,8 @@ fn the_names_models_are_what_their_card_says() {
         let stated = stated.strip_suffix(" nats/char").unwrap().parse().unwrap();
         CARD.check(&format!("held-out loss of {name}"), loss, stated);
         assert!(loss < bigram_loss(&corpus));
+        let novelty = novelty(&bytes, &corpus).unwrap();
+        assert_eq!(novelty.to_string().replace(',', ""), value("new"));
         losses.push(loss);
     }
     QUANTIZATION.check("loss in i8", losses[1], losses[0]);

@@ -34,6 +34,26 @@ pub struct Description {
     pub progress: Progress,
 }
 
+impl Description {
+    /// Reads what a checkpoint says of itself, and none of its tensors.
+    ///
+    /// # Errors
+    /// If the file can't be read or is no checkpoint of ours.
+    pub fn load(path: &Path) -> Result<Self> {
+        let read = || Self::of(&std::fs::read(path)?);
+        read().with_context(|| format!("can't use the checkpoint {}", path.display()))
+    }
+
+    fn of(bytes: &[u8]) -> Result<Self> {
+        let (_, header) = SafeTensors::read_metadata(bytes)?;
+        let metadata = header.metadata().as_ref();
+        let description = metadata
+            .and_then(|metadata| metadata.get(METADATA_KEY))
+            .context("it was not written by charlet")?;
+        Ok(serde_json::from_str(description)?)
+    }
+}
+
 /// A network as it was at some moment of its training.
 #[derive(Clone, Debug)]
 pub struct Checkpoint {
@@ -62,13 +82,8 @@ impl Checkpoint {
     pub fn load(path: &Path, device: &Device) -> Result<Self> {
         let read = || -> Result<Self> {
             let bytes = std::fs::read(path)?;
-            let (_, header) = SafeTensors::read_metadata(&bytes)?;
-            let metadata = header.metadata().as_ref();
-            let description = metadata
-                .and_then(|metadata| metadata.get(METADATA_KEY))
-                .context("it was not written by charlet")?;
             Ok(Self {
-                description: serde_json::from_str(description)?,
+                description: Description::of(&bytes)?,
                 tensors: candle_core::safetensors::load_buffer(&bytes, device)?,
             })
         };

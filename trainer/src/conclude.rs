@@ -53,7 +53,8 @@ pub(crate) fn conclude<W: Write>(
     let model = export(exported)?;
     write_whole(&folder.model(), &model)?;
     // The others are what the same weights do in other arithmetic.
-    let [first, second, third] = precisions.map(|precision| measure(corpus, precision, &export(precision)?));
+    let [first, second, third] =
+        precisions.map(|precision| measure(corpus, precision, &export(precision)?));
     let measured = [first?, second?, third?];
     for (at, measured) in measured.iter().enumerate() {
         let what = match at {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use charlet::format::Precision;
+pub(crate) use resume::settings;
 use serde::{Deserialize, Serialize};
 
 /// All settings of a run: what `config.toml` in its folder holds, enough to repeat it.

@@ -37,6 +37,11 @@ impl Fingerprints {
         }
     }
 
+    /// The hash of the file that is measured on, or of that which it is a share of.
+    pub fn held_out(&self) -> &str {
+        self.validation.as_deref().unwrap_or(&self.data)
+    }
+
     /// Compares with what a run was begun with.
     ///
     /// # Errors
@@ -75,6 +80,14 @@ impl Sequences {
         match self {
             Self::Lines(lines) => lines.iter().map(|line| line.len() + 1).sum(),
             Self::Text(text) => text.len(),
+        }
+    }
+
+    /// How many tokens are predicted in a line, on average; of running text, nothing.
+    pub fn predictions_per_line(&self) -> Option<f64> {
+        match self {
+            Self::Lines(lines) => Some(self.predictions() as f64 / lines.len() as f64),
+            Self::Text(_) => None,
         }
     }
 }

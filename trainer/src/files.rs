@@ -77,11 +77,21 @@ pub fn link(file: &Path, name: &Path) -> std::io::Result<()> {
 /// The folder that a run writes into, and nobody else while this lives.
 #[derive(Debug)]
 pub struct RunFolder {
-    lock: Lock,
+    folder: PathBuf,
     name: String,
+    _lock: Option<Lock>,
 }
 
 impl RunFolder {
+    /// The folder of a run that is only looked at.
+    pub fn at(folder: &Path, name: &str) -> Self {
+        Self {
+            folder: folder.to_owned(),
+            name: name.to_owned(),
+            _lock: None,
+        }
+    }
+
     /// Makes the folder, locks it and checks that it can be written.
     ///
     /// # Errors
@@ -91,8 +101,8 @@ impl RunFolder {
         let shown = folder.display();
         fs::create_dir_all(folder).with_context(|| format!("can't make the folder {shown}"))?;
         let run = Self {
-            lock: Lock::take(folder)?,
-            name: name.to_owned(),
+            _lock: Some(Lock::take(folder)?),
+            ..Self::at(folder, name)
         };
         run.remove_all(is_temporary)?;
         if run.config().exists() || run.last().exists() {
@@ -126,9 +136,10 @@ impl RunFolder {
     /// # Errors
     /// If the folder can't be read or written.
     pub fn resume(lock: Lock, name: &str) -> Result<Self> {
+        let folder = lock.folder().to_owned();
         let run = Self {
-            lock,
-            name: name.to_owned(),
+            _lock: Some(lock),
+            ..Self::at(&folder, name)
         };
         run.remove_all(is_temporary)?;
         Ok(run)
@@ -154,7 +165,7 @@ impl RunFolder {
 
     /// The folder itself.
     pub fn path(&self) -> &Path {
-        self.lock.folder()
+        &self.folder
     }
 
     /// All settings of the run.

@@ -13,6 +13,7 @@ pub mod average;
 pub mod batch;
 pub mod budget;
 pub mod checkpoint;
+pub mod compare;
 mod conclude;
 pub mod config;
 pub mod corpus;

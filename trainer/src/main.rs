@@ -21,6 +21,7 @@ enum Command {
     Eval(cmd::eval::Args),
     Info(cmd::info::Args),
     Quantize(cmd::quantize::Args),
+    Compare(cmd::compare::Args),
     Bench(cmd::bench::Args),
 }
 
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         Command::Eval(args) => cmd::eval::run(args),
         Command::Info(args) => cmd::info::run(args),
         Command::Quantize(args) => cmd::quantize::run(args),
+        Command::Compare(args) => cmd::compare::run(args),
         Command::Bench(args) => cmd::bench::run(args),
     };
     match result {

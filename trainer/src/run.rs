@@ -204,7 +204,10 @@ impl<'r, W: Write> Run<'r, W> {
     /// Shows on the run's page how far it is. A page that can't be made is told once, and doesn't end a
     /// training.
     pub(crate) fn show(&mut self, status: Status<'_>) {
-        if let Some(problem) = self.page.write(status, &self.progress, self.report.elapsed()) {
+        if let Some(problem) = self
+            .page
+            .write(status, &self.progress, self.report.elapsed())
+        {
             self.report.line(&format!("note      {problem}"));
         }
     }

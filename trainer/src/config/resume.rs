@@ -46,7 +46,7 @@ fn shown(value: Option<&Value>) -> String {
 }
 
 /// All settings, by section and name.
-fn settings(config: &Config) -> Result<Table> {
+pub(crate) fn settings(config: &Config) -> Result<Table> {
     let mut settings = Table::new();
     for (section, table) in Table::try_from(config)? {
         if let Value::Table(table) = table {

@@ -8,8 +8,9 @@ use serde::de::DeserializeOwned;
 
 use crate::report::{EpochMetrics, StepMetrics};
 
-/// More points than this are no use in a picture: neighbours are averaged.
-const MOST_POINTS: usize = 600;
+/// More points than this are no use in a large or a small picture: neighbours are averaged.
+const LARGE: usize = 500;
+const SMALL: usize = 150;
 
 /// Points of a curve: epochs, and what it was then.
 pub(crate) type Points = Vec<(f64, f64)>;
@@ -39,14 +40,14 @@ impl Curves {
         let first = steps.first().map_or(f64::INFINITY, |line| line.epoch);
         let coarse = epochs.iter().filter(|line| (line.epoch as f64) < first);
         let all: Vec<StepMetrics> = coarse.map(step).chain(steps.iter().copied()).collect();
-        let points = |value: fn(&StepMetrics) -> f64| thinned(&all, value);
+        let points = |most, value: fn(&StepMetrics) -> f64| thinned(&all, most, value);
         Ok(Self {
             held_out,
-            train: points(|line| line.train_nats_per_char),
-            smoothed: points(|line| line.smoothed_nats_per_char),
-            learning_rate: points(|line| line.learning_rate),
-            gradient_norm: points(|line| line.gradient_norm),
-            chars_per_second: points(|line| line.chars_per_second),
+            train: points(LARGE, |line| line.train_nats_per_char),
+            smoothed: points(LARGE, |line| line.smoothed_nats_per_char),
+            learning_rate: points(SMALL, |line| line.learning_rate),
+            gradient_norm: points(SMALL, |line| line.gradient_norm),
+            chars_per_second: points(SMALL, |line| line.chars_per_second),
         })
     }
 
@@ -71,14 +72,21 @@ fn step(line: &EpochMetrics) -> StepMetrics {
 }
 
 /// A curve of what is a number, with so few points that a picture can show them.
-fn thinned(lines: &[StepMetrics], value: fn(&StepMetrics) -> f64) -> Points {
+fn thinned(lines: &[StepMetrics], most: usize, value: fn(&StepMetrics) -> f64) -> Points {
     let all: Points = lines.iter().map(|line| (line.epoch, value(line))).collect();
-    let all: Points = all.into_iter().filter(|point| point.1.is_finite()).collect();
+    let all: Points = all
+        .into_iter()
+        .filter(|point| point.1.is_finite())
+        .collect();
     let mean = |points: &[(f64, f64)]| {
-        let (x, y) = points.iter().fold((0.0, 0.0), |sum, point| (sum.0 + point.0, sum.1 + point.1));
+        let (x, y) = points
+            .iter()
+            .fold((0.0, 0.0), |sum, point| (sum.0 + point.0, sum.1 + point.1));
         (x / points.len() as f64, y / points.len() as f64)
     };
-    all.chunks(all.len().div_ceil(MOST_POINTS).max(1)).map(mean).collect()
+    all.chunks(all.len().div_ceil(most).max(1))
+        .map(mean)
+        .collect()
 }
 
 /// The lines of a log; of a file that is not there, none. Half a last line is still being written.
@@ -87,7 +95,9 @@ pub(crate) fn lines<L: DeserializeOwned>(path: &Path) -> Result<Vec<L>> {
         Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
         read => read.with_context(|| format!("can't read {}", path.display()))?,
     };
-    let whole = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+    let whole = text
+        .split_inclusive('\n')
+        .filter(|line| line.ends_with('\n'));
     let read = |(number, line): (usize, &str)| {
         let broken = || format!("line {number} of {} is damaged", path.display());
         serde_json::from_str(line).with_context(broken)

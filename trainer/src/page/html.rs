@@ -110,7 +110,10 @@ impl Page<'_> {
             let loss = model.evaluation.summary();
             figures.push(match loss.bits_per_line {
                 Some(bits) => (format!("{bits:.2}"), "bits per held-out line"),
-                None => (format!("{:.3}", loss.bits_per_char), "bits per held-out character"),
+                None => (
+                    format!("{:.3}", loss.bits_per_char),
+                    "bits per held-out character",
+                ),
             });
         } else if let Some((_, loss)) = curves.best() {
             figures.push((format!("{loss:.3}"), "nats per held-out character, at best"));
@@ -119,7 +122,10 @@ impl Page<'_> {
         figures.push((count(self.shape.parameter_count()), "parameters"));
         match self.sample.as_ref().map(|sample| &sample.novelty) {
             Some(Novelty::KnownLines(known)) => {
-                figures.push((format!("{:.0} %", 100.0 * (1.0 - known)), "of its lines are new"));
+                figures.push((
+                    format!("{:.0} %", 100.0 * (1.0 - known)),
+                    "of its lines are new",
+                ));
             }
             Some(Novelty::Copied(part)) => {
                 figures.push((count(part.chars().count()), "characters copied at most"));
@@ -198,18 +204,22 @@ impl Page<'_> {
         };
         let is_list = self.config.data.mode == Mode::Lines;
         let exported = self.config.training.precision();
-        let rows = [Precision::F32, Precision::I8, Precision::I4].into_iter().map(|precision| {
-            let needs = needs(self.shape, &self.corpus.alphabet, precision)?;
-            let measured = measured.iter().find(|measured| measured.precision == precision);
-            Ok(html! {
-                tr {
-                    th scope="row" { (precision) @if precision == exported { " (exported)" } }
-                    td { (HumanCount(needs.flash as u64)) }
-                    td { (HumanCount(needs.ram as u64)) }
-                    (losses(measured, is_list))
-                }
-            })
-        });
+        let rows = [Precision::F32, Precision::I8, Precision::I4]
+            .into_iter()
+            .map(|precision| {
+                let needs = needs(self.shape, &self.corpus.alphabet, precision)?;
+                let measured = measured
+                    .iter()
+                    .find(|measured| measured.precision == precision);
+                Ok(html! {
+                    tr {
+                        th scope="row" { (precision) @if precision == exported { " (exported)" } }
+                        td { (HumanCount(needs.flash as u64)) }
+                        td { (HumanCount(needs.ram as u64)) }
+                        (losses(measured, is_list))
+                    }
+                })
+            });
         let rows = rows.collect::<Result<Vec<Markup>>>()?;
         Ok(html! {
             h2 { "On the chip" }
@@ -299,7 +309,11 @@ fn shown(value: &Value) -> String {
 /// A word that a shell leaves as it is.
 fn shell_word(word: &str) -> String {
     let is_plain = |char: char| char.is_ascii_alphanumeric() || "._/-".contains(char);
-    let word = if word.starts_with('-') { format!("./{word}") } else { word.to_owned() };
+    let word = if word.starts_with('-') {
+        format!("./{word}")
+    } else {
+        word.to_owned()
+    };
     if word.chars().all(is_plain) {
         return word;
     }
@@ -314,5 +328,48 @@ fn duration(seconds: f64) -> String {
         10..60 => format!("{whole} s"),
         60..3600 => format!("{} min {} s", whole / 60, whole % 60),
         _ => format!("{} h {} min", whole / 3600, whole / 60 % 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Where a colour of a figure is not replaced, it may be invisible on black.
+    #[test]
+    fn the_style_replaces_the_colours_of_figures_in_darkness() {
+        let points = vec![(1.0, 3.0), (2.0, 2.0)];
+        let curves = Curves {
+            train: points.clone(),
+            smoothed: points.clone(),
+            held_out: points,
+            ..Curves::default()
+        };
+        let drawn = plot::svg(&panel(Figure::Loss, &curves, 2.5), 300, 200).unwrap();
+        let dark = STYLE.split_once("prefers-color-scheme: dark").unwrap().1;
+        let mut replaced = 0;
+        for name in ["fill", "stroke"] {
+            for part in drawn.split(&format!(" {name}=\"#")).skip(1) {
+                let attribute = format!("[{name}=\"#{}\"]", &part[..6]);
+                replaced += usize::from(dark.contains(&attribute));
+                // The one that is as grey on black as on white.
+                let is_grey = part.starts_with("787878");
+                assert!(is_grey || dark.contains(&attribute), "{attribute}");
+            }
+        }
+        assert!(replaced > 20, "{replaced}");
+    }
+
+    #[test]
+    fn a_shell_takes_a_word_as_it_is() {
+        assert_eq!(shell_word("a-b_c.charlet"), "a-b_c.charlet");
+        assert_eq!(shell_word("it's $x.charlet"), r"'it'\''s $x.charlet'");
+        assert_eq!(shell_word("-x"), "./-x");
+    }
+
+    #[test]
+    fn a_time_has_two_units_at_most() {
+        let shown = [0.25, 42.4, 100.0, 7261.0].map(duration);
+        assert_eq!(shown, ["0.2 s", "42 s", "1 min 40 s", "2 h 1 min"]);
     }
 }

@@ -110,7 +110,10 @@ impl<'r> Page<'r> {
             epoch: progress.epoch,
             elapsed,
         };
-        let problem = self.try_write(moment).err().map(|error| format!("no page: {error:#}"));
+        let problem = self
+            .try_write(moment)
+            .err()
+            .map(|error| format!("no page: {error:#}"));
         // Also if it failed: the next one is no sooner.
         self.written = Some((Instant::now(), start.elapsed()));
         let is_new = problem.is_some() && problem != self.problem;
@@ -123,7 +126,11 @@ impl<'r> Page<'r> {
         if self.sample.is_none() && model.exists() {
             // A run that goes on has yet to say something.
             let model = std::fs::read(&model)?;
-            self.sample = Some(Sample::of(&model, self.corpus, &mut Streams::new(0).samples)?);
+            self.sample = Some(Sample::of(
+                &model,
+                self.corpus,
+                &mut Streams::new(0).samples,
+            )?);
         }
         let curves = Curves::read(&self.folder.metrics(), &self.folder.steps())?;
         let picture = figures::picture(&self.config.name(), &curves, self.baseline)?;

@@ -1,6 +1,7 @@
 //! Panels of curves, as SVG and as PNG by the same drawing.
 
 use anyhow::{Context, Result, anyhow};
+use plotters::chart::DualCoordChartContext;
 use plotters::coord::Shift;
 use plotters::element::DashedPathElement;
 use plotters::prelude::*;
@@ -62,6 +63,8 @@ pub(crate) struct Panel {
 }
 
 type Area<B> = DrawingArea<B, Shift>;
+type Axes = Cartesian2d<Ticks, Ticks>;
+type Chart<'a, B> = DualCoordChartContext<'a, B, Axes, Axes>;
 
 /// Where a panel is in a picture.
 #[derive(Clone, Copy, Debug)]
@@ -78,11 +81,22 @@ pub(crate) fn svg(panel: &Panel, width: u32, height: u32) -> Result<String> {
     let size = (width * SVG_UNITS, height * SVG_UNITS);
     {
         let area = SVGBackend::with_string(&mut text, size).into_drawing_area();
-        Pen::new(SVG_UNITS)?.panel(&area, panel)?;
+        Pen::new(SVG_UNITS, true)?.panel(&area, panel)?;
         area.present().map_err(plain)?;
     }
     let large = format!("width=\"{}\" height=\"{}\"", size.0, size.1);
     Ok(text.replacen(&large, &format!("width=\"{width}\" height=\"{height}\""), 1))
+}
+
+/// A panel as the bytes of a PNG file.
+pub(crate) fn picture(panel: &Panel, width: u32, height: u32) -> Result<Vec<u8>> {
+    let place = Place {
+        left: 0,
+        top: 0,
+        width,
+        height,
+    };
+    png(&[(place, panel.clone())], width, height)
 }
 
 /// Panels as the bytes of a PNG file.
@@ -93,7 +107,7 @@ pub(crate) fn png(panels: &[(Place, Panel)], width: u32, height: u32) -> Result<
     {
         let root = BitMapBackend::with_buffer(&mut pixels, size).into_drawing_area();
         root.fill(&PAPER).map_err(plain)?;
-        let pen = Pen::new(units)?;
+        let pen = Pen::new(units, false)?;
         for (place, panel) in panels {
             let corner = (place.left * units, place.top * units);
             let size = (place.width * units, place.height * units);
@@ -101,7 +115,11 @@ pub(crate) fn png(panels: &[(Place, Panel)], width: u32, height: u32) -> Result<
         }
         root.present().map_err(plain)?;
     }
-    encode(&averaged(&pixels, size.0 as usize), width * PNG_PIXELS, height * PNG_PIXELS)
+    encode(
+        &averaged(&pixels, size.0 as usize),
+        width * PNG_PIXELS,
+        height * PNG_PIXELS,
+    )
 }
 
 /// The mean of every square of pixels, which makes edges smooth.
@@ -139,14 +157,20 @@ fn plain(error: impl std::fmt::Display) -> anyhow::Error {
 /// Draws panels in units of some size.
 struct Pen {
     unit: f64,
+    /// Whether the backend joins the parts of a line. Where it draws pixels, sharp corners would
+    /// become long spikes.
+    joins: bool,
 }
 
 impl Pen {
-    fn new(unit: u32) -> Result<Self> {
+    fn new(unit: u32, joins: bool) -> Result<Self> {
         let font = dejavu::sans::regular();
         let registered = register_font(FONT, FontStyle::Normal, font);
         registered.ok().context("the embedded font can't be used")?;
-        Ok(Self { unit: f64::from(unit) })
+        Ok(Self {
+            unit: f64::from(unit),
+            joins,
+        })
     }
 
     fn units(&self, length: f64) -> i32 {
@@ -165,46 +189,7 @@ impl Pen {
     fn panel<B: DrawingBackend>(&self, area: &Area<B>, panel: &Panel) -> Result<()> {
         let top = self.heading(area, panel)?;
         let (_, below) = area.split_vertically(top);
-        let margin = if panel.right.is_some() { 8.0 } else { 18.0 };
-        let right = if panel.right.is_some() { 58.0 } else { 0.0 };
-        let scale = panel.right.as_ref().map_or(1.0, |(_, scale)| *scale);
-        let other = (panel.y.0 * scale, panel.y.1 * scale);
-        let (width, height) = below.dim_in_pixel();
-        let count = |length: u32, apart: f64| (f64::from(length) / self.unit / apart) as usize;
-        let (columns, rows) = (count(width, 90.0).max(2), count(height, 45.0).max(2));
-        let [x, y, others] = [(panel.x, columns), (panel.y, rows), (other, rows)].map(Ticks::of);
-        let mut chart = ChartBuilder::on(&below)
-            .margin_left(self.units(8.0))
-            .margin_right(self.units(margin))
-            .x_label_area_size(self.units(42.0))
-            .y_label_area_size(self.units(60.0))
-            .right_y_label_area_size(self.units(right))
-            .build_cartesian_2d(x.clone(), y)
-            .map_err(plain)?
-            .set_secondary_coord(x, others);
-        chart
-            .configure_mesh()
-            .disable_x_mesh()
-            .bold_line_style(self.line(GRID, 1.0))
-            .axis_style(self.line(INK, 1.0))
-            .label_style(self.text(12.0))
-            .axis_desc_style(self.text(13.0))
-            .x_desc(panel.x_label.as_str())
-            .y_desc(panel.y_label.as_str())
-            .set_all_tick_mark_size(self.units(4.0))
-            .draw()
-            .map_err(plain)?;
-        if let Some((label, _)) = &panel.right {
-            chart
-                .configure_secondary_axes()
-                .axis_style(self.line(INK, 1.0))
-                .label_style(self.text(12.0))
-                .axis_desc_style(self.text(13.0))
-                .y_desc(label.as_str())
-                .set_all_tick_mark_size(self.units(4.0))
-                .draw()
-                .map_err(plain)?;
-        }
+        let chart = self.axes(&below, panel)?;
         // A chart knows places in the whole picture.
         let (left, top) = area.get_base_pixel();
         let place = |point: &(f64, f64)| {
@@ -221,36 +206,101 @@ impl Pen {
         Ok(())
     }
 
+    /// Draws the axes, which know where everything else is.
+    fn axes<'a, B: DrawingBackend>(&self, area: &Area<B>, panel: &Panel) -> Result<Chart<'a, B>> {
+        let (margin, right, scale) = match &panel.right {
+            Some((_, scale)) => (8.0, 58.0, *scale),
+            None => (18.0, 0.0, 1.0),
+        };
+        let other = (panel.y.0 * scale, panel.y.1 * scale);
+        let (width, height) = area.dim_in_pixel();
+        let count = |length: u32, apart: f64| (f64::from(length) / self.unit / apart) as usize;
+        let (columns, rows) = (count(width, 90.0).max(2), count(height, 45.0).max(2));
+        let [x, y, others] = [(panel.x, columns), (panel.y, rows), (other, rows)].map(Ticks::of);
+        let mut chart = ChartBuilder::on(area)
+            .margin_left(self.units(8.0))
+            .margin_right(self.units(margin))
+            .x_label_area_size(self.units(42.0))
+            .y_label_area_size(self.units(60.0))
+            .right_y_label_area_size(self.units(right))
+            .build_cartesian_2d(x.clone(), y)
+            .map_err(plain)?
+            .set_secondary_coord(x, others);
+        let (axis, label, unit) = (self.line(INK, 1.0), self.text(12.0), self.text(13.0));
+        chart
+            .configure_mesh()
+            .disable_x_mesh()
+            .bold_line_style(self.line(GRID, 1.0))
+            .axis_style(axis)
+            .label_style(label.clone())
+            .axis_desc_style(unit.clone())
+            .x_desc(panel.x_label.as_str())
+            .y_desc(panel.y_label.as_str())
+            .set_all_tick_mark_size(self.units(4.0))
+            .draw()
+            .map_err(plain)?;
+        if let Some((name, _)) = &panel.right {
+            let mut right = chart.configure_secondary_axes();
+            right
+                .axis_style(axis)
+                .label_style(label)
+                .axis_desc_style(unit);
+            right
+                .y_desc(name.as_str())
+                .set_all_tick_mark_size(self.units(4.0));
+            right.draw().map_err(plain)?;
+        }
+        Ok(chart)
+    }
+
     /// The title and, below it, what the curves are; gives the height that they take.
     fn heading<B: DrawingBackend>(&self, area: &Area<B>, panel: &Panel) -> Result<i32> {
-        let from = self.units(10.0);
-        let mut at = (from, self.units(8.0));
-        let title = self.text(15.0);
-        area.draw(&Text::new(panel.title.as_str(), at, title)).map_err(plain)?;
-        at.1 += self.units(24.0);
-        let curves = panel.curves.iter();
+        let corner = (self.units(10.0), self.units(8.0));
+        let title = Text::new(panel.title.as_str(), corner, self.text(15.0));
+        area.draw(&title).map_err(plain)?;
+        let below = (corner.0, corner.1 + self.units(24.0));
+        let curves = panel.curves.iter().filter(|curve| !curve.label.is_empty());
         let curves = curves.map(|curve| (&curve.label, curve.colour, Some(curve.stroke)));
-        let mark = panel.mark.iter().map(|mark| (&mark.label, mark.colour, None));
+        let mark = panel.mark.iter();
+        let mark = mark.map(|mark| (&mark.label, mark.colour, None));
+        let entries: Vec<_> = curves.chain(mark).collect();
+        if entries.is_empty() {
+            return Ok(below.1);
+        }
+        let last = self.legend(area, below, &entries)?;
+        Ok(last + self.units(22.0))
+    }
+
+    /// Names with samples of their lines, in as many rows as they need; gives where the last one is.
+    fn legend<B: DrawingBackend>(
+        &self,
+        area: &Area<B>,
+        from: (i32, i32),
+        entries: &[(&String, RGBColor, Option<Stroke>)],
+    ) -> Result<i32> {
         let style = self.text(12.0);
-        let entries: Vec<_> = curves.chain(mark).filter(|(label, ..)| !label.is_empty()).collect();
-        let height = if entries.is_empty() { 0.0 } else { 22.0 };
-        for (label, colour, stroke) in entries {
+        let (swatch, gap) = (self.units(26.0), self.units(7.0));
+        let end = area.dim_in_pixel().0 as i32;
+        let mut at = from;
+        for &(label, colour, stroke) in entries {
             let (width, _) = area.estimate_text_size(label, &style).map_err(plain)?;
-            let (swatch, gap) = (self.units(26.0), self.units(7.0));
             let width = width as i32 + swatch + gap;
-            if at.0 > from && at.0 + width > area.dim_in_pixel().0 as i32 {
-                at = (from, at.1 + self.units(18.0));
+            if at.0 > from.0 && at.0 + width > end {
+                at = (from.0, at.1 + self.units(18.0));
             }
             let y = at.1 + self.units(4.5);
             match stroke {
-                Some(stroke) => self.curve(area, colour, stroke, vec![(at.0, y), (at.0 + swatch, y)])?,
+                Some(stroke) => {
+                    self.curve(area, colour, stroke, vec![(at.0, y), (at.0 + swatch, y)])?
+                }
                 None => self.mark(area, (at.0 + swatch / 2, y), colour)?,
             }
             let place = (at.0 + swatch + gap, at.1);
-            area.draw(&Text::new(label.as_str(), place, style.clone())).map_err(plain)?;
+            let text = Text::new(label.as_str(), place, style.clone());
+            area.draw(&text).map_err(plain)?;
             at.0 += width + self.units(20.0);
         }
-        Ok(at.1 + self.units(height))
+        Ok(at.1)
     }
 
     fn curve<B: DrawingBackend>(
@@ -260,25 +310,113 @@ impl Pen {
         stroke: Stroke,
         points: Vec<(i32, i32)>,
     ) -> Result<()> {
-        match stroke {
-            // A line needs two ends.
-            _ if points.len() == 1 => {
-                area.draw(&Circle::new(points[0], self.units(2.5), colour.filled()))
-            }
-            Stroke::Thin => area.draw(&PathElement::new(points, self.line(colour, 1.0))),
-            Stroke::Medium => area.draw(&PathElement::new(points, self.line(colour, 1.5))),
-            Stroke::Thick => area.draw(&PathElement::new(points, self.line(colour, 2.5))),
+        let width = match stroke {
+            Stroke::Thin => 1.0,
+            Stroke::Medium => 1.5,
+            Stroke::Thick => 2.5,
             Stroke::Dashed => {
                 let (dash, gap) = (self.units(7.0), self.units(5.0));
-                area.draw(&DashedPathElement::new(points, dash, gap, self.line(colour, 1.5)))
+                let style = self.line(colour, 1.5);
+                let dashes = DashedPathElement::new(points, dash, gap, style);
+                return area.draw(&dashes).map_err(plain);
             }
+        };
+        let style = self.line(colour, width);
+        let is_single = points.len() == 1;
+        if is_single || !self.joins {
+            let radius = if is_single { 2.5 } else { width / 2.0 };
+            let dot = |&at: &(i32, i32)| Circle::new(at, self.units(radius), colour.filled());
+            points
+                .iter()
+                .map(dot)
+                .try_for_each(|dot| area.draw(&dot))
+                .map_err(plain)?;
         }
-        .map_err(plain)
+        if self.joins {
+            return area.draw(&PathElement::new(points, style)).map_err(plain);
+        }
+        let mut parts = points.windows(2).map(|part| PathElement::new(part, style));
+        parts.try_for_each(|part| area.draw(&part)).map_err(plain)
     }
 
     /// A ring, filled with paper.
-    fn mark<B: DrawingBackend>(&self, area: &Area<B>, at: (i32, i32), colour: RGBColor) -> Result<()> {
-        area.draw(&Circle::new(at, self.units(5.0), colour.filled())).map_err(plain)?;
-        area.draw(&Circle::new(at, self.units(2.5), PAPER.filled())).map_err(plain)
+    fn mark<B: DrawingBackend>(
+        &self,
+        area: &Area<B>,
+        at: (i32, i32),
+        colour: RGBColor,
+    ) -> Result<()> {
+        area.draw(&Circle::new(at, self.units(5.0), colour.filled()))
+            .map_err(plain)?;
+        area.draw(&Circle::new(at, self.units(2.5), PAPER.filled()))
+            .map_err(plain)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn panel() -> Panel {
+        Panel {
+            title: "<a & b>".to_owned(),
+            x_label: "x".to_owned(),
+            y_label: "y".to_owned(),
+            right: None,
+            x: (0.0, 10.0),
+            y: (0.0, 1.0),
+            curves: vec![Curve {
+                label: "curve".to_owned(),
+                colour: RGBColor(0, 114, 178),
+                stroke: Stroke::Thick,
+                points: vec![(0.0, 0.5), (10.0, 0.5)],
+            }],
+            mark: None,
+        }
+    }
+
+    #[test]
+    fn text_of_an_svg_is_escaped_and_its_size_is_that_asked_for() {
+        let svg = svg(&panel(), 300, 200).unwrap();
+        assert!(
+            svg.contains("&lt;a &amp; b&gt;") && !svg.contains("<a &"),
+            "{svg}"
+        );
+        assert!(svg.starts_with("<svg width=\"300\" height=\"200\" viewBox=\"0 0 2400 1600\""));
+    }
+
+    /// In every panel of a picture, half-way up.
+    #[test]
+    fn a_curve_is_drawn_inside_its_panel() {
+        let place = |left| Place {
+            left,
+            top: 0,
+            width: 200,
+            height: 160,
+        };
+        let bytes = png(&[(place(0), panel()), (place(200), panel())], 400, 160).unwrap();
+        let mut reader = png::Decoder::new(std::io::Cursor::new(bytes))
+            .read_info()
+            .unwrap();
+        let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+        reader.next_frame(&mut pixels).unwrap();
+        let blue: Vec<(usize, usize)> = (0..pixels.len() / 3)
+            .filter(|at| pixels[3 * at..3 * at + 3] == [0, 114, 178])
+            .map(|at| (at % 800, at / 800))
+            .collect();
+        // Below the legend, whose swatches are in the first quarter.
+        let (left, right): (Vec<_>, Vec<_>) = blue
+            .into_iter()
+            .filter(|at| at.1 > 108)
+            .partition(|at| at.0 < 400);
+        assert!(
+            left.len() > 500 && left.len() == right.len(),
+            "{} {}",
+            left.len(),
+            right.len()
+        );
+        let highest = left.iter().map(|at| at.1).min().unwrap();
+        let lowest = left.iter().map(|at| at.1).max().unwrap();
+        assert!(lowest - highest < 6, "a level line: {highest} to {lowest}");
     }
 }

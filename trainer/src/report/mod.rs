@@ -283,8 +283,7 @@ impl std::fmt::Display for Loss<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let bits = self.nats / std::f64::consts::LN_2;
         write!(f, "{:.3} nats/char = {bits:.3} bits/char", self.nats)?;
-        if let Sequences::Lines(lines) = self.sequences {
-            let per_line = self.sequences.predictions() as f64 / lines.len() as f64;
+        if let Some(per_line) = self.sequences.predictions_per_line() {
             write!(f, " = {:.2} bits/line", bits * per_line)?;
         }
         Ok(())

@@ -1,0 +1,129 @@
+//! `charlet compare`
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use charlet_trainer::compare::{Compared, compare, png, svg};
+use charlet_trainer::files::write_whole;
+use clap::Parser;
+use indicatif::HumanCount;
+
+/// Show runs side by side, the one with the lowest held-out loss first
+///
+/// The loss is that of the best epoch, as the training measured it. A picture has the held-out losses
+/// of all runs over their epochs.
+#[derive(Debug, Parser)]
+#[command(after_help = "Examples:
+  charlet compare charlet-out/*
+  charlet compare small large -o sizes.svg
+  charlet compare small large --json | jq '.[0].run'")]
+pub(crate) struct Args {
+    /// The folders of the runs
+    #[arg(required = true, value_name = "RUN")]
+    runs: Vec<PathBuf>,
+    /// The picture to write, .png or .svg
+    #[arg(short, long, value_name = "FILE", default_value = "compare.png")]
+    output: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(args: Args) -> Result<ExitCode> {
+    let draw: fn(&[Compared]) -> Result<Vec<u8>> =
+        match args.output.extension().and_then(|ending| ending.to_str()) {
+            Some("png") => png,
+            Some("svg") => |runs| Ok(svg(runs)?.into_bytes()),
+            _ => bail!(
+                "can't draw {}: its name has to end with .png or .svg",
+                args.output.display()
+            ),
+        };
+    let runs = compare(&args.runs)?;
+    for run in &runs {
+        if run.held_out != runs[0].held_out {
+            eprintln!(
+                "note: {} holds out other data than {}: their losses don't compare",
+                run.run, runs[0].run
+            );
+        }
+    }
+    write_whole(&args.output, &draw(&runs)?)?;
+    let mut out = std::io::stdout().lock();
+    if args.json {
+        writeln!(out, "{}", serde_json::to_string(&runs)?)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    write!(out, "{}", table(&runs))?;
+    writeln!(out, "curves: {}", args.output.display())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+const TITLES: [&str; 12] = [
+    "run",
+    "data",
+    "network",
+    "parameters",
+    "i8 bytes",
+    "nats/char",
+    "bits/char",
+    "bits/line",
+    "epoch",
+    "seconds",
+    "chars/s",
+    "differs in",
+];
+
+fn table(runs: &[Compared]) -> String {
+    let mut rows = vec![TITLES.map(str::to_owned)];
+    rows.extend(runs.iter().map(row));
+    let width = |column: usize| {
+        let cells = rows.iter().map(|row| row[column].chars().count());
+        cells.max().unwrap_or_default()
+    };
+    let widths: [usize; TITLES.len()] = std::array::from_fn(width);
+    let mut text = String::new();
+    for row in &rows {
+        let cells = row
+            .iter()
+            .zip(widths)
+            .enumerate()
+            .map(|(column, (cell, width))| {
+                // Names from the left, numbers from the right.
+                let is_name = column < 3 || column == TITLES.len() - 1;
+                if is_name {
+                    format!("{cell:width$}")
+                } else {
+                    format!("{cell:>width$}")
+                }
+            });
+        text += cells.collect::<Vec<_>>().join("  ").trim_end();
+        text.push('\n');
+    }
+    text
+}
+
+fn row(run: &Compared) -> [String; TITLES.len()] {
+    let count = |number: usize| HumanCount(number as u64).to_string();
+    let per_line = run.bits_per_line.map(|bits| format!("{bits:.2}"));
+    let settings = run
+        .settings
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"));
+    [
+        run.run.clone(),
+        run.data.clone(),
+        format!("{} x {}", run.layers, run.hidden_size),
+        count(run.parameters),
+        count(run.i8_bytes),
+        format!("{:.4}", run.nats_per_char),
+        format!("{:.4}", run.bits_per_char),
+        per_line.unwrap_or_else(|| "-".to_owned()),
+        format!("{}/{}", run.best_epoch, run.epochs),
+        format!("{:.1}", run.seconds),
+        count(run.chars_per_second as usize),
+        settings.collect::<Vec<_>>().join(" "),
+    ]
+}
