@@ -12,8 +12,8 @@
 //! | Alice in Wonderland, AdamW, 3 epochs | 0.00027 | 0.16 | 0.053 | 0.05 of 0.0007, 0.002, 0.0066, 0.02, 0.05 |
 //! | the same, 8 epochs | 0.00027 | 0.16 | 0.053 | 0.02 (1.572 nats/char) of 0.0066 (1.734), 0.02, 0.05 (1.594) |
 //!
-//! The rate of the steepest fall, which is often recommended, is too low by a factor of ten or more: the first
-//! hundred batches learn whatever the rate, and the loss of a recurrent network falls for longer.
+//! The rate of the steepest fall, which is often recommended, was too low by a factor of five to more than a
+//! hundred.
 
 mod picture;
 
