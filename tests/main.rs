@@ -7,6 +7,8 @@ mod activation;
 mod bench;
 /// A browser without a window.
 mod browser;
+/// Networks as large as a budget allows.
+mod budget;
 /// Where text starts and ends, and what may come next.
 mod cli_generate;
 /// Commands that use models.
@@ -24,6 +26,8 @@ mod cuda;
 /// The dashboard in a pseudo-terminal.
 #[cfg(unix)]
 mod dashboard;
+/// A learning rate that is looked for.
+mod find_lr;
 /// The trainer's gradients against PyTorch, finite differences and each other.
 mod gradients;
 /// Headers: the runtime reads without postcard what postcard writes.
@@ -32,6 +36,8 @@ mod header;
 mod integer;
 /// Beginnings that are continued in a terminal and in a pipe.
 mod interactive;
+/// Two processes and one folder.
+mod lock;
 /// Model files that are damaged, cut or made up.
 mod model_file;
 /// The page of a run and its curves.

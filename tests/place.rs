@@ -4,6 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
+use charlet_trainer::files::Lock;
 use tempfile::TempDir;
 
 /// A folder for a test, and the command run in it.
@@ -84,10 +85,12 @@ impl Place {
         }
     }
 
+    /// What is in a folder, but for the lock that every run leaves.
     pub fn files(&self, folder: &str) -> Vec<String> {
         let mut names: Vec<String> = fs::read_dir(self.path(folder))
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter(|name| name != Lock::FILE)
             .collect();
         names.sort();
         names

@@ -1,6 +1,6 @@
 //! Every setting of a run, in one structure that TOML can hold.
 
-mod check;
+pub(crate) mod check;
 mod defaults;
 mod resume;
 

@@ -1,10 +1,14 @@
 //! Files that appear whole or not at all, and the folder of a run.
 
+mod lock;
+
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+
+pub use lock::Lock;
 
 use crate::tensorboard;
 
@@ -88,11 +92,12 @@ fn remove_all_in(folder: &Path, is_old: impl Fn(&str) -> bool) -> Result<()> {
     Ok(())
 }
 
-/// The folder that a run writes into.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The folder that a run writes into, and nobody else while this lives.
+#[derive(Debug)]
 pub struct RunFolder {
     folder: PathBuf,
     name: String,
+    _lock: Option<Lock>,
 }
 
 impl RunFolder {
@@ -101,17 +106,22 @@ impl RunFolder {
         Self {
             folder: folder.to_owned(),
             name: name.to_owned(),
+            _lock: None,
         }
     }
 
-    /// Makes the folder and checks that it can be written.
+    /// Makes the folder, locks it and checks that it can be written.
     ///
     /// # Errors
-    /// If it can't be made or written, or holds a run already and `replace` is not set.
+    /// If it can't be made or written, another process has locked it, or it holds a run already and
+    /// `replace` is not set.
     pub fn create(folder: &Path, name: &str, replace: bool) -> Result<Self> {
         let shown = folder.display();
-        let run = Self::at(folder, name);
         fs::create_dir_all(folder).with_context(|| format!("can't make the folder {shown}"))?;
+        let run = Self {
+            _lock: Some(Lock::take(folder)?),
+            ..Self::at(folder, name)
+        };
         run.remove_all(is_temporary)?;
         if run.config().exists() || run.last().exists() {
             if !replace {
@@ -141,12 +151,17 @@ impl RunFolder {
         Ok(run)
     }
 
-    /// The folder of a run that goes on. What a killed process left half written is removed.
+    /// The folder of a run that goes on, locked before its checkpoint was read. What a killed process
+    /// left half written is removed.
     ///
     /// # Errors
     /// If the folder can't be read or written.
-    pub fn resume(folder: &Path, name: &str) -> Result<Self> {
-        let run = Self::at(folder, name);
+    pub fn resume(lock: Lock, name: &str) -> Result<Self> {
+        let folder = lock.folder().to_owned();
+        let run = Self {
+            _lock: Some(lock),
+            ..Self::at(&folder, name)
+        };
         run.remove_all(is_temporary)?;
         Ok(run)
     }
@@ -157,7 +172,7 @@ impl RunFolder {
     }
 
     fn remove_all(&self, is_old: impl Fn(&str) -> bool) -> Result<()> {
-        remove_all_in(&self.folder, is_old)
+        remove_all_in(self.path(), is_old)
     }
 
     /// The folder itself.
@@ -167,58 +182,58 @@ impl RunFolder {
 
     /// All settings of the run.
     pub fn config(&self) -> PathBuf {
-        self.folder.join("config.toml")
+        self.path().join("config.toml")
     }
 
     /// The network with the lowest held-out loss.
     pub fn best(&self) -> PathBuf {
-        self.folder.join("best.safetensors")
+        self.path().join("best.safetensors")
     }
 
     /// The newest checkpoint.
     pub fn last(&self) -> PathBuf {
-        Self::last_in(&self.folder)
+        Self::last_in(self.path())
     }
 
     /// The checkpoint at the end of the newest epoch, to fall back on.
     pub fn good(&self) -> PathBuf {
-        self.folder.join("good.safetensors")
+        self.path().join("good.safetensors")
     }
 
     /// A checkpoint that is kept for being among the best.
     pub fn kept(&self, epoch: usize, loss: f64) -> PathBuf {
-        self.folder
+        self.path()
             .join(format!("epoch-{epoch:03}-{loss:.4}.safetensors"))
     }
 
     /// A line of JSON for each epoch.
     pub fn metrics(&self) -> PathBuf {
-        self.folder.join("metrics.jsonl")
+        self.path().join("metrics.jsonl")
     }
 
     /// A line of JSON for about each hundredth of an epoch.
     pub fn steps(&self) -> PathBuf {
-        self.folder.join("steps.jsonl")
+        self.path().join("steps.jsonl")
     }
 
     /// The page that shows all of the run.
     pub fn page(&self) -> PathBuf {
-        self.folder.join("report.html")
+        self.path().join("report.html")
     }
 
     /// The curves of the losses as a picture.
     pub fn curves(&self) -> PathBuf {
-        self.folder.join("curves.png")
+        self.path().join("curves.png")
     }
 
     /// Event files for TensorBoard.
     pub fn tensorboard(&self) -> PathBuf {
-        self.folder.join("tensorboard")
+        self.path().join("tensorboard")
     }
 
     /// The exported model.
     pub fn model(&self) -> PathBuf {
-        self.folder.join(format!("{}.charlet", self.name))
+        self.path().join(format!("{}.charlet", self.name))
     }
 }
 
@@ -254,17 +269,28 @@ mod tests {
         let run = RunFolder::create(folder.path(), "x", false).unwrap();
         fs::write(run.config(), b"").unwrap();
         fs::write(run.model(), b"").unwrap();
+        let locked = |replace| {
+            let error = RunFolder::create(folder.path(), "x", replace).unwrap_err();
+            error.to_string().contains("another charlet")
+        };
+        assert!(locked(false) && locked(true) && run.config().exists());
+        let kept = run.kept(7, 1.23456);
+        drop(run);
         let error = RunFolder::create(folder.path(), "x", false)
             .unwrap_err()
             .to_string();
         assert!(error.contains("--force"), "{error}");
-        fs::write(run.kept(7, 1.23456), b"").unwrap();
-        fs::create_dir(run.tensorboard()).unwrap();
-        let events = run.tensorboard().join("events.out.tfevents.1.charlet");
+        fs::write(kept, b"").unwrap();
+        let tensorboard = RunFolder::at(folder.path(), "x").tensorboard();
+        fs::create_dir(&tensorboard).unwrap();
+        let events = tensorboard.join("events.out.tfevents.1.charlet");
         fs::write(&events, b"").unwrap();
         fs::write(folder.path().join("mine.txt"), b"").unwrap();
         RunFolder::create(folder.path(), "x", true).unwrap();
-        assert_eq!(names(folder.path()), ["mine.txt", "tensorboard"]);
+        assert_eq!(
+            names(folder.path()),
+            [Lock::FILE, "mine.txt", "tensorboard"]
+        );
         assert!(!events.exists());
     }
 
@@ -278,10 +304,14 @@ mod tests {
         ] {
             fs::write(folder.path().join(name), b"").unwrap();
         }
-        let run = RunFolder::resume(folder.path(), "x").unwrap();
+        let run = RunFolder::resume(Lock::take(folder.path()).unwrap(), "x").unwrap();
         assert_eq!(
             names(folder.path()),
-            ["epoch-002-1.5000.safetensors", "last.safetensors"]
+            [
+                Lock::FILE,
+                "epoch-002-1.5000.safetensors",
+                "last.safetensors"
+            ]
         );
         assert!(run.last().exists() && run.kept(2, 1.5).exists());
     }

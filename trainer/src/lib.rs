@@ -11,6 +11,7 @@
 
 pub mod average;
 pub mod batch;
+pub mod budget;
 pub mod checkpoint;
 pub mod compare;
 mod conclude;
@@ -35,6 +36,7 @@ mod run;
 pub mod schedule;
 pub mod speak;
 mod summary;
+pub mod sweep;
 mod tensorboard;
 pub mod train;
 pub mod transfer;

@@ -57,14 +57,9 @@ impl<'r> Run<'r> {
         mut streams: Streams,
         view: &'r mut dyn View,
     ) -> Result<Self> {
-        let network = new_network(config, corpus, &mut streams)?;
+        let (network, origin) = first_network(config, corpus, &mut streams)?;
         let mut notes = summary(config, corpus, network.shape())?;
-        if let Some(path) = &config.training.init_from {
-            let from = Checkpoint::load(path, &Device::Cpu)?;
-            let known = transfer::adopt(&network, &corpus.alphabet, &from)
-                .with_context(|| format!("can't start from {}", path.display()))?;
-            notes += &format!("\nfrom      {}: {known}", path.display());
-        }
+        notes.extend(origin.map(|origin| format!("\nfrom      {origin}")));
         let progress = Progress::new(streams);
         let mut run = Self::new(config, folder, corpus, network, progress, view)?;
         run.report.line(&notes);
@@ -318,9 +313,30 @@ fn place(corpus: &Corpus, progress: &Progress) -> Place {
     }
 }
 
-fn batches<'r>(config: &Config, corpus: &Corpus, sequences: &'r Sequences) -> Batches<'r> {
+/// How sequences are cut for a run.
+pub(crate) fn batches<'r>(
+    config: &Config,
+    corpus: &Corpus,
+    sequences: &'r Sequences,
+) -> Batches<'r> {
     let (size, window) = (config.training.batch_size, config.training.window);
     Batches::new(sequences, &corpus.alphabet, size, window)
+}
+
+/// The network that a run begins with, and where its weights come from if they aren't random.
+pub(crate) fn first_network(
+    config: &Config,
+    corpus: &Corpus,
+    streams: &mut Streams,
+) -> Result<(Network, Option<String>)> {
+    let network = new_network(config, corpus, streams)?;
+    let Some(path) = &config.training.init_from else {
+        return Ok((network, None));
+    };
+    let from = Checkpoint::load(path, &Device::Cpu)?;
+    let known = transfer::adopt(&network, &corpus.alphabet, &from)
+        .with_context(|| format!("can't start from {}", path.display()))?;
+    Ok((network, Some(format!("{}: {known}", path.display()))))
 }
 
 /// A network with random weights.

@@ -41,7 +41,7 @@ pub(crate) fn summary(config: &Config, corpus: &Corpus, shape: Shape) -> Result<
         writeln!(text, "          {note}")?;
     }
     write_network(&mut text, shape)?;
-    write_needs(&mut text, shape, alphabet)?;
+    write_needs(&mut text, shape, alphabet, config.training.precision())?;
     let baseline = Loss {
         nats: bigram_loss(corpus),
         sequences: &corpus.validation,
@@ -124,8 +124,12 @@ pub(crate) fn needs(shape: Shape, alphabet: &Alphabet, precision: Precision) -> 
 }
 
 /// What the model needs.
-fn write_needs(text: &mut String, shape: Shape, alphabet: &Alphabet) -> Result<()> {
-    let precision = Precision::F32;
+fn write_needs(
+    text: &mut String,
+    shape: Shape,
+    alphabet: &Alphabet,
+    precision: Precision,
+) -> Result<()> {
     let needs = needs(shape, alphabet, precision)?;
     writeln!(
         text,

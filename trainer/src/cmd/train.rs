@@ -1,5 +1,7 @@
 //! `charlet train`
 
+mod budget;
+mod find_lr;
 mod settings;
 
 use std::io::{IsTerminal, Write};
@@ -7,14 +9,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use candle_core::Device;
 use charlet_trainer::checkpoint::Checkpoint;
-use charlet_trainer::config::{
-    Config, DeviceKind, IntegerPrecision, Mode, OptimizerKind, ScheduleKind,
-};
+use charlet_trainer::config::{Config, DeviceKind, Mode, OptimizerKind, ScheduleKind};
 use charlet_trainer::dashboard::{self, Dashboard};
-use charlet_trainer::files::RunFolder;
+use charlet_trainer::files::{Lock, RunFolder};
 use charlet_trainer::preset::Preset;
 use charlet_trainer::report::{Bar, Plain, View};
 use charlet_trainer::request::{Request, Requests};
@@ -39,6 +39,8 @@ const INTERRUPTED: u8 = 130;
   charlet train alice.txt --mode text --layers 2 --hidden 128 --window 100
   charlet train --config charlet-out/names/config.toml --out again
   charlet train don-quijote.txt --preset quijote --epochs 5
+  charlet train my-names.txt --flash-budget 64k --ram-budget 4k
+  charlet train alice.txt --mode text --params-budget 250k --find-lr
   charlet train --resume charlet-out/alice --epochs 40
   charlet train cities.txt --init-from charlet-out/names/best.safetensors --lr 0.001")]
 pub(crate) struct Args {
@@ -65,6 +67,8 @@ pub(crate) struct Args {
     /// Size of the vector that a character is turned into [default: 32]
     #[arg(long, value_name = "N")]
     embedding: Option<usize>,
+    #[command(flatten)]
+    budget: budget::Options,
     /// Share of each layer's output that is dropped while training [default: 0.2]
     #[arg(long, value_name = "SHARE")]
     dropout: Option<f64>,
@@ -110,6 +114,10 @@ pub(crate) struct Args {
     /// The norm that gradients are scaled down to [default: 1]
     #[arg(long, value_name = "X")]
     clip_norm: Option<f64>,
+    /// Don't train, but look for a learning rate: try ever larger ones on a network that is thrown away,
+    /// for some seconds, show what they do to the loss, and suggest one
+    #[arg(long, conflicts_with = "resume")]
+    find_lr: bool,
     /// The seed of everything random [default: 1]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
@@ -124,7 +132,7 @@ pub(crate) struct Args {
     sample_steps: Option<usize>,
     /// Train for integers, with weights rounded as on the chip, and export such a model
     #[arg(long)]
-    quantize: Option<IntegerPrecision>,
+    quantize: Option<settings::Quantize>,
     /// The settings of a network that is known from elsewhere; the other options override them
     #[arg(long, conflicts_with_all = ["config", "resume"])]
     preset: Option<Preset>,
@@ -167,13 +175,14 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
-    let begun = args.resume.as_deref().map(begun).transpose()?;
-    let config = match &begun {
+    let (lock, begun) = args.resume.as_deref().map(begun).transpose()?.unzip();
+    let mut config = match &begun {
         Some(checkpoint) => args.resumed_config(&checkpoint.description.config)?,
         None => args.new_config()?,
     };
     // What can be missing is looked for before a folder is made.
     device(config.training.device)?;
+    let budget = args.fit_budget(&mut config)?;
     let requests = Arc::new(Requests::default());
     let wanted = Arc::clone(&requests);
     let wish = move |request| {
@@ -185,29 +194,30 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     };
     let signal = wish.clone();
     ctrlc::set_handler(move || signal(Request::Stop)).context("can't listen for Ctrl-C")?;
+    let ask = || requests.next();
+    if args.find_lr {
+        tell("budget", &budget);
+        return find_lr::run(&args.out(&config), &config, &ask);
+    }
     let mut view = view(args, wish)?;
-    let folder = folder(args, &config)?;
-    tell_departures(args)?;
-    let outcome = train(
-        &config,
-        begun.as_ref(),
-        &folder,
-        &|| requests.next(),
-        &mut *view,
-    )?;
+    let folder = folder(args, &config, lock)?;
+    tell(
+        "departs",
+        &args.preset.map_or(Ok(Vec::new()), Preset::departures)?,
+    );
+    tell("budget", &budget);
+    let outcome = train(&config, begun.as_ref(), &folder, &ask, &mut *view)?;
     Ok(match outcome {
         Outcome::Finished(_) => ExitCode::SUCCESS,
         Outcome::Interrupted => ExitCode::from(INTERRUPTED),
     })
 }
 
-/// Where the preset departs from what it is known from.
-fn tell_departures(args: &Args) -> Result<()> {
-    for departure in args.preset.map_or(Ok(Vec::new()), Preset::departures)? {
-        // A closed pipe doesn't stop a training.
-        let _ = writeln!(std::io::stdout(), "departs   {departure}");
+/// Prints what is worth knowing before a run. A closed pipe doesn't stop a training.
+fn tell(label: &str, lines: &[String]) {
+    for line in lines {
+        let _ = writeln!(std::io::stdout(), "{label:9} {line}");
     }
-    Ok(())
 }
 
 /// How the run is shown.
@@ -222,23 +232,31 @@ fn view(args: &Args, wish: impl Fn(Request) + Send + Sync + 'static) -> Result<B
     })
 }
 
-/// The checkpoint that a run goes on from.
-fn begun(folder: &Path) -> Result<Checkpoint> {
-    Checkpoint::load(&RunFolder::last_in(folder), &Device::Cpu).with_context(|| {
-        format!(
-            "{} has no run to go on with: begin it without --resume",
-            folder.display()
-        )
-    })
+impl Args {
+    /// The output folder.
+    fn out(&self, config: &Config) -> PathBuf {
+        let default = || PathBuf::from("charlet-out").join(config.name());
+        self.out.clone().unwrap_or_else(default)
+    }
+}
+
+/// The checkpoint that a run goes on from, which nobody replaces meanwhile.
+fn begun(folder: &Path) -> Result<(Lock, Checkpoint)> {
+    let last = RunFolder::last_in(folder);
+    ensure!(
+        last.exists(),
+        "{} has no run to go on with: begin it without --resume",
+        folder.display()
+    );
+    let lock = Lock::take(folder)?;
+    Ok((lock, Checkpoint::load(&last, &Device::Cpu)?))
 }
 
 /// Where the run is, or will be.
-fn folder(args: &Args, config: &Config) -> Result<RunFolder> {
+fn folder(args: &Args, config: &Config, lock: Option<Lock>) -> Result<RunFolder> {
     let name = config.name();
-    if let Some(folder) = &args.resume {
-        return RunFolder::resume(folder, &name);
+    if let Some(lock) = lock {
+        return RunFolder::resume(lock, &name);
     }
-    let default = || PathBuf::from("charlet-out").join(&name);
-    let out = args.out.clone().unwrap_or_else(default);
-    RunFolder::create(&out, &name, args.force)
+    RunFolder::create(&args.out(config), &name, args.force)
 }

@@ -5,7 +5,7 @@ use anyhow::{Result, bail, ensure};
 use super::{Config, NetworkConfig, OptimizerConfig, ScheduleConfig, TrainingConfig};
 
 /// Limits that no sensible run meets; beyond them a typing error is more likely.
-const MAX_SIZE: usize = 8192;
+pub(crate) const MAX_SIZE: usize = 8192;
 const MAX_LAYERS: usize = 16;
 const MAX_BATCH: usize = 65_536;
 const MAX_EPOCHS: usize = 1_000_000;

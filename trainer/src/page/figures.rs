@@ -16,12 +16,12 @@ pub(crate) const COLOURS: [RGBColor; 7] = [
     RGBColor(86, 180, 233),
     RGBColor(120, 120, 120),
 ];
-const BLUE: RGBColor = COLOURS[0];
-const RED: RGBColor = COLOURS[1];
+pub(crate) const BLUE: RGBColor = COLOURS[0];
+pub(crate) const RED: RGBColor = COLOURS[1];
 const GREEN: RGBColor = COLOURS[2];
 const PURPLE: RGBColor = COLOURS[3];
 const ORANGE: RGBColor = COLOURS[4];
-const GREY: RGBColor = COLOURS[6];
+pub(crate) const GREY: RGBColor = COLOURS[6];
 
 /// A figure of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

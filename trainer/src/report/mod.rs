@@ -202,9 +202,17 @@ impl<'v> Report<'v> {
     /// Ends the view.
     pub(crate) fn finish(&mut self) {
         self.view.finish();
-        let elapsed = HumanDuration(self.elapsed());
+        let elapsed = spoken(self.elapsed());
         self.view.line(&format!("trained for {elapsed}"));
     }
+}
+
+/// A time in words: whole seconds, but for a run of some of them.
+fn spoken(time: Duration) -> String {
+    if time < Duration::from_secs(10) {
+        return format!("{:.1} seconds", time.as_secs_f64());
+    }
+    HumanDuration(time).to_string()
 }
 
 /// A loss with its units: per character, and per line for lists.

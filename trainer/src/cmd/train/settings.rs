@@ -1,9 +1,32 @@
 //! What the options of `charlet train` make of the settings.
 
 use anyhow::{Result, ensure};
-use charlet_trainer::config::{Config, Mode, OptimizerConfig, OptimizerKind, ScheduleConfig};
+use charlet_trainer::config::{
+    Config, IntegerPrecision, Mode, OptimizerConfig, OptimizerKind, ScheduleConfig,
+};
 
 use super::Args;
+
+/// What is trained for and exported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Quantize {
+    /// Single precision, whatever a settings file or a budget would have
+    F32,
+    /// Weights of 8 bits, with a scale for every row
+    I8,
+    /// Weights of 4 bits in the layers, with a scale for every row
+    I4,
+}
+
+impl From<Quantize> for Option<IntegerPrecision> {
+    fn from(quantize: Quantize) -> Self {
+        match quantize {
+            Quantize::F32 => None,
+            Quantize::I8 => Some(IntegerPrecision::I8),
+            Quantize::I4 => Some(IntegerPrecision::I4),
+        }
+    }
+}
 
 impl Args {
     /// The defaults, overridden by the settings file or a preset, overridden by the options.
@@ -56,7 +79,7 @@ impl Args {
         set(&mut training.seed, self.seed);
         set(&mut training.device, self.device);
         set(&mut training.sample_every, self.sample_every);
-        set(&mut training.quantize, self.quantize.map(Some));
+        set(&mut training.quantize, self.quantize.map(Into::into));
         set(&mut training.init_from, self.init_from.clone().map(Some));
         set(&mut training.ema, self.ema.map(Some));
         set(&mut training.patience, self.patience.map(Some));

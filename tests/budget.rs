@@ -1,0 +1,162 @@
+//! Networks as large as a budget allows: the exported file fits, and that of the next one doesn't.
+
+use std::fs;
+
+use charlet::Model;
+use charlet::format::Precision;
+use charlet_trainer::budget::{Budget, Priced};
+use charlet_trainer::config::{Config, IntegerPrecision};
+use charlet_trainer::export::model_file;
+use charlet_trainer::network::Shape;
+use proptest::prelude::*;
+
+use crate::place::{Place, lines};
+use crate::support::{alphabet, network};
+
+/// Whether a network's model, as it is exported, is within a budget.
+fn fits(budget: &Budget, network_of: &Priced, precision: Precision) -> bool {
+    let shape = network_of.shape;
+    let file = model_file(&network(shape), &alphabet(shape.vocab_size), precision).unwrap();
+    let ram = Model::from_bytes(&file).unwrap().sizes().ram_bytes();
+    budget.flash.is_none_or(|flash| file.len() <= flash)
+        && budget.ram.is_none_or(|most| ram <= most)
+        && budget
+            .parameters
+            .is_none_or(|parameters| shape.parameter_count() <= parameters)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    #[test]
+    fn a_budget_is_filled_and_never_exceeded(
+        vocab_size in 2usize..200,
+        num_layers in 1usize..4,
+        precision in prop::sample::select(vec![Precision::F32, Precision::I8, Precision::I4]),
+        flash in prop::option::of(200usize..150_000),
+        ram in prop::option::of(100usize..6_000),
+        parameters in 500usize..50_000,
+    ) {
+        // Without any of them networks would be too large for a test.
+        let parameters = (flash.is_none() && ram.is_none()).then_some(parameters);
+        let budget = Budget { parameters, flash, ram };
+        let shape_of = |hidden_size: usize| Shape {
+            vocab_size,
+            embedding_size: hidden_size.min(32),
+            hidden_size,
+            num_layers,
+        };
+        match budget.widest(shape_of, &alphabet(vocab_size), precision) {
+            Ok(choice) => {
+                prop_assert!(fits(&budget, &choice.widest, precision));
+                let next = choice.next.unwrap();
+                prop_assert!(!fits(&budget, &next, precision));
+                let width = choice.widest.shape.hidden_size;
+                prop_assert_eq!(next.shape.hidden_size - width, if precision == Precision::I4 { 8 } else { 4 });
+            }
+            Err(error) => {
+                let smallest = if precision == Precision::I4 { 8 } else { 4 };
+                let all = Budget { parameters: None, flash: None, ram: None };
+                let one = all.widest(|_| shape_of(smallest), &alphabet(vocab_size), precision);
+                prop_assert!(!fits(&budget, &one.unwrap().widest, precision));
+                let named = format!("{num_layers} x {smallest} as {precision}");
+                prop_assert!(error.to_string().contains(&named), "{}", error);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_run_stays_within_its_budget_and_can_be_repeated() {
+    let place = Place::new();
+    let file = place.write("data.txt", lines());
+    let train = ["train", &file, "--epochs", "1", "--sample-every", "1"];
+    let budget = ["--flash-budget", "8k", "--ram-budget", "1k", "--out", "run"];
+    let printed = place.succeed(&[&train[..], &budget].concat());
+    assert!(
+        printed.contains("budget    at most 8,192 bytes of flash and 1,024 bytes of RAM")
+            && printed.contains("as i8"),
+        "{printed}"
+    );
+    let size = fs::metadata(place.path("run/data.charlet")).unwrap().len();
+    assert!((7000..=8192).contains(&size), "{size}");
+    let chosen = Config::from_file(&place.path("run/config.toml"), None).unwrap();
+    assert_eq!(chosen.training.quantize, Some(IntegerPrecision::I8));
+    assert_eq!(chosen.network.num_layers, 1);
+    place.succeed(&["train", "--config", "run/config.toml", "--out", "again"]);
+    let model = |run: &str| fs::read(place.path(run).join("data.charlet")).unwrap();
+    assert_eq!(model("run"), model("again"));
+    place.succeed(&["train", "--resume", "run", "--epochs", "2"]);
+    let resumed = Config::from_file(&place.path("run/config.toml"), None).unwrap();
+    assert_eq!(resumed.network, chosen.network);
+}
+
+#[test]
+fn options_are_kept_and_the_budget_takes_the_rest() {
+    let place = Place::new();
+    let file = place.write("data.txt", lines());
+    let shape = |options: &[&str]| {
+        let train = ["train", &file, "--epochs", "1", "--out", "run", "--force"];
+        place.succeed(&[&train[..], options].concat());
+        let config = Config::from_file(&place.path("run/config.toml"), None).unwrap();
+        let network = config.network;
+        let sizes = (
+            network.num_layers,
+            network.hidden_size,
+            network.embedding_size,
+        );
+        (sizes, config.training.quantize)
+    };
+    // 12 tokens: 12 E + 4 H (E + H + 1) + 12 H + 12 parameters, and E = H below 32.
+    assert_eq!(shape(&["--params-budget", "2.508k"]), ((1, 16, 16), None));
+    assert_eq!(shape(&["--params-budget", "2507"]), ((1, 12, 12), None));
+    let two = shape(&["--params-budget", "5k", "--layers", "2", "--embedding", "3"]);
+    assert_eq!((two.0.0, two.0.2), (2, 3));
+    let float = shape(&["--flash-budget", "16k", "--quantize", "f32"]);
+    assert_eq!(float.1, None);
+    // A size that is given is only checked.
+    let given = shape(&["--flash-budget", "8k", "--hidden", "7", "--layers", "2"]);
+    assert_eq!((given.0.0, given.0.1), (2, 7));
+}
+
+#[test]
+fn what_no_network_fits_is_refused_before_a_folder_is_made() {
+    let place = Place::new();
+    let file = place.write("data.txt", lines());
+    for (options, words) in [
+        (
+            &["--flash-budget", "300", "--layers", "2"][..],
+            &["300 bytes of flash", "the smallest, 2 x 4 as i8, takes"][..],
+        ),
+        (
+            &["--params-budget", "20"],
+            &["20 parameters", "the smallest, 1 x 4 as f32"],
+        ),
+        (
+            &["--flash-budget", "1k", "--hidden", "64"],
+            &[
+                "1 x 64 as i8 takes",
+                "1,024 bytes of flash",
+                "without --hidden",
+            ],
+        ),
+    ] {
+        let mut train = vec!["train", &file, "--layers", "1"];
+        train.extend(options);
+        place.fail_with(&train, words);
+    }
+    for (option, value) in [
+        ("--flash-budget", "64q"),
+        ("--params-budget", "0"),
+        ("--ram-budget", "-1"),
+    ] {
+        let refused = place.run(&["train", &file, &format!("{option}={value}")]);
+        assert_eq!(refused.status.code(), Some(2));
+        let message = String::from_utf8(refused.stderr).unwrap();
+        assert!(
+            message.contains(option) && message.contains("64k or 1.5M"),
+            "{message}"
+        );
+    }
+    assert_eq!(place.files("."), ["data.txt"]);
+}

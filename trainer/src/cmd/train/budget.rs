@@ -1,0 +1,95 @@
+//! Options that choose the network's sizes.
+
+use anyhow::Result;
+use charlet_trainer::budget::{Budget, amount, step};
+use charlet_trainer::config::{Config, IntegerPrecision};
+use charlet_trainer::corpus::Corpus;
+use charlet_trainer::network::Shape;
+use charlet_trainer::rng::Streams;
+
+use super::Args;
+
+/// The largest network that these options leave room for.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct Options {
+    /// Make the network as wide as so many parameters allow, such as 250k: one layer, if --layers
+    /// doesn't say how many; with --hidden, check that it has no more
+    #[arg(long, value_name = "N", conflicts_with = "resume", value_parser = |text: &str| amount(text, 1000))]
+    params_budget: Option<usize>,
+    /// The same for the bytes of the model file, such as 64k of 1,024 bytes; i8 without --quantize
+    #[arg(long, value_name = "BYTES", conflicts_with = "resume", value_parser = |text: &str| amount(text, 1024))]
+    flash_budget: Option<usize>,
+    /// The same for the bytes of RAM that the model needs, such as 4k; i8 without --quantize
+    #[arg(long, value_name = "BYTES", conflicts_with = "resume", value_parser = |text: &str| amount(text, 1024))]
+    ram_budget: Option<usize>,
+}
+
+impl Args {
+    /// Chooses the sizes that a budget leaves open, and tells how.
+    pub(super) fn fit_budget(&self, config: &mut Config) -> Result<Vec<String>> {
+        let budget = Budget {
+            parameters: self.budget.params_budget,
+            flash: self.budget.flash_budget,
+            ram: self.budget.ram_budget,
+        };
+        if budget.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut lines = vec![format!("at most {budget}")];
+        let of_chip = budget.flash.is_some() || budget.ram.is_some();
+        if of_chip && self.quantize.is_none() && config.training.quantize.is_none() {
+            config.training.quantize = Some(IntegerPrecision::I8);
+            lines.push(
+                "trained for and exported as i8, which suits most chips; others: --quantize i4, f32"
+                    .to_owned(),
+            );
+        }
+        let precision = config.training.precision();
+        let mut streams = Streams::new(config.training.seed);
+        let corpus = Corpus::load(&config.data, config.training.window, &mut streams.split)?;
+        let alphabet = &corpus.alphabet;
+        if self.hidden.is_some() {
+            let shape = Shape::new(alphabet.size(), &config.network);
+            let taken = budget.check(shape, alphabet, precision)?;
+            lines.push(format!("the network that was given takes {taken}"));
+            return Ok(lines);
+        }
+        // A preset, or a file of settings, says how deep its network is.
+        if self.layers.is_none() && self.preset.is_none() && self.config.is_none() {
+            config.network.num_layers = 1;
+        }
+        let network = config.network.clone();
+        // The embedding is folded on the chip, and takes nothing there.
+        let shrinks = budget.parameters.is_some() && self.embedding.is_none();
+        let shape_of = |hidden_size: usize| {
+            let most = if shrinks { hidden_size } else { usize::MAX };
+            Shape {
+                hidden_size,
+                embedding_size: network.embedding_size.min(most),
+                ..Shape::new(alphabet.size(), &network)
+            }
+        };
+        let choice = budget.widest(shape_of, alphabet, precision)?;
+        let Shape {
+            hidden_size,
+            embedding_size,
+            num_layers,
+            ..
+        } = choice.widest.shape;
+        config.network.hidden_size = hidden_size;
+        config.network.embedding_size = embedding_size;
+        let layers = if num_layers == 1 { "layer" } else { "layers" };
+        lines.push(format!(
+            "{num_layers} {layers}, as wide as fits in steps of {}: {}, with {}",
+            step(precision),
+            choice.widest,
+            budget.taken(&choice.widest)
+        ));
+        lines.push(match choice.next {
+            Some(next) => format!("{next} would have {}", budget.excess(&next)),
+            None => "wider ones can't be trained".to_owned(),
+        });
+        config.check()?;
+        Ok(lines)
+    }
+}

@@ -1,0 +1,83 @@
+//! `charlet train --find-lr`
+
+use std::fs;
+use std::io::{IsTerminal, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use charlet_trainer::config::Config;
+use charlet_trainer::files::write_whole;
+use charlet_trainer::sweep::{BATCHES, Point, Suggestion, Sweep};
+use charlet_trainer::train::Ask;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::INTERRUPTED;
+
+/// Batches from one line of the table to the next: two lines for a power of ten.
+const BATCHES_PER_LINE: usize = 15;
+
+/// Looks for a learning rate, tells what it saw, and leaves that in the folder.
+pub(super) fn run(folder: &Path, config: &Config, ask: Ask<'_>) -> Result<ExitCode> {
+    let mut out = std::io::stdout();
+    writeln!(
+        out,
+        "find-lr   up to {BATCHES} batches at rising learning rates, on a network that is thrown away"
+    )?;
+    let bar = bar()?;
+    let sweep = Sweep::run(config, ask, |rate, loss| {
+        bar.set_message(format!("learning rate {rate:.1e}  loss {loss:.3}"));
+        bar.inc(1);
+    })?;
+    bar.finish_and_clear();
+    let Some(sweep) = sweep else {
+        writeln!(out, "stopped   nothing was written")?;
+        return Ok(ExitCode::from(INTERRUPTED));
+    };
+    fs::create_dir_all(folder)
+        .with_context(|| format!("can't make the folder {}", folder.display()))?;
+    let (png, csv) = (folder.join("find-lr.png"), folder.join("find-lr.csv"));
+    write_whole(&csv, sweep.to_csv()?.as_bytes())?;
+    write_whole(&png, &sweep.picture(&config.name())?)?;
+    write_table(&mut out, &sweep)?;
+    let Suggestion {
+        rate,
+        steepest,
+        lowest,
+    } = sweep.suggestion()?;
+    writeln!(
+        out,
+        "suggests  --lr {rate}: a third of {lowest}, where the loss is lowest; it falls fastest at {steepest}"
+    )?;
+    writeln!(
+        out,
+        "plot      {}; all batches: {}",
+        png.display(),
+        csv.display()
+    )?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The smoothed losses, and whether they grew too large.
+fn write_table(out: &mut impl Write, sweep: &Sweep) -> Result<()> {
+    writeln!(out, "{:9} {:>8}  {:>9}", "", "rate", "nats/char")?;
+    for Point { rate, smoothed, .. } in sweep.points.iter().step_by(BATCHES_PER_LINE) {
+        writeln!(out, "{:9} {rate:>8.1e}  {smoothed:>9.3}", "")?;
+    }
+    if let Some(last) = sweep.points.last().filter(|_| sweep.points.len() < BATCHES) {
+        writeln!(
+            out,
+            "{:9} {:>8.1e}  worse than guessing: the end",
+            "", last.rate
+        )?;
+    }
+    Ok(())
+}
+
+fn bar() -> Result<ProgressBar> {
+    if !std::io::stdout().is_terminal() {
+        return Ok(ProgressBar::hidden());
+    }
+    let style = ProgressStyle::with_template("{bar:30} {percent:>3} %  {msg}  {eta} left")?;
+    Ok(ProgressBar::new(BATCHES as u64).with_style(style))
+}

@@ -1,0 +1,71 @@
+//! One process at a time writes into a folder.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+/// Keeps other processes out of a folder while it lives. The system lifts it when the process ends,
+/// in whatever way.
+#[derive(Debug)]
+pub struct Lock {
+    folder: PathBuf,
+    _file: File,
+}
+
+impl Lock {
+    /// The locked file. It stays when the lock is lifted: somebody may be about to lock it.
+    pub const FILE: &str = ".lock";
+
+    /// Locks a folder that exists.
+    ///
+    /// # Errors
+    /// If another process has locked it, or it can't be written.
+    pub fn take(folder: &Path) -> Result<Self> {
+        let (path, shown) = (folder.join(Self::FILE), folder.display());
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .with_context(|| format!("can't write {}", path.display()))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => bail!(
+                "another charlet is training in {shown}: wait for it or stop it, or choose another \
+                 folder with --out"
+            ),
+            // Some file systems have no locks, and are trained on all the same.
+            Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => {}
+            Err(TryLockError::Error(error)) => {
+                return Err(error).with_context(|| format!("can't lock {}", path.display()));
+            }
+        }
+        Ok(Self {
+            folder: folder.to_owned(),
+            _file: file,
+        })
+    }
+
+    /// The folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_locked_as_long_as_the_lock_lives() {
+        let folder = tempfile::tempdir().unwrap();
+        let lock = Lock::take(folder.path()).unwrap();
+        let error = Lock::take(folder.path()).unwrap_err().to_string();
+        let name = folder.path().to_str().unwrap();
+        assert!(error.contains(name) && error.contains("--out"), "{error}");
+        drop(lock);
+        Lock::take(folder.path()).unwrap();
+    }
+}

@@ -1,0 +1,66 @@
+//! A sweep as a picture.
+
+use anyhow::Result;
+
+use super::{Point, Sweep};
+use crate::page::figures::{BLUE, GREY, RED};
+use crate::page::plot::{self, Curve, Mark, Panel, Place, Stroke};
+
+const WIDTH: u32 = 860;
+const HEIGHT: u32 = 460;
+
+/// Losses over the powers of ten of the rates.
+pub(super) fn png(name: &str, sweep: &Sweep) -> Result<Vec<u8>> {
+    let points = &sweep.points;
+    let smoothed = points.iter().map(|point| point.smoothed);
+    let (low, high) = smoothed.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), loss| {
+        (low.min(loss), high.max(loss))
+    });
+    let margin = 0.1 * (high - low).max(0.1);
+    let y = (low - margin, high + margin);
+    // What is beyond the axes is on them.
+    let curve = |label: &str, colour, stroke, loss: fn(&Point) -> f64| Curve {
+        label: label.to_owned(),
+        colour,
+        stroke,
+        points: points
+            .iter()
+            .map(|point| (point.rate.log10(), loss(point).clamp(y.0, y.1)))
+            .collect(),
+    };
+    let ends = (points.first(), points.last());
+    let panel = Panel {
+        title: format!("{name}: loss at rising learning rates"),
+        x_label: "learning rate, as a power of ten".to_owned(),
+        y_label: "nats per character".to_owned(),
+        right: None,
+        x: (
+            ends.0.map_or(0.0, |point| point.rate.log10()),
+            ends.1.map_or(1.0, |point| point.rate.log10()),
+        ),
+        y,
+        curves: vec![
+            curve("each batch", GREY, Stroke::Thin, |point| point.loss),
+            curve("smoothed", BLUE, Stroke::Thick, |point| point.smoothed),
+        ],
+        mark: mark(sweep),
+    };
+    let place = Place {
+        left: 0,
+        top: 0,
+        width: WIDTH,
+        height: HEIGHT,
+    };
+    plot::png(&[(place, panel)], WIDTH, HEIGHT)
+}
+
+/// The suggested rate, if there is one.
+fn mark(sweep: &Sweep) -> Option<Mark> {
+    let rate = sweep.suggestion().ok()?.rate;
+    let point = sweep.points.iter().find(|point| point.rate >= rate)?;
+    Some(Mark {
+        label: format!("suggested: {rate}"),
+        colour: RED,
+        at: (rate.log10(), point.smoothed),
+    })
+}
