@@ -41,7 +41,9 @@ impl Ticks {
             Self::shortened(value / 1e6, self.step / 1e6, "M")
         } else if largest >= 1e4 {
             Self::shortened(value / 1e3, self.step / 1e3, "k")
-        } else if digits > 4 && value != 0.0 {
+        } else if value == 0.0 && digits > 4 {
+            "0".to_owned()
+        } else if digits > 4 {
             format!("{value:.0e}")
         } else {
             format!("{value:.digits$}")
