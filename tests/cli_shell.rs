@@ -5,11 +5,12 @@ use std::process::Command;
 
 use crate::place::Place;
 
-const COMMANDS: [&str; 8] = [
+const COMMANDS: [&str; 9] = [
     "train",
     "generate",
     "eval",
     "score",
+    "compare",
     "info",
     "quantize",
     "bench",

@@ -320,10 +320,12 @@ fn ctrl_c_saves_and_exits_with_130() {
     let expected = [
         "best.safetensors",
         "config.toml",
+        "curves.png",
         "data.charlet",
         "good.safetensors",
         "last.safetensors",
         "metrics.jsonl",
+        "report.html",
         "steps.jsonl",
     ];
     assert_eq!(place.files("run"), expected);

@@ -126,7 +126,8 @@ impl Terminal {
 #[test]
 fn a_training_is_watched_sampled_saved_and_stopped() {
     let place = Place::new();
-    let file = place.write("data.txt", lines().repeat(20));
+    // An epoch takes a second or more: what is logged stays to be seen.
+    let file = place.write("data.txt", lines().repeat(8000));
     let train = [
         "train",
         &file,

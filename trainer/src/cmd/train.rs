@@ -90,7 +90,7 @@ pub(crate) struct Args {
     /// How weights are updated [default: adamw]
     #[arg(long)]
     optimizer: Option<OptimizerKind>,
-    /// The highest learning rate [default: 0.006, text: 0.003, rmsprop: 0.002, sgd: 0.5]
+    /// The highest learning rate [default: 0.006, text: 0.01, rmsprop: 0.002, sgd: 0.5]
     #[arg(long, value_name = "X")]
     lr: Option<f64>,
     /// Weight decay; decoupled in adamw, else a part of the gradient [default: 0, adamw: 0.01]

@@ -57,7 +57,7 @@ impl OptimizerConfig {
                 if lines {
                     6e-3
                 } else {
-                    3e-3
+                    1e-2
                 }
             }
             OptimizerKind::RmsProp => 2e-3,
