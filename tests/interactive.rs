@@ -66,197 +66,104 @@ fn each_line_of_a_pipe_is_continued() {
 
 #[cfg(unix)]
 mod terminal {
-    use std::io::{Read, Write};
-    use std::num::NonZero;
-    use std::sync::{Arc, Mutex};
-    use std::time::{Duration, Instant};
-
-    use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+    use std::time::Duration;
 
     use super::*;
+    use crate::terminal::Terminal;
 
-    /// Longer than anything takes on a busy machine.
-    const PATIENCE: Duration = Duration::from_secs(60);
-
-    const ROWS: NonZero<u16> = NonZero::new(40).unwrap();
-    const COLUMNS: NonZero<u16> = NonZero::new(100).unwrap();
-
-    /// The command in a pseudo-terminal.
-    struct Session {
-        master: Box<dyn MasterPty + Send>,
-        child: Box<dyn Child + Send + Sync>,
-        keys: Box<dyn Write + Send>,
-        screen: Arc<Mutex<vt100::Parser>>,
-        /// How the terminal was before.
-        modes: String,
-        _place: Place,
+    fn start(place: &Place, model: &str, options: &[&str]) -> Terminal {
+        let command = ["generate", model, "-i", "--seed", "1"];
+        let terminal = Terminal::run(place, [40, 100], &[&command, options].concat());
+        terminal.wait_until(|screen| screen.contains(":help") && screen.ends_with('>'));
+        terminal
     }
 
-    impl Session {
-        fn start(place: Place, model: &str, options: &[&str]) -> Self {
-            let size = PtySize {
-                rows: ROWS.get(),
-                cols: COLUMNS.get(),
-                ..PtySize::default()
-            };
-            let pair = native_pty_system().openpty(size).unwrap();
-            let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_charlet"));
-            command.args(["generate", model, "-i", "--seed", "1"]);
-            command.args(options);
-            command.cwd(place.path(""));
-            command.env("TERM", "xterm-256color");
-            command.env_remove("NO_COLOR");
-            let modes = format!("{:?}", pair.master.get_termios().unwrap());
-            let child = pair.slave.spawn_command(command).unwrap();
-            let screen = Arc::new(Mutex::new(vt100::Parser::new(ROWS, COLUMNS, 0)));
-            let mut output = pair.master.try_clone_reader().unwrap();
-            let shown = Arc::clone(&screen);
-            std::thread::spawn(move || {
-                let mut bytes = [0; 1024];
-                while let Ok(count @ 1..) = output.read(&mut bytes) {
-                    shown.lock().unwrap().process(&bytes[..count]);
-                }
-            });
-            let session = Self {
-                keys: pair.master.take_writer().unwrap(),
-                master: pair.master,
-                child,
-                screen,
-                modes,
-                _place: place,
-            };
-            session.wait_for(|screen| screen.contains(":help") && screen.ends_with('>'));
-            session
-        }
-
-        fn screen(&self) -> String {
-            let contents = self.screen.lock().unwrap().screen().contents();
-            contents.trim_end().to_owned()
-        }
-
-        /// Waits until the screen is as it should be, and gives it.
-        fn wait_for(&self, is_right: impl Fn(&str) -> bool) -> String {
-            let started = Instant::now();
-            loop {
-                let screen = self.screen();
-                if is_right(&screen) {
-                    return screen;
-                }
-                assert!(started.elapsed() < PATIENCE, "the screen stays\n{screen}");
-                std::thread::sleep(Duration::from_millis(10));
-            }
-        }
-
-        fn type_in(&mut self, keys: &str) {
-            self.keys.write_all(keys.as_bytes()).unwrap();
-            self.keys.flush().unwrap();
-        }
-
-        /// Waits for the end; the terminal must be as it was.
-        fn ended(mut self) -> u32 {
-            let started = Instant::now();
-            let status = loop {
-                if let Some(status) = self.child.try_wait().unwrap() {
-                    break status;
-                }
-                assert!(
-                    started.elapsed() < PATIENCE,
-                    "it goes on\n{}",
-                    self.screen()
-                );
-                std::thread::sleep(Duration::from_millis(10));
-            };
-            let modes = format!("{:?}", self.master.get_termios().unwrap());
-            assert_eq!(modes, self.modes);
-            status.exit_code()
-        }
-    }
-
-    fn with_text_model(options: &[&str]) -> Session {
-        let place = Place::new();
+    fn with_text_model(place: &Place, options: &[&str]) -> Terminal {
         place.write("text.charlet", text_model());
-        Session::start(place, "text.charlet", options)
+        start(place, "text.charlet", options)
     }
 
     #[test]
     fn a_beginning_is_continued_and_commands_change_how() {
-        let mut session = Session::start(Place::new(), &names(), &["--pace", "0"]);
-        session.type_in("kar\r");
-        let alone = Place::new();
+        let place = Place::new();
+        let mut terminal = start(&place, &names(), &["--pace", "0"]);
+        terminal.press("kar\r");
         let options = ["--prime", "kar", "-n", "1", "--seed", "1"];
-        let expected = alone.succeed(&[&["generate", &names()][..], &options].concat());
+        let expected = place.succeed(&[&["generate", &names()][..], &options].concat());
         let expected = format!("> kar\n{}\n>", expected.trim_end());
-        session.wait_for(|screen| screen.ends_with(&expected));
-        session.type_in(":temp 0\r");
-        session.wait_for(|screen| screen.contains("--temperature 0 won't do"));
+        terminal.wait_until(|screen| screen.ends_with(&expected));
+        terminal.press(":temp 0\r");
+        terminal.wait_until(|screen| screen.contains("--temperature 0 won't do"));
         for command in [":seed 1", ":length 2", ":greedy"] {
-            session.type_in(&format!("{command}\r"));
-            session.wait_for(|screen| screen.ends_with(&format!("{command}\n>")));
+            terminal.press(&format!("{command}\r"));
+            terminal.wait_until(|screen| screen.ends_with(&format!("{command}\n>")));
         }
-        session.type_in("kar\r");
-        session.wait_for(|screen| {
+        terminal.press("kar\r");
+        terminal.wait_until(|screen| {
             let line = screen.lines().rev().nth(1).unwrap_or_default();
             screen.ends_with('>') && line.starts_with("kar") && line.len() == 5
         });
-        session.type_in(":top 3\r");
-        session.wait_for(|screen| screen.contains("100.00 %"));
-        session.type_in("k?\r");
-        session.wait_for(|screen| screen.contains("does not know the character '?'"));
-        session.type_in(":sing\r");
-        session.wait_for(|screen| screen.contains("no command :sing"));
-        session.type_in(":quit\r");
-        assert_eq!(session.ended(), 0);
+        terminal.press(":top 3\r");
+        terminal.wait_until(|screen| screen.contains("100.00 %"));
+        terminal.press("k?\r");
+        terminal.wait_until(|screen| screen.contains("does not know the character '?'"));
+        terminal.press(":sing\r");
+        terminal.wait_until(|screen| screen.contains("no command :sing"));
+        terminal.press(":quit\r");
+        assert_eq!(terminal.end().0, 0);
     }
 
     #[test]
     fn keys_change_the_temperature_pause_and_stop() {
-        let mut session = with_text_model(&["--length", "100000", "--pace", "50"]);
-        session.type_in("ab\r");
-        session.wait_for(|screen| screen.lines().count() > 4);
-        session.type_in("\x1b[A");
-        session.wait_for(|screen| screen.contains("[0.9]"));
-        session.type_in("--");
-        session.wait_for(|screen| screen.contains("[0.8]") && screen.contains("[0.7]"));
-        session.type_in(" ");
-        let paused = session.wait_for(|screen| screen.ends_with("[paused]"));
+        let place = Place::new();
+        let mut terminal = with_text_model(&place, &["--length", "100000", "--pace", "50"]);
+        terminal.press("ab\r");
+        terminal.wait_until(|screen| screen.lines().count() > 4);
+        terminal.press("\x1b[A");
+        terminal.wait_until(|screen| screen.contains("[0.9]"));
+        terminal.press("--");
+        terminal.wait_until(|screen| screen.contains("[0.8]") && screen.contains("[0.7]"));
+        terminal.press(" ");
+        let paused = terminal.wait_until(|screen| screen.ends_with("[paused]"));
         std::thread::sleep(Duration::from_millis(200));
-        assert_eq!(session.screen(), paused, "nothing comes in a pause");
-        session.type_in(" ");
-        session.wait_for(|screen| !screen.ends_with("[paused]"));
-        session.type_in("\x1b");
-        session.wait_for(|screen| screen.ends_with("\n>"));
+        assert_eq!(terminal.screen(), paused, "nothing comes in a pause");
+        terminal.press(" ");
+        terminal.wait_until(|screen| !screen.ends_with("[paused]"));
+        terminal.press("\x1b");
+        terminal.wait_until(|screen| screen.ends_with("\n>"));
         // The next one goes on with what the keys have set.
-        session.type_in("ab\r");
-        session.wait_for(|screen| !screen.ends_with("> ab") && !screen.ends_with('>'));
-        session.type_in("\r");
-        session.wait_for(|screen| screen.ends_with("\n>"));
-        session.type_in("\x04");
-        assert_eq!(session.ended(), 0);
+        terminal.press("ab\r");
+        terminal.wait_until(|screen| !screen.ends_with("> ab") && !screen.ends_with('>'));
+        terminal.press("\r");
+        terminal.wait_until(|screen| screen.ends_with("\n>"));
+        terminal.press("\x04");
+        assert_eq!(terminal.end().0, 0);
     }
 
     #[test]
     fn the_terminal_is_given_back_whatever_ends_it() {
+        let place = Place::new();
         for leave in ["\x03", "\x04"] {
             // At the prompt, and while a text is made.
-            let mut session = with_text_model(&[]);
-            session.type_in(leave);
-            assert_eq!(session.ended(), 0, "{leave:?}");
-            let mut session = with_text_model(&["--length", "100000"]);
-            session.type_in("ab\r");
-            session.wait_for(|screen| screen.contains("> ab\nab"));
-            session.type_in(leave);
-            assert_eq!(session.ended(), 0, "{leave:?}");
+            let mut terminal = with_text_model(&place, &[]);
+            terminal.press(leave);
+            assert_eq!(terminal.end().0, 0, "{leave:?}");
+            let mut terminal = with_text_model(&place, &["--length", "100000"]);
+            terminal.press("ab\r");
+            terminal.wait_until(|screen| screen.contains("> ab\nab"));
+            terminal.press(leave);
+            assert_eq!(terminal.end().0, 0, "{leave:?}");
         }
         for beginning in ["", "ab\r"] {
-            let mut session = with_text_model(&["--length", "100000"]);
-            session.type_in(beginning);
-            session.wait_for(|screen| beginning.is_empty() || screen.contains("> ab\nab"));
-            let id = session.child.process_id().unwrap().to_string();
+            let mut terminal = with_text_model(&place, &["--length", "100000"]);
+            terminal.press(beginning);
+            terminal.wait_until(|screen| beginning.is_empty() || screen.contains("> ab\nab"));
+            let id = terminal.process_id();
             let killed = std::process::Command::new("kill")
                 .args(["-TERM", &id])
                 .status();
             assert!(killed.unwrap().success());
-            assert_eq!(session.ended(), 130, "{beginning:?}");
+            assert_eq!(terminal.end().0, 130, "{beginning:?}");
         }
     }
 }

@@ -58,6 +58,9 @@ mod state;
 mod support;
 /// Event files for TensorBoard, by the format's definition.
 mod tensorboard;
+/// The command in a pseudo-terminal.
+#[cfg(unix)]
+mod terminal;
 /// A model of running text that is trained for the tests.
 mod text_model;
 /// Every bound, with its reason.
