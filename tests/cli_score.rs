@@ -115,6 +115,20 @@ fn odd_lines_stand_out() {
 }
 
 #[test]
+fn upper_case_is_made_lower_case_where_that_was_learnt() {
+    let place = Place::new();
+    place.write("upper", "MARIA\nAnna\n");
+    place.write("lower", "maria\nanna\n");
+    let names = names();
+    for command in ["score", "eval"] {
+        let lower = place.succeed(&[command, &names, "lower"]);
+        let made = place.succeed(&[command, &names, "upper", "--lowercase"]);
+        assert_eq!(made, lower, "{command}");
+    }
+    place.fail_with(&["eval", &names, "upper"], &["'M'"]);
+}
+
+#[test]
 fn unknown_characters_surprise_without_limit_and_are_named() {
     let place = Place::new();
     place.write("list", b"anna\nber?a\nmar\xffia\nxqzv\n");

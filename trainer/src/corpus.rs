@@ -127,7 +127,7 @@ impl Corpus {
         let mut validation = config.validation.as_deref().map(Source::read).transpose()?;
         if config.lowercase {
             for source in std::iter::once(&mut source).chain(&mut validation) {
-                source.text = source.text.to_lowercase();
+                source.make_lowercase();
             }
         }
         match config.mode {

@@ -25,6 +25,9 @@ pub(crate) struct Args {
     model: PathBuf,
     /// The file to predict
     file: PathBuf,
+    /// Make upper case lower case before, as `train --lowercase` does
+    #[arg(long)]
+    lowercase: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -33,7 +36,10 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args) -> Result<ExitCode> {
     let bytes = read_model(&args.model)?;
     let mut speaker = Speaker::new(check_model(&args.model, &bytes)?);
-    let source = Source::read(&args.file)?;
+    let mut source = Source::read(&args.file)?;
+    if args.lowercase {
+        source.make_lowercase();
+    }
     let summary = speaker.evaluate(&source)?.summary();
     let mut out = std::io::stdout().lock();
     if args.json {

@@ -33,6 +33,9 @@ pub(crate) struct Args {
     /// The file to score, or - for standard input
     #[arg(default_value = "-")]
     file: PathBuf,
+    /// Make upper case lower case before, as `train --lowercase` does
+    #[arg(long)]
+    lowercase: bool,
     /// Score each line of a running text by itself, as if it were the first
     #[arg(long)]
     each: bool,
@@ -109,7 +112,10 @@ fn score(
     let threshold = args.threshold.unwrap_or(f64::NEG_INFINITY);
     (1..).zip(lines).filter_map(move |(number, line)| {
         let scored = || -> Result<Option<Scored>> {
-            let (line, has_break) = line?;
+            let (mut line, has_break) = line?;
+            if args.lowercase {
+                line = line.to_lowercase();
+            }
             if line.is_empty() && !surprises.is_carried() {
                 return Ok(None);
             }

@@ -57,6 +57,11 @@ impl Source {
         Ok(Self { text, notes })
     }
 
+    /// Makes upper case lower case.
+    pub fn make_lowercase(&mut self) {
+        self.text = self.text.to_lowercase();
+    }
+
     /// The lines that are not empty.
     pub fn lines(&self) -> Vec<&str> {
         self.text.lines().filter(|line| !line.is_empty()).collect()
