@@ -109,12 +109,13 @@ impl Progress {
         self.epoch - self.best.map_or(0, |best| best.number)
     }
 
-    /// Takes note of a batch's mean loss; `guess` is that of guessing, from which it starts (as in
-    /// Karpathy's min-char-rnn, 2015). Gives the smoothed loss.
-    pub fn smooth(&mut self, loss: f64, guess: f64) -> f64 {
-        const KEPT: f64 = 0.999;
-        let smoothed = self.smoothed.unwrap_or(guess);
-        *self.smoothed.insert(KEPT * smoothed + (1.0 - KEPT) * loss)
+    /// Takes note of the last batch's mean loss, and gives the smoothed one: the mean of all until
+    /// there are a thousand, then an average that each batch moves by a thousandth (as in Karpathy's
+    /// min-char-rnn, 2015, which starts from the loss of guessing, and shows that for long).
+    pub fn smooth(&mut self, loss: f64) -> f64 {
+        let kept = 0.999f64.min(1.0 - 1.0 / self.steps as f64);
+        let smoothed = self.smoothed.unwrap_or(loss);
+        *self.smoothed.insert(kept * smoothed + (1.0 - kept) * loss)
     }
 
     /// Takes note of an epoch's loss; whether it is the best.
@@ -200,12 +201,23 @@ mod tests {
     }
 
     #[test]
-    fn the_smoothed_loss_starts_from_guessing() {
+    fn the_smoothed_loss_is_the_mean_until_there_are_a_thousand() {
         let mut progress = Progress::new(Streams::new(1));
-        progress.smooth(1.0, 3.0);
-        progress.smooth(2.0, 3.0);
-        let expected = 0.999 * (0.999 * 3.0 + 0.001) + 0.002;
-        assert!((progress.smoothed.unwrap() - expected).abs() < 1e-12);
+        let mut smooth = |loss| {
+            progress.steps += 1;
+            progress.smooth(loss)
+        };
+        let smoothed = [4.0, 2.0, 3.0, 7.0].map(&mut smooth);
+        let means = [4.0, 3.0, 3.0, 4.0];
+        for (smoothed, mean) in smoothed.into_iter().zip(means) {
+            assert!((smoothed - mean).abs() < 1e-12);
+        }
+        for _ in 4..1000 {
+            smooth(4.0);
+        }
+        for expected in [5.0, 5.999, 6.997_001] {
+            assert!((smooth(1004.0) - expected).abs() < 1e-9);
+        }
     }
 
     #[test]

@@ -197,7 +197,7 @@ impl Run<'_> {
         self.report.advance(place);
         let guess = (self.corpus.alphabet.size() as f64).ln();
         let loss = update.nats / predictions as f64;
-        let smoothed = self.progress.smooth(loss, guess);
+        let smoothed = self.progress.smooth(loss);
         let astray = self.progress.watch.observe(loss, predictions, guess);
         // What a run goes back on is no part of its log.
         if astray.is_none() && self.progress.steps.is_multiple_of(self.log_every()) {

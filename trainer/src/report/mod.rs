@@ -30,7 +30,7 @@ pub struct EpochMetrics {
     pub steps: usize,
     /// Mean training loss, with dropout, in nats per character.
     pub train_nats_per_char: f64,
-    /// The training loss of each batch, smoothed over about a thousand; it starts from guessing.
+    /// The training loss of each batch, smoothed over about a thousand.
     pub smoothed_nats_per_char: Option<f64>,
     /// Held-out loss in nats per character.
     pub validation_nats_per_char: f64,
@@ -59,7 +59,7 @@ pub struct StepMetrics {
     pub epoch: f64,
     /// Mean training loss, with dropout, in nats per character.
     pub train_nats_per_char: f64,
-    /// The training loss of each batch, smoothed over about a thousand; it starts from guessing.
+    /// The training loss of each batch, smoothed over about a thousand.
     pub smoothed_nats_per_char: f64,
     /// The last learning rate.
     pub learning_rate: f64,
