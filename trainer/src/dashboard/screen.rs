@@ -9,7 +9,7 @@ use ratatui::backend::CrosstermBackend;
 use ratatui::crossterm::cursor::{Hide, Show};
 use ratatui::crossterm::execute;
 use ratatui::crossterm::terminal::{
-    EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
+    Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
 
 /// Whether the terminal is ours. There is one terminal, and a panic has to find this.
@@ -47,7 +47,8 @@ pub(super) fn enter() -> io::Result<Terminal<CrosstermBackend<Frame>>> {
     });
     enable_raw_mode()?;
     IS_OPEN.store(true, Ordering::Relaxed);
-    let opened = execute!(stdout(), EnterAlternateScreen, Hide)
+    // A console without another screen shows what was there before, unless it is cleared.
+    let opened = execute!(stdout(), EnterAlternateScreen, Clear(ClearType::All), Hide)
         .and_then(|()| Terminal::new(CrosstermBackend::new(Frame::default())));
     opened.inspect_err(|_| leave())
 }
