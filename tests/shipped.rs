@@ -6,10 +6,12 @@ use charlet::Model;
 use charlet_trainer::config::Config;
 use charlet_trainer::corpus::{BUNDLED_NAMES, Corpus, Source, bigram_loss};
 use charlet_trainer::novelty::novelty;
+use charlet_trainer::preset::Preset;
 use charlet_trainer::rng::Streams;
 use charlet_trainer::speak::Speaker;
 use sha2::{Digest, Sha256};
 
+use crate::place::Place;
 use crate::support::{hex, repository};
 use crate::tolerance::{CARD, QUANTIZATION, QUANTIZATION_I4};
 
@@ -75,4 +77,41 @@ fn the_names_models_are_what_their_card_says() {
     }
     QUANTIZATION.check("loss in i8", losses[1], losses[0]);
     QUANTIZATION_I4.check("loss in i4", losses[2], losses[0]);
+}
+
+/// What a model says is the same everywhere, so that its card can show it.
+#[test]
+fn a_card_shows_what_its_model_says() {
+    let place = Place::new();
+    for (name, options) in [
+        ("names-tiny", "-n 8 --temperature 0.8 --seed 1"),
+        (
+            "shakespeare-256k",
+            "--prime ROMEO: --length 400 --temperature 0.7 --seed 1",
+        ),
+    ] {
+        let file = repository(&format!("models/{name}/{name}.charlet"));
+        let command = ["generate", file.to_str().unwrap()];
+        let options: Vec<&str> = options.split(' ').collect();
+        let said = place.succeed(&[&command, &options[..]].concat());
+        let card = fs::read_to_string(repository(&format!("models/{name}/README.md"))).unwrap();
+        let lines: Vec<&str> = card.lines().map(str::trim).collect();
+        let shown = lines.join("\n");
+        assert!(shown.contains(&options.join(" ")), "{name}");
+        assert!(shown.contains(said.trim_end()), "{name} says\n{said}");
+    }
+}
+
+#[test]
+fn the_shakespeare_model_is_what_its_card_says() {
+    let folder = repository("models/shakespeare-256k");
+    let card = fs::read_to_string(folder.join("README.md")).unwrap();
+    let bytes = fs::read(folder.join("shakespeare-256k.charlet")).unwrap();
+    assert_eq!(hex(&Sha256::digest(&bytes)), card_value(&card, "sha256"));
+    assert_eq!(format!("{} bytes", bytes.len()), card_value(&card, "size"));
+    let trained = Preset::Shakespeare256k.config(None).unwrap();
+    let header = Model::from_bytes(&bytes).unwrap().header();
+    assert_eq!(usize::from(header.hidden_size), trained.network.hidden_size);
+    assert_eq!(usize::from(header.num_layers), trained.network.num_layers);
+    assert_eq!(header.precision, trained.training.precision());
 }
