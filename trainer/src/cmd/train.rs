@@ -58,10 +58,10 @@ pub(crate) struct Args {
     /// The share of the data that is held out [default: 0.1]
     #[arg(long, value_name = "SHARE")]
     val_split: Option<f64>,
-    /// Stacked LSTM layers [default: 1, text: 2]
+    /// Stacked LSTM layers [default: 1]
     #[arg(long, value_name = "N")]
     layers: Option<usize>,
-    /// Hidden units of each layer [default: 128]
+    /// Hidden units of each layer [default: 128, text: 192]
     #[arg(long, value_name = "N")]
     hidden: Option<usize>,
     /// Size of the vector that a character is turned into [default: 32]
@@ -72,7 +72,7 @@ pub(crate) struct Args {
     /// Share of each layer's output that is dropped while training [default: 0.2]
     #[arg(long, value_name = "SHARE")]
     dropout: Option<f64>,
-    /// Share of the recurrent weights that is dropped in each batch [default: 0.4, text: 0]
+    /// Share of the recurrent weights that is dropped in each batch [default: 0.4, text: 0.2]
     #[arg(long, value_name = "SHARE")]
     recurrent_dropout: Option<f64>,
     /// Share of the characters whose embedding is dropped in each batch [default: 0.05, text: 0]

@@ -19,10 +19,10 @@ impl Config {
             },
             network: NetworkConfig {
                 embedding_size: 32,
-                hidden_size: 128,
-                num_layers: if lines { 1 } else { 2 },
+                hidden_size: if lines { 128 } else { 192 },
+                num_layers: 1,
                 dropout: 0.2,
-                recurrent_dropout: if lines { 0.4 } else { 0.0 },
+                recurrent_dropout: if lines { 0.4 } else { 0.2 },
                 character_dropout: if lines { 0.05 } else { 0.0 },
             },
             optimizer: OptimizerConfig::defaults(OptimizerKind::AdamW, mode),
