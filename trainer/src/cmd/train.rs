@@ -84,7 +84,7 @@ pub(crate) struct Args {
     /// Lines, or places in the text, that are learnt at once [default: 32]
     #[arg(long, value_name = "N")]
     batch: Option<usize>,
-    /// Characters that a gradient reaches back in a text [default: 64]
+    /// Characters that a gradient reaches back in a text [default: 32]
     #[arg(long, value_name = "N")]
     window: Option<usize>,
     /// How weights are updated [default: adamw]

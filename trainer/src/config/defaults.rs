@@ -30,7 +30,7 @@ impl Config {
             training: TrainingConfig {
                 epochs: if lines { 30 } else { 20 },
                 batch_size: 32,
-                window: 64,
+                window: 32,
                 seed: 1,
                 device: DeviceKind::Cpu,
                 sample_every: if lines { 10 } else { 5 },
