@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 #[derive(Debug)]
 pub struct Lock {
     folder: PathBuf,
-    _file: File,
+    file: File,
 }
 
 impl Lock {
@@ -44,13 +44,21 @@ impl Lock {
         }
         Ok(Self {
             folder: folder.to_owned(),
-            _file: file,
+            file,
         })
     }
 
     /// The folder.
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing isn't enough: a process that another thread is just starting holds what is open here until it runs its
+        // program, and the lock with it. What can't be unlocked was never locked, or is lifted when the file closes.
+        let _ = self.file.unlock();
     }
 }
 
@@ -65,6 +73,15 @@ mod tests {
         let error = Lock::take(folder.path()).unwrap_err().to_string();
         let name = folder.path().to_str().unwrap();
         assert!(error.contains(name) && error.contains("--out"), "{error}");
+        drop(lock);
+        Lock::take(folder.path()).unwrap();
+    }
+    #[test]
+    fn a_process_that_is_being_started_keeps_no_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let lock = Lock::take(folder.path()).unwrap();
+        // As a fork holds it before it becomes another program.
+        let _forked = lock.file.try_clone().unwrap();
         drop(lock);
         Lock::take(folder.path()).unwrap();
     }
