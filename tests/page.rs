@@ -256,14 +256,16 @@ fn a_page_says_whether_its_run_goes_on() {
     assert_eq!(go_on(None, &run, true), Outcome::Interrupted);
     let under_way = seen.lock().unwrap().take().unwrap();
     let reloads = |page: &str| page.contains("http-equiv=\"refresh\"");
-    assert!(reloads(&under_way) && under_way.contains("Training is under way"),);
+    assert!(reloads(&under_way) && under_way.contains("Training is under way"));
+    // Nobody is there to tell a page that its training was killed.
+    assert!(under_way.contains("charlet train --resume ."));
     let stopped = read(&page);
-    assert!(!reloads(&stopped) && stopped.contains("Training was stopped"),);
+    assert!(!reloads(&stopped) && stopped.contains("Training was stopped"));
     let last =
         charlet_trainer::checkpoint::Checkpoint::load(&run.last(), &candle_core::Device::Cpu);
     go_on(Some(&last.unwrap()), &run, false);
     let complete = read(&page);
-    assert!(!reloads(&complete) && !complete.contains("class=\"status\""),);
+    assert!(!reloads(&complete) && !complete.contains("class=\"status\""));
 }
 
 #[test]

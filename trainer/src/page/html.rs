@@ -86,17 +86,18 @@ impl Page<'_> {
 
     fn status(&self, moment: Moment<'_>) -> Markup {
         let (epoch, epochs) = (moment.epoch + 1, self.config.training.epochs);
+        let resume = html! { code { "charlet train --resume ." } " in this folder" };
         html! {
             @match moment.status {
                 Status::UnderWay => p.status {
                     strong { "Training is under way" }
                     ", in epoch " (epoch) " of " (epochs)
-                    ". This page loads itself again every " (RELOAD) " seconds."
+                    ". This page loads itself again every " (RELOAD) " seconds. A training that was killed \
+                     goes on with " (resume) "."
                 },
                 Status::Stopped => p.status {
                     strong { "Training was stopped" }
-                    " in epoch " (epoch) " of " (epochs) ". It goes on with "
-                    code { "charlet train --resume ." } " in this folder."
+                    " in epoch " (epoch) " of " (epochs) ". It goes on with " (resume) "."
                 },
                 Status::Complete(_) => {}
             }
