@@ -76,6 +76,7 @@ mod tests {
         drop(lock);
         Lock::take(folder.path()).unwrap();
     }
+
     #[test]
     fn a_process_that_is_being_started_keeps_no_lock() {
         let folder = tempfile::tempdir().unwrap();
