@@ -4,8 +4,8 @@ use std::process::{Command, Output};
 
 use charlet::format::Precision;
 use charlet::{Backend, Error, Model, Token};
-use charlet_trainer::export::model_file;
-use charlet_trainer::network::Shape;
+use charlet_trainer::export::model_file::model_file;
+use charlet_trainer::model::shape::Shape;
 use serde_json::Value;
 
 use crate::support::{alphabet, memory, network, repository, with_backend};

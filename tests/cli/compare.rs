@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::place::{Place, lines};
+use crate::support::place::{Place, lines};
 
 const EPOCHS: [&str; 6] = ["--epochs", "3", "--embedding", "4", "--batch", "4"];
 

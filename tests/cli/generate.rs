@@ -3,13 +3,13 @@
 use std::fs;
 
 use charlet::{Logits, Model, Token};
-use charlet_trainer::speak::{Speaker, text_rng};
+use charlet_trainer::inference::text_model::{Speaker, text_rng};
 use serde_json::Value;
 
-use crate::place::Place;
+use crate::support::place::Place;
+use crate::support::text_model::text_model;
+use crate::support::tolerance::{FIXED_PROBABILITY, PROBABILITY};
 use crate::support::{memory, repository};
-use crate::text_model::text_model;
-use crate::tolerance::{FIXED_PROBABILITY, PROBABILITY};
 
 fn names(precision: &str) -> String {
     let path = repository(&format!("models/names/names{precision}.charlet"));

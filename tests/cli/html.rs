@@ -6,14 +6,14 @@ use std::sync::{Mutex, Once};
 use std::time::Duration;
 
 use charlet_trainer::config::{Config, Mode};
-use charlet_trainer::files::RunFolder;
-use charlet_trainer::report::Plain;
-use charlet_trainer::request::Request;
-use charlet_trainer::train::{Outcome, train};
+use charlet_trainer::report::progress_bar::Plain;
+use charlet_trainer::train::control::Request;
+use charlet_trainer::train::training_loop::{Outcome, train};
+use charlet_trainer::util::run_dir::RunFolder;
 use serde_json::Value;
 
-use crate::browser::Browser;
-use crate::place::{Place, lines};
+use crate::support::browser::Browser;
+use crate::support::place::{Place, lines};
 
 /// A run that learns something in a moment.
 const OPTIONS: [&str; 14] = [
@@ -261,8 +261,10 @@ fn a_page_says_whether_its_run_goes_on() {
     assert!(under_way.contains("charlet train --resume ."));
     let stopped = read(&page);
     assert!(!reloads(&stopped) && stopped.contains("Training was stopped"));
-    let last =
-        charlet_trainer::checkpoint::Checkpoint::load(&run.last(), &candle_core::Device::Cpu);
+    let last = charlet_trainer::train::checkpoint::Checkpoint::load(
+        &run.last(),
+        &candle_core::Device::Cpu,
+    );
     go_on(Some(&last.unwrap()), &run, false);
     let complete = read(&page);
     assert!(!reloads(&complete) && !complete.contains("class=\"status\""));

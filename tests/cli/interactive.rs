@@ -3,9 +3,9 @@
 use std::io::Write;
 use std::process::Stdio;
 
-use crate::place::Place;
+use crate::support::place::Place;
 use crate::support::repository;
-use crate::text_model::text_model;
+use crate::support::text_model::text_model;
 
 fn names() -> String {
     let path = repository("models/names/names.charlet");
@@ -69,7 +69,7 @@ mod terminal {
     use std::time::Duration;
 
     use super::*;
-    use crate::terminal::Terminal;
+    use crate::support::terminal::Terminal;
 
     fn start(place: &Place, model: &str, options: &[&str]) -> Terminal {
         let command = ["generate", model, "-i", "--seed", "1"];

@@ -4,9 +4,9 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::place::{Place, lines};
+use crate::support::place::{Place, lines};
+use crate::support::tolerance::{QUANTIZATION, QUANTIZATION_I4};
 use crate::support::{repository, small_model};
-use crate::tolerance::{QUANTIZATION, QUANTIZATION_I4};
 
 #[test]
 fn wrong_options_of_generate_are_refused() {

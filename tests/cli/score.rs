@@ -5,9 +5,9 @@ use std::process::Stdio;
 
 use serde_json::Value;
 
-use crate::place::Place;
+use crate::support::place::Place;
 use crate::support::repository;
-use crate::text_model::{text, text_model};
+use crate::support::text_model::{text, text_model};
 
 fn names() -> String {
     let path = repository("models/names/names.charlet");

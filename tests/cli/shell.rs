@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use crate::place::Place;
+use crate::support::place::Place;
 
 const COMMANDS: [&str; 9] = [
     "train",

@@ -5,7 +5,7 @@ use std::fs;
 use crc::{CRC_32_ISCSI, Crc};
 use serde_json::Value;
 
-use crate::place::{Place, lines};
+use crate::support::place::{Place, lines};
 
 /// A field of a protobuf message.
 #[derive(Debug, PartialEq)]

@@ -6,10 +6,10 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Stdio};
 
 use candle_core::Device;
-use charlet_trainer::checkpoint::Checkpoint;
+use charlet_trainer::train::checkpoint::Checkpoint;
 use serde_json::Value;
 
-use crate::place::{Place, SHORT, lines};
+use crate::support::place::{Place, SHORT, lines};
 
 #[test]
 fn data_that_cannot_be_learnt_are_refused() {

@@ -1,10 +1,10 @@
 //! The dashboard in a pseudo-terminal: what somebody sees there, and what the keys do.
 
 use candle_core::Device;
-use charlet_trainer::checkpoint::Checkpoint;
+use charlet_trainer::train::checkpoint::Checkpoint;
 
-use crate::place::{Place, lines};
-use crate::terminal::Terminal;
+use crate::support::place::{Place, lines};
+use crate::support::terminal::Terminal;
 
 /// Of most terminals when they open: rows, columns.
 const SIZE: [u16; 2] = [24, 80];

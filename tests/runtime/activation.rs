@@ -2,7 +2,7 @@
 
 use charlet::activation::{exp, sigmoid, tanh};
 
-use crate::tolerance::{EXP_ULPS, SIGMOID_ULPS, SQUASHED, TANH_ULPS};
+use crate::support::tolerance::{EXP_ULPS, SIGMOID_ULPS, SQUASHED, TANH_ULPS};
 
 /// The distance between floats around a value, none smaller than among the smallest normal ones.
 fn ulp(value: f64) -> f64 {

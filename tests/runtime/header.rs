@@ -4,7 +4,7 @@ use charlet::format::{self, Cell, Header, Precision};
 use charlet::{Error, Model};
 use proptest::prelude::*;
 
-use crate::model_file::Forged;
+use crate::runtime::model_file::Forged;
 
 /// A whole model with this header: no row of it can overflow.
 fn model_file(header: &Header<'_>) -> Vec<u8> {

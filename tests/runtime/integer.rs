@@ -5,14 +5,15 @@ use std::collections::HashMap;
 use candle_core::{Device, Tensor};
 use charlet::format::Precision;
 use charlet::{Backend, Error, Model, Sampler, Token};
-use charlet_trainer::export::model_file;
-use charlet_trainer::network::{Network, Parameter, Shape};
-use charlet_trainer::speak::text_rng;
+use charlet_trainer::export::model_file::model_file;
+use charlet_trainer::inference::text_model::text_rng;
+use charlet_trainer::model::network::Network;
+use charlet_trainer::model::shape::{Parameter, Shape};
 use rand_core::Rng;
 use sha2::{Digest, Sha256};
 
-use crate::model_file::reseal;
-use crate::reference::{Draw, Reference};
+use crate::runtime::model_file::reseal;
+use crate::runtime::reference::{Draw, Reference};
 use crate::support::{alphabet, hex, memory, with_backend};
 
 /// A network with exact weights that no library's rounding can change: a share of 65,536ths from a

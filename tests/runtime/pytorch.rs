@@ -4,13 +4,13 @@
 
 use candle_core::Tensor;
 use charlet::{Model, State, Token, Workspace};
-use charlet_trainer::batch::Batch;
-use charlet_trainer::lstm::Dropout;
-use charlet_trainer::network::{Network, Output};
+use charlet_trainer::data::batch::Batch;
+use charlet_trainer::model::lstm::dropout::Dropout;
+use charlet_trainer::model::network::{Network, Output};
 use sha2::{Digest, Sha256};
 
+use crate::support::tolerance::{BETWEEN_OURS, CELL, LONG, LONG_SUM, SATURATED, STATE, Tolerance};
 use crate::support::{Case, hex, memory};
-use crate::tolerance::{BETWEEN_OURS, CELL, LONG, LONG_SUM, SATURATED, STATE, Tolerance};
 
 /// Cases that store every step, with the bounds of h and logits, and of c.
 const EVERY_STEP: [(&str, Tolerance, Tolerance); 7] = [

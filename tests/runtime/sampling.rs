@@ -6,13 +6,14 @@ use std::convert::Infallible;
 use candle_core::{Device, Tensor};
 use charlet::format::Precision;
 use charlet::{Error, Generator, Model, Sampler, State, Token, Workspace};
-use charlet_trainer::export::model_file;
-use charlet_trainer::network::{Network, Shape};
-use charlet_trainer::rng::Streams;
-use charlet_trainer::speak::text_rng;
+use charlet_trainer::export::model_file::model_file;
+use charlet_trainer::inference::text_model::text_rng;
+use charlet_trainer::model::network::Network;
+use charlet_trainer::model::shape::Shape;
+use charlet_trainer::util::rng::Streams;
 
+use crate::support::tolerance::FREQUENCY;
 use crate::support::{alphabet, memory, small_model};
-use crate::tolerance::FREQUENCY;
 
 /// A model that predicts the same logits after every token.
 fn model_of(logits: &[f32], precision: Precision) -> Vec<u8> {

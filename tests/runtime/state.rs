@@ -1,7 +1,7 @@
 //! States: forked, saved, restored, shared.
 
 use charlet::{Error, Generator, Model, Sampler, Scorer, State, Token, Workspace};
-use charlet_trainer::speak::text_rng;
+use charlet_trainer::inference::text_model::text_rng;
 
 use crate::support::{memory, small_model};
 
@@ -229,7 +229,7 @@ fn scores_are_sums_of_log_probabilities() {
         .unwrap()
         .text("bad")
         .unwrap();
-    crate::tolerance::BETWEEN_OURS.check("score", score.into(), expected);
+    crate::support::tolerance::BETWEEN_OURS.check("score", score.into(), expected);
     let mut scorer = Scorer::new(&model, &mut state, &mut workspace).unwrap();
     assert_eq!(scorer.char('x'), Err(Error::UnknownChar('x')));
 }

@@ -1,5 +1,17 @@
 //! Test models and the vectors' files.
 
+/// A browser without a window.
+pub mod browser;
+/// A folder for a test, and the command run in it.
+pub mod place;
+/// The command in a pseudo-terminal.
+#[cfg(unix)]
+pub mod terminal;
+/// A model of running text that is trained for the tests.
+pub mod text_model;
+/// Every bound, with its reason.
+pub mod tolerance;
+
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
@@ -8,10 +20,11 @@ use candle_core::{DType, Device, Tensor};
 use charlet::format::Precision;
 use charlet::{Backend, Model, State, Workspace};
 use charlet_trainer::config::Mode;
-use charlet_trainer::corpus::Alphabet;
-use charlet_trainer::export::model_file;
-use charlet_trainer::network::{Network, Shape};
-use charlet_trainer::rng::Streams;
+use charlet_trainer::data::alphabet::Alphabet;
+use charlet_trainer::export::model_file::model_file;
+use charlet_trainer::model::network::Network;
+use charlet_trainer::model::shape::Shape;
+use charlet_trainer::util::rng::Streams;
 
 /// A file or folder of the repository.
 pub fn repository(path: &str) -> PathBuf {

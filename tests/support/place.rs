@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
-use charlet_trainer::files::Lock;
+use charlet_trainer::util::lock::Lock;
 use tempfile::TempDir;
 
 /// A folder for a test, and the command run in it.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::sync::OnceLock;
 
-use crate::place::Place;
+use crate::support::place::Place;
 
 /// What it learns: words of four letters in an order that is not quite random, and an umlaut.
 pub fn text() -> String {

@@ -4,13 +4,13 @@ use std::fs;
 
 use charlet::Model;
 use charlet::format::Precision;
-use charlet_trainer::budget::{Budget, Priced};
 use charlet_trainer::config::{Config, IntegerPrecision};
-use charlet_trainer::export::model_file;
-use charlet_trainer::network::Shape;
+use charlet_trainer::export::budget::{Budget, Priced};
+use charlet_trainer::export::model_file::model_file;
+use charlet_trainer::model::shape::Shape;
 use proptest::prelude::*;
 
-use crate::place::{Place, lines};
+use crate::support::place::{Place, lines};
 use crate::support::{alphabet, network};
 
 /// Whether a network's model, as it is exported, is within a budget.

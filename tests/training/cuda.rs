@@ -4,10 +4,10 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use charlet_trainer::rng::Streams;
+use charlet_trainer::util::rng::Streams;
 
 use crate::support::repository;
-use crate::tolerance::KERNEL;
+use crate::support::tolerance::KERNEL;
 
 const HIDDEN: usize = 5;
 const LANES: usize = 3;
@@ -26,10 +26,10 @@ fn program(folder: &Path) -> Option<Command> {
     let program = folder.join("kernels");
     let compiled = Command::new("cc")
         .arg("-I")
-        .arg(repository("trainer/src/lstm/device"))
+        .arg(repository("trainer/src/model/lstm/gpu"))
         .args(["-Wall", "-Werror", "-O1", "-o"])
         .arg(&program)
-        .arg(repository("tests/cuda.c"))
+        .arg(repository("tests/training/cuda.c"))
         .arg("-lm")
         .status();
     match compiled {
@@ -153,11 +153,11 @@ fn the_kernels_compute_a_step_and_its_gradient() {
 #[cfg(feature = "cuda")]
 #[test]
 fn the_network_on_a_gpu_agrees_with_the_processor() {
-    use crate::gradients::{batch, dropouts, floats, shapes, start};
-    use crate::tolerance::GPU;
+    use crate::support::tolerance::GPU;
+    use crate::training::gradients::{batch, dropouts, floats, shapes, start};
     use candle_core::Device;
-    use charlet_trainer::lstm::Dropout;
-    use charlet_trainer::network::Network;
+    use charlet_trainer::model::lstm::dropout::Dropout;
+    use charlet_trainer::model::network::Network;
 
     let gpu = match Device::new_cuda(0) {
         Ok(gpu) => gpu,

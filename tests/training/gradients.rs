@@ -1,14 +1,15 @@
 //! The trainer's gradients against PyTorch, finite differences and each other.
 
 use candle_core::{Device, Tensor, Var};
-use charlet_trainer::batch::Batch;
 use charlet_trainer::config::{Config, Mode, NetworkConfig};
-use charlet_trainer::lstm::Dropout;
-use charlet_trainer::network::{Network, Shape};
-use charlet_trainer::rng::Streams;
+use charlet_trainer::data::batch::Batch;
+use charlet_trainer::model::lstm::dropout::Dropout;
+use charlet_trainer::model::network::Network;
+use charlet_trainer::model::shape::Shape;
+use charlet_trainer::util::rng::Streams;
 
+use crate::support::tolerance::{BETWEEN_OURS, FINITE_DIFFERENCE, GRADIENT, LOSS};
 use crate::support::{Case, network};
-use crate::tolerance::{BETWEEN_OURS, FINITE_DIFFERENCE, GRADIENT, LOSS};
 
 /// How a batch's loss and last state are computed.
 type Pass = fn(&Network, &Batch, &Tensor, Option<Dropout>) -> (Tensor, Tensor);

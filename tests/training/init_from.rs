@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use candle_core::{Device, Tensor};
-use charlet_trainer::checkpoint::Checkpoint;
+use charlet_trainer::train::checkpoint::Checkpoint;
 
-use crate::place::{Place, SHORT, lines};
+use crate::support::place::{Place, SHORT, lines};
 
 /// The rows of a parameter by token, as plain numbers.
 fn rows(checkpoint: &Checkpoint, name: &str) -> Vec<Vec<f32>> {

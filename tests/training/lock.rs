@@ -5,9 +5,9 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
 
-use charlet_trainer::files::Lock;
+use charlet_trainer::util::lock::Lock;
 
-use crate::place::{Place, SHORT, lines};
+use crate::support::place::{Place, SHORT, lines};
 
 /// A training that doesn't end by itself, ended with the test.
 struct Endless(Child);

@@ -6,9 +6,9 @@ use std::io::{BufRead, BufReader, Read};
 #[cfg(unix)]
 use std::process::{Command, Stdio};
 
-use charlet_trainer::sweep::Sweep;
+use charlet_trainer::train::lr_finder::Sweep;
 
-use crate::place::{Place, SHORT, lines};
+use crate::support::place::{Place, SHORT, lines};
 
 /// A loss that falls from 3 to 2 around 1e-3 and explodes beyond 0.1, with noise of that size.
 fn losses(noise: f64) -> Vec<(f64, f64)> {

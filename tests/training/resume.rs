@@ -8,16 +8,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use candle_core::Device;
-use charlet_trainer::checkpoint::Checkpoint;
 use charlet_trainer::config::{
     Config, IntegerPrecision, Mode, OptimizerConfig, OptimizerKind, ScheduleConfig, ScheduleKind,
 };
-use charlet_trainer::files::{Lock, RunFolder};
-use charlet_trainer::report::Plain;
-use charlet_trainer::request::Request;
-use charlet_trainer::train::{Outcome, train};
+use charlet_trainer::report::progress_bar::Plain;
+use charlet_trainer::train::checkpoint::Checkpoint;
+use charlet_trainer::train::control::Request;
+use charlet_trainer::train::training_loop::{Outcome, train};
+use charlet_trainer::util::lock::Lock;
+use charlet_trainer::util::run_dir::RunFolder;
 
-use crate::place::{Place, SHORT, lines};
+use crate::support::place::{Place, SHORT, lines};
 
 /// A run of 12 or so batches with everything on that has a state.
 fn config(mode: Mode, data: &Path, kind: OptimizerKind, schedule: ScheduleKind) -> Config {

@@ -7,15 +7,15 @@ use std::path::Path;
 use candle_core::Device;
 use charlet::Model;
 use charlet::format::Precision;
-use charlet_trainer::checkpoint::{Checkpoint, WEIGHTS};
 use charlet_trainer::config::{Config, IntegerPrecision, Mode};
-use charlet_trainer::export::model_file;
-use charlet_trainer::files::RunFolder;
-use charlet_trainer::report::Plain;
-use charlet_trainer::speak::Evaluation;
-use charlet_trainer::train::{Outcome, train};
+use charlet_trainer::export::model_file::model_file;
+use charlet_trainer::inference::text_model::Evaluation;
+use charlet_trainer::report::progress_bar::Plain;
+use charlet_trainer::train::checkpoint::{Checkpoint, WEIGHTS};
+use charlet_trainer::train::training_loop::{Outcome, train};
+use charlet_trainer::util::run_dir::RunFolder;
 
-use crate::tolerance::{EVALUATION, INTEGER_LOSS};
+use crate::support::tolerance::{EVALUATION, INTEGER_LOSS};
 
 /// A short run on these data.
 fn config(mode: Mode, data: &Path) -> Config {

@@ -4,16 +4,17 @@ use std::fs;
 
 use charlet::Model;
 use charlet_trainer::config::Config;
-use charlet_trainer::corpus::{BUNDLED_NAMES, Corpus, Source, bigram_loss};
-use charlet_trainer::novelty::novelty;
-use charlet_trainer::preset::Preset;
-use charlet_trainer::rng::Streams;
-use charlet_trainer::speak::Speaker;
+use charlet_trainer::config::preset::Preset;
+use charlet_trainer::data::corpus::{BUNDLED_NAMES, Corpus, bigram_loss};
+use charlet_trainer::data::source::Source;
+use charlet_trainer::inference::novelty::novelty;
+use charlet_trainer::inference::text_model::Speaker;
+use charlet_trainer::util::rng::Streams;
 use sha2::{Digest, Sha256};
 
-use crate::place::Place;
+use crate::support::place::Place;
+use crate::support::tolerance::{CARD, QUANTIZATION, QUANTIZATION_I4};
 use crate::support::{hex, repository};
-use crate::tolerance::{CARD, QUANTIZATION, QUANTIZATION_I4};
 
 /// The value of a row of a card's table.
 fn card_value(card: &str, key: &str) -> String {

@@ -1,42 +1,31 @@
 //! Trains character-level LSTM models and exports them for the `charlet` runtime.
 //!
-//! The way of the data, one module a step:
+//! # Rooms
+//!
+//! A room uses those above it, never one below:
 //!
 //! ```text
-//! corpus -> batch -> network + optimizer (train) -> checkpoint -> export -> .charlet file
+//! util       files that appear whole, a run's folder, random numbers
+//! config     every setting and the presets, from TOML and to it
+//! data       text or lines -> tokens -> batches
+//! model      the network: shape, parameters, fused LSTM, matrix product
+//! optim      optimizers, the learning rate's schedule, the weights' average
+//! export     trained weights -> .charlet file, and what that needs on a chip
+//! inference  the runtime on the desktop: text, scores, novelty
+//! train      the loop, its checkpoints, and what it tells its observers
+//! report     observers: logs, progress bar, TensorBoard, page, dashboard
+//! cmd        the command `charlet`, a thin shell around this library
 //! ```
 //!
-//! The exported file is run and scored by the runtime itself ([`speak`]), so that what a run
-//! reports is what a chip will do. The binary `charlet` is a thin shell around this library.
+//! The exported file is run and scored by the runtime itself ([`inference`]), so that what a run
+//! reports is what a chip will do.
 
-pub mod average;
-pub mod batch;
-pub mod budget;
-pub mod checkpoint;
-pub mod compare;
-mod conclude;
 pub mod config;
-pub mod corpus;
-pub mod dashboard;
+pub mod data;
 pub mod export;
-pub mod files;
-pub mod lstm;
-pub mod matmul;
-pub mod network;
-pub mod novelty;
-pub mod optimizer;
-mod page;
-pub mod preset;
-pub mod progress;
-mod quantize;
+pub mod inference;
+pub mod model;
+pub mod optim;
 pub mod report;
-pub mod request;
-pub mod rng;
-mod run;
-pub mod schedule;
-pub mod speak;
-mod summary;
-pub mod sweep;
-mod tensorboard;
 pub mod train;
-pub mod transfer;
+pub mod util;

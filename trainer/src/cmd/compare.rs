@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use charlet_trainer::compare::{Compared, compare, png, svg};
-use charlet_trainer::files::write_whole;
+use charlet_trainer::report::compare::{Compared, compare, png, svg};
+use charlet_trainer::util::atomic_file::write_whole;
 use clap::Parser;
 use indicatif::HumanCount;
 

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use charlet_trainer::corpus::Source;
-use charlet_trainer::speak::Speaker;
+use charlet_trainer::data::source::Source;
+use charlet_trainer::inference::text_model::Speaker;
 use clap::Parser;
 
 use super::{check_model, read_model};

@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, ensure};
 use charlet::{Model, Vocab};
-use charlet_trainer::speak::LINE_LIMIT;
+use charlet_trainer::inference::text_model::LINE_LIMIT;
 use clap::Parser;
 
 use self::sampling::Sampling;

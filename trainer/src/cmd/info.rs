@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use charlet::format;
-use charlet_trainer::network::Shape;
+use charlet_trainer::model::shape::Shape;
 use clap::Parser;
 use serde::Serialize;
 

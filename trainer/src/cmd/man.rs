@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use charlet_trainer::files::write_whole;
+use charlet_trainer::util::atomic_file::write_whole;
 use clap::{Command, CommandFactory, Parser};
 use clap_mangen::Man;
 

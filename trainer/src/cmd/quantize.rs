@@ -8,14 +8,16 @@ use anyhow::{Context, Result};
 use candle_core::Device;
 use charlet::Model;
 use charlet::format::Precision;
-use charlet_trainer::checkpoint::Checkpoint;
 use charlet_trainer::config::IntegerPrecision;
-use charlet_trainer::corpus::{Corpus, Source};
-use charlet_trainer::export::model_file;
-use charlet_trainer::files::write_whole;
-use charlet_trainer::report::{Loss, texts};
-use charlet_trainer::rng::Streams;
-use charlet_trainer::speak::Speaker;
+use charlet_trainer::data::corpus::Corpus;
+use charlet_trainer::data::source::Source;
+use charlet_trainer::export::model_file::model_file;
+use charlet_trainer::inference::sample::texts;
+use charlet_trainer::inference::text_model::Speaker;
+use charlet_trainer::train::checkpoint::Checkpoint;
+use charlet_trainer::train::metrics::Loss;
+use charlet_trainer::util::atomic_file::write_whole;
+use charlet_trainer::util::rng::Streams;
 use clap::Parser;
 
 /// Turn a checkpoint into a model in integers, which a chip runs without floating point

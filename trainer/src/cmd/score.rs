@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use charlet_trainer::speak::{Speaker, Surprise, Surprises, Unknown};
+use charlet_trainer::inference::surprisal::{Surprise, Surprises, Unknown};
+use charlet_trainer::inference::text_model::Speaker;
 use clap::{Parser, ValueEnum};
 use serde::Serialize;
 

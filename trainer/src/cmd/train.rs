@@ -11,14 +11,17 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use candle_core::Device;
-use charlet_trainer::checkpoint::Checkpoint;
+use charlet_trainer::config::preset::Preset;
 use charlet_trainer::config::{Config, DeviceKind, Mode, OptimizerKind, ScheduleKind};
-use charlet_trainer::dashboard::{self, Dashboard};
-use charlet_trainer::files::{Lock, RunFolder};
-use charlet_trainer::preset::Preset;
-use charlet_trainer::report::{Bar, Plain, View};
-use charlet_trainer::request::{Request, Requests};
-use charlet_trainer::train::{Outcome, device, train};
+use charlet_trainer::model::device::device;
+use charlet_trainer::report::progress_bar::{Bar, Plain};
+use charlet_trainer::report::tui::{self, Dashboard};
+use charlet_trainer::train::checkpoint::Checkpoint;
+use charlet_trainer::train::control::{Request, Requests};
+use charlet_trainer::train::observer::View;
+use charlet_trainer::train::training_loop::{Outcome, train};
+use charlet_trainer::util::lock::Lock;
+use charlet_trainer::util::run_dir::RunFolder;
 use clap::Parser;
 
 /// The exit code of a command that Ctrl-C ended.
@@ -188,7 +191,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let wish = move |request| {
         // The second Ctrl-C doesn't wait for the save.
         if wanted.add(request) && request == Request::Stop {
-            dashboard::leave();
+            tui::leave();
             std::process::exit(INTERRUPTED.into());
         }
     };

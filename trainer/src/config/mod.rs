@@ -3,6 +3,7 @@
 pub(crate) mod check;
 mod defaults;
 mod file;
+pub mod preset;
 mod resume;
 
 use std::path::{Path, PathBuf};

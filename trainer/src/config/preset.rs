@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
-use crate::config::{Config, Mode};
+use super::{Config, Mode};
 
 /// A network that is known from elsewhere, or one of our own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]

@@ -1,7 +1,8 @@
 //! Batches of token sequences: lines padded and masked, or windows of running text.
 
-use crate::corpus::{Alphabet, Sequences};
-use crate::rng::Random;
+use super::alphabet::Alphabet;
+use super::corpus::Sequences;
+use crate::util::rng::Random;
 
 /// Sequences that are learnt at once, time-major: the entries of step t follow those of step t - 1.
 #[derive(Clone, Debug, PartialEq)]
@@ -173,7 +174,7 @@ impl<'c> Batches<'c> {
 mod tests {
     use super::*;
     use crate::config::Mode;
-    use crate::rng::Streams;
+    use crate::util::rng::Streams;
 
     #[test]
     fn lines_are_padded_and_masked() {

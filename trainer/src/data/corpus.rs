@@ -1,22 +1,18 @@
 //! From a file to tokens: the alphabet, and what is held out.
 
-mod alphabet;
-mod source;
-
 use std::collections::HashSet;
 
 use anyhow::{Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::alphabet::Alphabet;
+use super::source::Source;
 use crate::config::{DataConfig, Mode};
-use crate::rng::Random;
-
-pub use alphabet::Alphabet;
-pub use source::Source;
+use crate::util::rng::Random;
 
 /// The names that are trained on when no file is given.
-pub const BUNDLED_NAMES: &str = include_str!("../../models/names/names.txt");
+pub const BUNDLED_NAMES: &str = include_str!("../../../models/names/names.txt");
 
 /// Hashes (SHA-256) of what a run learns and measures on, to notice that a file has changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -276,7 +272,7 @@ fn pairs<'s>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rng::Streams;
+    use crate::util::rng::Streams;
 
     fn clean(bytes: &[u8]) -> Result<Source> {
         Source::from_bytes(bytes.to_vec())

@@ -5,10 +5,10 @@ use charlet::format::Precision;
 use charlet::layout::{COLUMNS, NIBBLE_COLUMNS, UNITS};
 use indicatif::HumanCount;
 
+use super::footprint::needs;
 use crate::config::check::MAX_SIZE;
-use crate::corpus::Alphabet;
-use crate::network::Shape;
-use crate::summary::needs;
+use crate::data::alphabet::Alphabet;
+use crate::model::shape::Shape;
 
 /// What a network may have or take at most.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

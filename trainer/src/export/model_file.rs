@@ -4,9 +4,10 @@ use anyhow::{Context, Result, bail};
 use charlet::format::{self, Cell, Header, Precision};
 use charlet::layout::{IntegerSections, Place, ROWS, Sections, gate_row, head_row};
 
-use crate::corpus::Alphabet;
-use crate::network::{Network, Shape};
-use crate::quantize::quantize;
+use super::quantize::quantize;
+use crate::data::alphabet::Alphabet;
+use crate::model::network::Network;
+use crate::model::shape::Shape;
 
 const TOO_LARGE: &str = "the network is too large for a model file";
 

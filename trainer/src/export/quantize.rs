@@ -9,9 +9,8 @@ use charlet::layout::{
     COLUMN_ORDER, COLUMNS, IntegerSections, ROWS_PER_QUAD, SECTION_ALIGN, WeightBits,
 };
 
-use crate::export::Weights;
-use crate::lstm::WeightSlices;
-use crate::network::Shape;
+use super::model_file::Weights;
+use crate::model::fake_quant::{rounded_weight, scale_of};
 
 /// Fraction bits of h, of gate sums and logits, as in the runtime.
 const H_BITS: i32 = 7;
@@ -26,8 +25,6 @@ const START_MAX: f64 = 127.0;
 const START_SHIFT: i32 = 8;
 /// Gates are open or closed long before: a start value beyond that costs digits and brings nothing.
 const START_LIMIT: f64 = 32.0;
-/// The largest magnitudes that are tried as the largest weight of 4 bits, in parts of the row's.
-const CUTS: [f32; 8] = [1.0, 0.93, 0.86, 0.79, 0.72, 0.65, 0.58, 0.51];
 
 /// The weights' part of an integer model file.
 pub(crate) fn quantize(weights: &Weights, sections: &IntegerSections) -> Vec<u8> {
@@ -62,73 +59,9 @@ fn pad(bytes: &mut Vec<u8>) {
     bytes.resize(bytes.len().next_multiple_of(SECTION_ALIGN), 0);
 }
 
-/// All parameters with their weights rounded as [`quantize`] rounds them, still as real numbers.
-///
-/// What is added to the sums, table and biases, is left as it is: its 8 bits cost nothing that could
-/// be measured.
-pub(crate) fn rounded(shape: Shape, bits: WeightBits, flat: &[f32]) -> Vec<f32> {
-    let mut rounded = flat.to_vec();
-    let weights = WeightSlices::split_mut(shape, &mut rounded);
-    for (index, layer) in weights.layers.into_iter().enumerate() {
-        let input_size = shape.input_size(index);
-        let inputs = layer.weight_ih.chunks_exact_mut(input_size);
-        for (x, h) in inputs.zip(layer.weight_hh.chunks_exact_mut(shape.hidden_size)) {
-            // The first layer's input weights are folded into its table.
-            let x = if index > 0 { x } else { &mut [] };
-            round_row(bits, [x, h]);
-        }
-    }
-    for row in weights.head_weight.chunks_exact_mut(shape.hidden_size) {
-        round_row(WeightBits::Eight, [row, &mut []]);
-    }
-    rounded
-}
-
-/// Rounds the weights of a row, which stand in two places.
-fn round_row(bits: WeightBits, parts: [&mut [f32]; 2]) {
-    let scale = scale_of(bits, || parts.iter().flat_map(|part| part.iter().copied()));
-    for value in parts.into_iter().flatten() {
-        *value = rounded_weight(bits, *value, scale) * scale;
-    }
-}
-
 /// The trained row of a row in the file, where the four gates of a unit stand together.
 fn source_row(row: usize, hidden_size: usize) -> usize {
     row % ROWS_PER_QUAD * hidden_size + row / ROWS_PER_QUAD
-}
-
-/// What a weight of 1 is worth in a row of these values.
-fn scale_of<I: Iterator<Item = f32>>(bits: WeightBits, values: impl Fn() -> I) -> f32 {
-    let largest = values().fold(0.0f32, |largest, value| largest.max(value.abs()));
-    let uncut = largest / max_weight(bits);
-    match bits {
-        WeightBits::Eight => uncut,
-        WeightBits::Four => {
-            let error = |scale: f32| -> f32 {
-                let error = |value| value - rounded_weight(bits, value, scale) * scale;
-                values().map(|value| error(value) * error(value)).sum()
-            };
-            let scales = CUTS.map(|cut| cut * uncut);
-            let errors = scales.map(|scale| (error(scale), scale));
-            let best = errors.into_iter().min_by(|(a, _), (b, _)| a.total_cmp(b));
-            best.map_or(uncut, |(_, scale)| scale)
-        }
-    }
-}
-
-/// The largest magnitude of a weight.
-fn max_weight(bits: WeightBits) -> f32 {
-    f32::from(bits.bias()) - 1.0
-}
-
-/// A weight in units of its row's scale.
-fn rounded_weight(bits: WeightBits, value: f32, scale: f32) -> f32 {
-    let max = max_weight(bits);
-    if scale > 0.0 {
-        (value / scale).round().clamp(-max, max)
-    } else {
-        0.0
-    }
 }
 
 /// A row of weights in integers.

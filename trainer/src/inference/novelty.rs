@@ -3,8 +3,8 @@
 use anyhow::Result;
 use charlet::{Model, Sampler};
 
-use crate::corpus::{Corpus, Sequences};
-use crate::speak::{Speaker, text_rng};
+use super::text_model::{Speaker, text_rng};
+use crate::data::corpus::{Corpus, Sequences};
 
 /// Lines, or characters of a text, that are made to find out.
 const LINES: usize = 100;

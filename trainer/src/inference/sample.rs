@@ -3,10 +3,10 @@
 use anyhow::Result;
 use charlet::{Model, Sampler};
 
-use crate::corpus::Corpus;
-use crate::novelty::{Novelty, novelty};
-use crate::rng::Random;
-use crate::speak::{Speaker, text_rng};
+use super::novelty::{Novelty, novelty};
+use super::text_model::{Speaker, text_rng};
+use crate::data::corpus::Corpus;
+use crate::util::rng::Random;
 
 /// The temperatures of the samples shown while training.
 pub const TEMPERATURES: [f32; 4] = [0.2, 0.5, 1.0, 1.2];

@@ -24,8 +24,8 @@ use charlet::{Model, Token};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{Position, TextRng};
-use crate::files::write_whole;
+use super::text_model::{Position, TextRng};
+use crate::util::atomic_file::write_whole;
 
 /// The version of the file.
 const VERSION: u32 = 1;

@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use anyhow::{Result, ensure};
 use charlet::Vocab;
 
-use crate::corpus::Source;
-use crate::rng::{Random, Streams};
+use crate::data::source::Source;
+use crate::util::rng::{Random, Streams};
 
 /// Draws pieces of a text that consist of characters a model knows.
 ///

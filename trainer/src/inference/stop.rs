@@ -5,7 +5,7 @@
 /// A limit to their number is [`Iterator::take`].
 ///
 /// ```
-/// use charlet_trainer::speak::{StopStrings, Until};
+/// use charlet_trainer::inference::stop::{StopStrings, Until};
 ///
 /// let text = |stop: &str, length| -> String {
 ///     let mut stop = StopStrings::new([stop]);

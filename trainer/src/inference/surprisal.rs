@@ -3,7 +3,7 @@
 use charlet::{Error, Scorer, Token};
 use serde::Serialize;
 
-use super::Speaker;
+use super::text_model::Speaker;
 
 /// How much a line surprised a model.
 #[derive(Clone, Debug, Default, PartialEq)]

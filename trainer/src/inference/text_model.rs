@@ -1,22 +1,12 @@
 //! The runtime on the desktop: text from a model, and how well a model predicts a text.
 
-mod saved;
-mod seed_text;
-mod surprise;
-mod until;
-
 use anyhow::{Context, Result};
 use charlet::{Generator, Model, Sampler, Scorer, State, Token, Workspace};
 use rand_core::SeedableRng;
 use rand_xoshiro::Xoshiro128PlusPlus;
 use serde::Serialize;
 
-use crate::corpus::Source;
-
-pub use saved::Saved;
-pub use seed_text::SeedText;
-pub use surprise::{Surprise, Surprises, Unknown};
-pub use until::{StopStrings, Until};
+use crate::data::source::Source;
 
 /// The generator of random numbers for text: small and fast on 32-bit chips as well.
 pub type TextRng = Xoshiro128PlusPlus;
@@ -32,8 +22,8 @@ pub const LINE_LIMIT: usize = 64;
 /// Where in a text a model is: h and c, and the token that comes to them next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Position {
-    words: Vec<u32>,
-    token: Token,
+    pub(super) words: Vec<u32>,
+    pub(super) token: Token,
 }
 
 impl Position {
@@ -49,9 +39,9 @@ impl Position {
 /// A model with the memory that it needs.
 #[derive(Clone, Debug)]
 pub struct Speaker<'m> {
-    model: Model<'m>,
-    state: State<Vec<u32>>,
-    workspace: Workspace<Vec<u32>>,
+    pub(super) model: Model<'m>,
+    pub(super) state: State<Vec<u32>>,
+    pub(super) workspace: Workspace<Vec<u32>>,
     /// Where each text starts.
     start: Position,
 }

@@ -1,7 +1,5 @@
 //! The network that is trained: embedding, stacked LSTM layers, linear head.
 
-mod shape;
-
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,12 +7,16 @@ use anyhow::{Context, Result, bail, ensure};
 use candle_core::{DType, Device, Storage, Tensor, Var};
 use charlet::layout::WeightBits;
 
-use crate::batch::Batch;
-use crate::lstm::{self, Dropout, Pass, Phases, Scratch, SequenceLoss, Trace};
-use crate::quantize;
-use crate::rng::Random;
-
-pub use shape::{Parameter, Shape};
+use super::fake_quant;
+use super::lstm::cpu::{Scratch, SequenceLoss};
+use super::lstm::dropout::Dropout;
+use super::lstm::gpu::Pass;
+use super::lstm::profile::Phases;
+use super::lstm::reference::Trace;
+use super::lstm::{contiguous, reference};
+use super::shape::{Parameter, Shape};
+use crate::data::batch::Batch;
+use crate::util::rng::Random;
 
 /// What a pass through the network gives.
 #[derive(Clone, Debug)]
@@ -226,11 +228,11 @@ impl Network {
         let Storage::Cpu(storage) = &*storage else {
             bail!("the weights are on another device");
         };
-        let exact = lstm::contiguous(storage, layout)?;
+        let exact = contiguous(storage, layout)?;
         let dropout = dropout.filter(Dropout::has_parameters);
         let mut changed = self
             .rounding
-            .map(|bits| quantize::rounded(self.shape, bits, exact));
+            .map(|bits| fake_quant::rounded(self.shape, bits, exact));
         if let Some(dropout) = dropout {
             let parameters = changed.get_or_insert_with(|| exact.to_vec());
             dropout.mask_parameters(self.shape, parameters);
@@ -283,7 +285,7 @@ impl Network {
     /// As [`run`](Self::run).
     pub fn trace(&self, batch: &Batch, state: &Tensor, dropout: Option<Dropout>) -> Result<Trace> {
         let outputs = dropout.and_then(|dropout| dropout.outputs());
-        lstm::run_composed(self.shape, &self.effective(dropout)?, batch, state, outputs)
+        reference::run(self.shape, &self.effective(dropout)?, batch, state, outputs)
     }
 
     /// The parameters as they are used: rounded, and without what is dropped of them.
@@ -293,7 +295,7 @@ impl Network {
         let mut parameters = exact.clone();
         if let Some(bits) = self.rounding {
             let exact: Vec<f32> = exact.to_vec1()?;
-            let rounded = quantize::rounded(self.shape, bits, &exact);
+            let rounded = fake_quant::rounded(self.shape, bits, &exact);
             let error = rounded
                 .iter()
                 .zip(&exact)

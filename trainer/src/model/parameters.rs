@@ -1,6 +1,6 @@
 //! The parameters as slices of one flat vector.
 
-use crate::network::Shape;
+use super::shape::Shape;
 
 /// The parameters of a layer, their rows in the order of the gates i, f, g, o.
 pub(crate) struct Layer<T> {

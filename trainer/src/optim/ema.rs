@@ -7,7 +7,7 @@ use anyhow::Result;
 use candle_core::{Device, Tensor};
 use rayon::prelude::*;
 
-use crate::network::Network;
+use crate::model::network::Network;
 
 /// Weights that a thread averages at once.
 const PIECE: usize = 1 << 14;
@@ -74,8 +74,8 @@ impl Average {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::network::Shape;
-    use crate::rng::Streams;
+    use crate::model::shape::Shape;
+    use crate::util::rng::Streams;
 
     #[test]
     fn the_average_follows_its_formula() {

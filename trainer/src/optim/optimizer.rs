@@ -3,8 +3,6 @@
 //! An update is one pass over all weights on the processor. The weights of another device are fetched and
 //! put back.
 
-mod rule;
-
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
@@ -12,16 +10,17 @@ use anyhow::{Context, Result, ensure};
 use candle_core::{CpuStorage, DType, Device, InplaceOp1, Layout, Tensor, Var};
 use rayon::prelude::*;
 
+use super::rule::{Rule, norm};
 use crate::config::{OptimizerConfig, OptimizerKind};
-use crate::network::{Network, Shape};
-use rule::{Rule, norm};
+use crate::model::network::Network;
+use crate::model::shape::Shape;
 
 /// Names of the running averages in a checkpoint.
 const MEAN: &str = "optimizer.mean";
 const SQUARE: &str = "optimizer.square";
 /// Weights that a thread updates at once. Fixed, so that the norm is summed in the same order whatever
 /// the number of threads.
-const PIECE: usize = 1 << 14;
+pub(super) const PIECE: usize = 1 << 14;
 
 /// Updates a network's weights from their gradients.
 #[derive(Debug)]
@@ -206,7 +205,7 @@ impl InplaceOp1 for Update<'_> {
 mod tests {
     use super::*;
     use crate::config::Mode;
-    use crate::rng::Streams;
+    use crate::util::rng::Streams;
 
     /// One token, one hidden unit: eight matrix weights, then biases.
     const SHAPE: Shape = Shape {

@@ -3,7 +3,7 @@
 use multiversion::multiversion;
 use rayon::prelude::*;
 
-use super::PIECE;
+use super::optimizer::PIECE;
 use crate::config::{OptimizerConfig, OptimizerKind};
 
 /// Keeps a division by a vanishing gradient finite.

@@ -7,16 +7,18 @@ use anyhow::{Context, Result, ensure};
 use charlet::format::Precision;
 use serde::Serialize;
 
-use crate::checkpoint::Description;
+use super::jsonl::lines;
+use super::plot;
+use super::plot::curves::Points;
+use super::plot::figures;
 use crate::config::{Mode, settings};
-use crate::corpus::Corpus;
-use crate::files::RunFolder;
-use crate::network::Shape;
-use crate::page::curves::{Points, lines};
-use crate::page::{figures, plot};
-use crate::report::EpochMetrics;
-use crate::rng::Streams;
-use crate::summary::needs;
+use crate::data::corpus::Corpus;
+use crate::export::footprint::needs;
+use crate::model::shape::Shape;
+use crate::train::checkpoint::Description;
+use crate::train::metrics::EpochMetrics;
+use crate::util::rng::Streams;
+use crate::util::run_dir::RunFolder;
 
 /// A run's best network, and what it took to get there.
 #[derive(Clone, Debug, Serialize)]

@@ -9,8 +9,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{EpochMetrics, StepMetrics};
-use crate::files::write_whole;
-use crate::progress::Progress;
+use crate::train::progress::Progress;
+use crate::util::atomic_file::write_whole;
 
 /// A line of a log.
 pub(crate) trait Line: Serialize + DeserializeOwned {
@@ -82,10 +82,26 @@ impl Log {
     }
 }
 
+/// The lines of a log; of a file that is not there, none. Half a last line is still being written.
+pub(crate) fn lines<L: DeserializeOwned>(path: &Path) -> Result<Vec<L>> {
+    let text = match std::fs::read_to_string(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
+        read => read.with_context(|| format!("can't read {}", path.display()))?,
+    };
+    let whole = text
+        .split_inclusive('\n')
+        .filter(|line| line.ends_with('\n'));
+    let read = |(number, line): (usize, &str)| {
+        let broken = || format!("line {number} of {} is damaged", path.display());
+        serde_json::from_str(line).with_context(broken)
+    };
+    (1..).zip(whole).map(read).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rng::Streams;
+    use crate::util::rng::Streams;
 
     fn line(step: usize) -> StepMetrics {
         StepMetrics {

@@ -8,10 +8,12 @@ use candle_core::{Device, Tensor};
 use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 
+use super::progress::Progress;
 use crate::config::Config;
-use crate::corpus::{Alphabet, Fingerprints};
-use crate::network::{Network, Shape};
-use crate::progress::Progress;
+use crate::data::alphabet::Alphabet;
+use crate::data::corpus::Fingerprints;
+use crate::model::network::Network;
+use crate::model::shape::Shape;
 
 /// The key of our entry in the file's metadata.
 const METADATA_KEY: &str = "charlet";

@@ -45,6 +45,9 @@ impl Requests {
     }
 }
 
+/// Asked before each batch, until nothing more is wanted.
+pub type Ask<'s> = &'s (dyn Fn() -> Option<Request> + Sync);
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,14 +5,18 @@ use candle_core::Device;
 use charlet::Model;
 use charlet::format::Precision;
 
-use crate::checkpoint::Checkpoint;
+use super::checkpoint::Checkpoint;
+use super::metrics::Loss;
 use crate::config::{Config, Mode};
-use crate::corpus::{Corpus, Source};
-use crate::export;
-use crate::files::{RunFolder, write_whole};
-use crate::report::{Loss, Report, Sample, sorted_samples};
-use crate::rng::Random;
-use crate::speak::{Evaluation, Speaker};
+use crate::data::corpus::Corpus;
+use crate::data::source::Source;
+use crate::export::model_file::model_file;
+use crate::inference::sample::{Sample, sorted_samples};
+use crate::inference::text_model::{Evaluation, Speaker};
+use crate::report::Report;
+use crate::util::atomic_file::write_whole;
+use crate::util::rng::Random;
+use crate::util::run_dir::RunFolder;
 
 /// How well a run's weights predict in a precision.
 #[derive(Clone, Copy, Debug)]
@@ -47,7 +51,7 @@ pub(crate) fn conclude(
     let mut precisions = [Precision::F32, Precision::I8, Precision::I4];
     let exported = config.training.precision();
     precisions.sort_by_key(|&precision| precision != exported);
-    let export = |precision| export::model_file(&best, &corpus.alphabet, precision);
+    let export = |precision| model_file(&best, &corpus.alphabet, precision);
     let model = export(exported)?;
     write_whole(&folder.model(), &model)?;
     // The others are what the same weights do in other arithmetic.

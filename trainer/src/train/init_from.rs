@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use anyhow::{Result, bail};
 use candle_core::{Device, Tensor};
 
-use crate::checkpoint::Checkpoint;
-use crate::corpus::Alphabet;
-use crate::network::{Network, Parameter, Shape};
+use super::checkpoint::Checkpoint;
+use crate::data::alphabet::Alphabet;
+use crate::model::network::Network;
+use crate::model::shape::{Parameter, Shape};
 
 /// The tokens of an alphabet, by their characters; the mark has none.
 type Tokens = BTreeMap<Option<char>, usize>;

@@ -15,20 +15,19 @@
 //! The rate of the steepest fall, which is often recommended, was too low by a factor of five to more than a
 //! hundred.
 
-mod picture;
-
 use std::fmt::Write;
 
 use anyhow::{Context, Result};
 
+use super::control::Ask;
+use super::control::Request;
+use super::session::{batches, first_network};
+use super::step::Update;
 use crate::config::Config;
-use crate::corpus::Corpus;
-use crate::lstm::Dropout;
-use crate::optimizer::Optimizer;
-use crate::request::Request;
-use crate::rng::Streams;
-use crate::run::{batches, first_network};
-use crate::train::{Ask, Update};
+use crate::data::corpus::Corpus;
+use crate::model::lstm::dropout::Dropout;
+use crate::optim::optimizer::Optimizer;
+use crate::util::rng::Streams;
 
 /// Batches of a sweep. The rate rises by the same factor from each to the next.
 pub const BATCHES: usize = 211;
@@ -186,14 +185,6 @@ impl Sweep {
             steepest: two_digits(steepest),
             lowest: two_digits(lowest),
         })
-    }
-
-    /// The losses over the rates, as the bytes of a PNG file.
-    ///
-    /// # Errors
-    /// If the embedded font can't be used.
-    pub fn picture(&self, name: &str) -> Result<Vec<u8>> {
-        picture::png(name, self)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The seam between a training and those who watch it.
 
-use super::{EpochMetrics, Sample, StepMetrics};
+use super::metrics::{EpochMetrics, StepMetrics};
+use crate::inference::sample::Sample;
 
 /// Shows a training to somebody. Whatever goes wrong there is no reason to stop the training.
 pub trait View: Send {

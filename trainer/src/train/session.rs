@@ -8,22 +8,25 @@ use anyhow::{Context, Result, ensure};
 use candle_core::{Device, Tensor};
 use charlet::layout::WeightBits;
 
-use crate::average::Average;
-use crate::batch::Batches;
-use crate::checkpoint::{Checkpoint, Description, STATE, WEIGHTS};
+use super::checkpoint::{Checkpoint, Description, STATE, WEIGHTS};
+use super::init_from::adopt;
+use super::observer::{Place, Start, View};
+use super::progress::{Epoch, Progress};
+use super::summary::summary;
 use crate::config::Config;
-use crate::corpus::{Corpus, Sequences};
-use crate::files::{RunFolder, link, remove, write_whole};
-use crate::network::{Network, Shape};
-use crate::optimizer::Optimizer;
-use crate::page::{Page, Status};
-use crate::progress::{Epoch, Progress};
-use crate::report::{Place, Report, Start, View};
-use crate::rng::{Random, Streams};
-use crate::schedule::{Clock, learning_rate};
-use crate::summary::summary;
-use crate::train::device;
-use crate::transfer;
+use crate::data::batch::Batches;
+use crate::data::corpus::{Corpus, Sequences};
+use crate::model::device::device;
+use crate::model::network::Network;
+use crate::model::shape::Shape;
+use crate::optim::ema::Average;
+use crate::optim::optimizer::Optimizer;
+use crate::optim::schedule::{Clock, learning_rate};
+use crate::report::Report;
+use crate::report::html::{Page, Status};
+use crate::util::atomic_file::{link, remove, write_whole};
+use crate::util::rng::{Random, Streams};
+use crate::util::run_dir::RunFolder;
 
 /// How often a run that goes astray is taken back to where it was good.
 const MAX_FALLBACKS: i32 = 5;
@@ -334,7 +337,7 @@ pub(crate) fn first_network(
         return Ok((network, None));
     };
     let from = Checkpoint::load(path, &Device::Cpu)?;
-    let known = transfer::adopt(&network, &corpus.alphabet, &from)
+    let known = adopt(&network, &corpus.alphabet, &from)
         .with_context(|| format!("can't start from {}", path.display()))?;
     Ok((network, Some(format!("{}: {known}", path.display()))))
 }

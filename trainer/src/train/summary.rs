@@ -2,16 +2,17 @@
 
 use std::fmt::Write;
 
-use anyhow::{Context, Result};
-use charlet::Sizes;
-use charlet::format::{self, Precision};
+use anyhow::Result;
+use charlet::format::Precision;
 use indicatif::HumanCount;
 
+use super::metrics::Loss;
 use crate::config::Config;
-use crate::corpus::{Alphabet, Corpus, Sequences, bigram_loss};
-use crate::export;
-use crate::network::Shape;
-use crate::report::Loss;
+use crate::data::alphabet::Alphabet;
+use crate::data::corpus::{Corpus, Sequences, bigram_loss};
+use crate::export::footprint::needs;
+use crate::model::layers::{Layer, layers};
+use crate::model::shape::Shape;
 
 /// What is about to be trained, on what, and what the model will need on the chip.
 ///
@@ -53,38 +54,6 @@ pub(crate) fn summary(config: &Config, corpus: &Corpus, shape: Shape) -> Result<
     Ok(text)
 }
 
-/// A layer, or all of them.
-pub(crate) struct Layer {
-    pub(crate) name: String,
-    pub(crate) inputs: usize,
-    pub(crate) outputs: usize,
-    pub(crate) parameters: usize,
-}
-
-/// The layers, and all of them at the end.
-pub(crate) fn layers(shape: Shape) -> Vec<Layer> {
-    let all = shape.parameters();
-    let layer = |name: String, inputs: usize, outputs: usize, prefix: &str| {
-        let part = all.iter().filter(|part| part.name.starts_with(prefix));
-        Layer {
-            name,
-            inputs,
-            outputs,
-            parameters: part.map(|part| part.dims.iter().product::<usize>()).sum(),
-        }
-    };
-    let (vocab, hidden) = (shape.vocab_size, shape.hidden_size);
-    let embedding = shape.embedding_size;
-    let mut layers = vec![layer("embedding".into(), vocab, embedding, "embedding.")];
-    layers.extend((0..shape.num_layers).map(|at| {
-        let (name, prefix) = (format!("lstm {at}"), format!("lstm.{at}."));
-        layer(name, shape.input_size(at), hidden, &prefix)
-    }));
-    layers.push(layer("head".into(), hidden, vocab, "head."));
-    layers.push(layer("in all".into(), vocab, vocab, ""));
-    layers
-}
-
 fn write_network(text: &mut String, shape: Shape) -> Result<()> {
     let mut label = "network";
     for layer in layers(shape) {
@@ -102,25 +71,6 @@ fn write_network(text: &mut String, shape: Shape) -> Result<()> {
         label = "";
     }
     Ok(())
-}
-
-/// What a model needs on the chip, in bytes.
-pub(crate) struct Needs {
-    pub(crate) flash: usize,
-    pub(crate) ram: usize,
-}
-
-/// What the model will need in a precision.
-///
-/// # Errors
-/// If the network exceeds what a model file can hold.
-pub(crate) fn needs(shape: Shape, alphabet: &Alphabet, precision: Precision) -> Result<Needs> {
-    let header = export::header(shape, alphabet, precision)?;
-    let too_large = "the network is too large for a model file";
-    Ok(Needs {
-        flash: format::file_len(&header).context(too_large)?,
-        ram: Sizes::of(&header).context(too_large)?.ram_bytes(),
-    })
 }
 
 /// What the model needs.

@@ -1,28 +1,29 @@
 //! The training loop.
 
-use std::time::{Duration, Instant};
+use anyhow::Result;
 
-use anyhow::{Context, Result, bail};
-use candle_core::{Device, Tensor};
-
-use crate::batch::Batch;
-use crate::checkpoint::Checkpoint;
-use crate::conclude::{conclude, program};
-use crate::config::{Config, DeviceKind};
-use crate::corpus::Corpus;
-use crate::export;
-use crate::files::{RunFolder, write_whole};
-use crate::lstm::Dropout;
-use crate::network::Network;
-use crate::novelty::Novelty;
-use crate::optimizer::Optimizer;
-use crate::page::Status;
-use crate::progress::{Epoch, Totals};
-use crate::report::{EpochMetrics, Sample, StepMetrics, View};
-use crate::request::Request;
-use crate::rng::Streams;
-use crate::run::Run;
-use crate::speak::Evaluation;
+use super::checkpoint::Checkpoint;
+use super::control::Ask;
+use super::control::Request;
+use super::finalize::{conclude, program};
+use super::metrics::{EpochMetrics, StepMetrics};
+use super::observer::View;
+use super::progress::{Epoch, Totals};
+use super::session::Run;
+use super::step::Update;
+use crate::config::Config;
+use crate::data::batch::Batch;
+use crate::data::corpus::Corpus;
+use crate::export::model_file::model_file;
+use crate::inference::novelty::Novelty;
+use crate::inference::sample::Sample;
+use crate::inference::text_model::Evaluation;
+use crate::model::lstm::dropout::Dropout;
+use crate::model::network::Network;
+use crate::report::html::Status;
+use crate::util::atomic_file::write_whole;
+use crate::util::rng::Streams;
+use crate::util::run_dir::RunFolder;
 
 /// Lines of `steps.jsonl` in an epoch, about, unless the settings say otherwise.
 const LINES_PER_EPOCH: usize = 100;
@@ -35,9 +36,6 @@ pub enum Outcome {
     /// It was stopped; what was reached is saved.
     Interrupted,
 }
-
-/// Asked before each batch, until nothing more is wanted.
-pub type Ask<'s> = &'s (dyn Fn() -> Option<Request> + Sync);
 
 /// Trains a model as configured and leaves it in the folder, showing how it goes. From a
 /// checkpoint an earlier run goes on as if it had never stopped.
@@ -77,48 +75,6 @@ fn train_in_pool(
         }
     }
     run.finish()
-}
-
-/// What learning from one batch gave.
-#[derive(Clone, Debug)]
-pub struct Update {
-    /// The summed cross-entropy before the update, in nats.
-    pub nats: f64,
-    /// The norm of the gradients before clipping.
-    pub norm: f64,
-    /// The state after the batch, for the next one.
-    pub state: Tensor,
-    /// Time of the pass to the loss and back to the gradients.
-    pub network: Duration,
-    /// Time of the optimizer.
-    pub optimizer: Duration,
-}
-
-impl Update {
-    /// Updates the weights from the gradients of a batch's mean loss.
-    ///
-    /// # Errors
-    /// If the state has another batch size, or the device no memory left.
-    pub fn from_batch(
-        network: &Network,
-        optimizer: &mut Optimizer,
-        batch: &Batch,
-        state: &Tensor,
-        dropout: Option<Dropout>,
-        learning_rate: f64,
-    ) -> Result<Self> {
-        let start = Instant::now();
-        let gradient = network.gradient(batch, state, dropout)?;
-        let network = start.elapsed();
-        let norm = optimizer.step(&gradient.slopes, learning_rate)?;
-        Ok(Self {
-            nats: gradient.nats,
-            norm,
-            state: gradient.state,
-            network,
-            optimizer: start.elapsed() - network,
-        })
-    }
 }
 
 /// How a pass over the data ended.
@@ -343,7 +299,7 @@ impl Run<'_> {
     /// The model file of a network.
     fn exported(&self, network: &Network) -> Result<Vec<u8>> {
         let precision = self.config.training.precision();
-        export::model_file(network, &self.corpus.alphabet, precision)
+        model_file(network, &self.corpus.alphabet, precision)
     }
 
     /// Saves what was reached when the training was stopped.
@@ -380,21 +336,5 @@ impl Run<'_> {
         self.page.sample = Some(conclusion.sample);
         self.draw(Status::Complete(&conclusion.measured));
         Ok(Outcome::Finished(conclusion.measured[0].evaluation))
-    }
-}
-
-/// The device to train on.
-///
-/// # Errors
-/// If this build or this machine has no such device.
-pub fn device(kind: DeviceKind) -> Result<Device> {
-    match kind {
-        DeviceKind::Cpu => Ok(Device::Cpu),
-        DeviceKind::Cuda if cfg!(feature = "cuda") => {
-            Device::new_cuda(0).context("can't use the first CUDA device")
-        }
-        DeviceKind::Cuda => bail!(
-            "this charlet was built without CUDA: build it with --features cuda, or use --device cpu"
-        ),
     }
 }

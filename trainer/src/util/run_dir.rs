@@ -1,83 +1,22 @@
-//! Files that appear whole or not at all, and the folder of a run.
-
-mod lock;
+//! The folder of a run, and what its files are called.
 
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-pub use lock::Lock;
+use super::atomic_file::{is_temporary, remove};
+use super::lock::Lock;
 
-use crate::tensorboard;
-
-/// How the names of files begin that are being written.
-const TEMPORARY: &str = ".charlet-";
-
-fn is_temporary(name: &str) -> bool {
-    name.starts_with(TEMPORARY)
-}
+/// How the names of TensorBoard's event files begin.
+pub(crate) const EVENT_FILE_PREFIX: &str = "events.out.tfevents.";
 
 fn is_kept(name: &str) -> bool {
     name.starts_with("epoch-") && name.ends_with(".safetensors")
 }
 
 fn is_event_file(name: &str) -> bool {
-    name.starts_with(tensorboard::PREFIX)
-}
-
-/// Removes a file if it is there.
-///
-/// # Errors
-/// If it is there and can't be removed.
-pub fn remove(path: &Path) -> Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("can't remove {}", path.display()))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Writes a file under a temporary name, syncs it, and gives it its name: nobody ever sees half of
-/// it, and the file it replaces stays until then.
-///
-/// # Errors
-/// If the folder can't be written or the disk is full; nothing is left behind then.
-pub fn write_whole(path: &Path, contents: &[u8]) -> Result<()> {
-    let folder = match path.parent() {
-        Some(folder) if folder != Path::new("") => folder,
-        _ => Path::new("."),
-    };
-    let write = || -> Result<()> {
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(TEMPORARY);
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            // As any new file; the user's umask takes its share.
-            builder.permissions(fs::Permissions::from_mode(0o666));
-        }
-        let mut file = builder.tempfile_in(folder)?;
-        file.write_all(contents)?;
-        file.as_file().sync_all()?;
-        file.persist(path)?;
-        #[cfg(unix)]
-        fs::File::open(folder)?.sync_all()?;
-        Ok(())
-    };
-    write().with_context(|| format!("can't write {}", path.display()))
-}
-
-/// Gives a file that was just written whole a second name, in place of the file that has it.
-///
-/// # Errors
-/// If the file system has no such names; nothing has changed then.
-pub fn link(file: &Path, name: &Path) -> std::io::Result<()> {
-    let temporary = name.with_file_name(format!("{TEMPORARY}link"));
-    fs::hard_link(file, &temporary)?;
-    fs::rename(&temporary, name)
+    name.starts_with(EVENT_FILE_PREFIX)
 }
 
 fn remove_all_in(folder: &Path, is_old: impl Fn(&str) -> bool) -> Result<()> {
@@ -240,28 +179,6 @@ impl RunFolder {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_file_is_replaced_whole_and_a_failure_leaves_nothing() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("file");
-        write_whole(&path, b"old").unwrap();
-        write_whole(&path, b"new").unwrap();
-        assert_eq!(fs::read(&path).unwrap(), b"new");
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
-        let second = folder.path().join("second");
-        fs::write(&second, b"other").unwrap();
-        link(&path, &second).unwrap();
-        write_whole(&path, b"newer").unwrap();
-        assert_eq!(fs::read(&second).unwrap(), b"new");
-        fs::remove_file(second).unwrap();
-        // A folder is in the way of the name.
-        let taken = folder.path().join("taken");
-        fs::create_dir(&taken).unwrap();
-        fs::write(taken.join("inside"), b"").unwrap();
-        assert!(write_whole(&taken, b"new").is_err());
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
-    }
 
     #[test]
     fn a_run_is_replaced_only_when_asked() {

@@ -6,7 +6,7 @@ mod train;
 use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
-use charlet_trainer::network::Shape;
+use charlet_trainer::model::shape::Shape;
 use clap::{Parser, Subcommand};
 
 /// Measure how fast models run and learn on this machine

@@ -12,10 +12,11 @@ use charlet::format::{Header, Precision};
 use charlet::layout::{IntegerSections, ROWS, ROWS_PER_QUAD, SECTION_ALIGN, Sections};
 use charlet::{Backend, Model, State, Token, Workspace};
 use charlet_trainer::config::{IntegerPrecision, Mode};
-use charlet_trainer::corpus::Alphabet;
-use charlet_trainer::export::model_file;
-use charlet_trainer::network::{Network, Shape};
-use charlet_trainer::rng::Streams;
+use charlet_trainer::data::alphabet::Alphabet;
+use charlet_trainer::export::model_file::model_file;
+use charlet_trainer::model::network::Network;
+use charlet_trainer::model::shape::Shape;
+use charlet_trainer::util::rng::Streams;
 use clap::{Parser, ValueEnum};
 use serde::Serialize;
 

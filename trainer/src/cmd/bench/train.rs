@@ -7,12 +7,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use candle_core::{Device, Tensor};
-use charlet_trainer::batch::Batch;
 use charlet_trainer::config::{Config, DeviceKind, Mode};
-use charlet_trainer::network::{Network, Shape};
-use charlet_trainer::optimizer::Optimizer;
-use charlet_trainer::rng::Streams;
-use charlet_trainer::train::{Update, device};
+use charlet_trainer::data::batch::Batch;
+use charlet_trainer::model::device::device;
+use charlet_trainer::model::network::Network;
+use charlet_trainer::model::shape::Shape;
+use charlet_trainer::optim::optimizer::Optimizer;
+use charlet_trainer::train::step::Update;
+use charlet_trainer::util::rng::Streams;
 use clap::Parser;
 use serde::Serialize;
 

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use charlet::Model;
-use charlet_trainer::speak::{Speaker, text_rng};
+use charlet_trainer::inference::text_model::{Speaker, text_rng};
 
 use self::session::Session;
 use super::{Args, clock, text};

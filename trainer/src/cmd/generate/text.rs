@@ -6,8 +6,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use charlet::{Model, Sampler};
-use charlet_trainer::corpus::Source;
-use charlet_trainer::speak::{Saved, SeedText, Speaker, StopStrings, TextRng, Until, text_rng};
+use charlet_trainer::data::source::Source;
+use charlet_trainer::inference::saved_state::Saved;
+use charlet_trainer::inference::seed_text::SeedText;
+use charlet_trainer::inference::stop::{StopStrings, Until};
+use charlet_trainer::inference::text_model::{Speaker, TextRng, text_rng};
 
 use super::{Args, clock, interval, of_prime};
 use crate::cmd::look::Look;

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use charlet::{Model, Sampler, Token};
-use charlet_trainer::speak::{Saved, Speaker};
+use charlet_trainer::inference::saved_state::Saved;
+use charlet_trainer::inference::text_model::Speaker;
 use serde::Serialize;
 
 use super::{Args, of_prime};

@@ -1,11 +1,11 @@
 //! Options that choose the network's sizes.
 
 use anyhow::Result;
-use charlet_trainer::budget::{Budget, amount, step};
 use charlet_trainer::config::{Config, IntegerPrecision};
-use charlet_trainer::corpus::Corpus;
-use charlet_trainer::network::Shape;
-use charlet_trainer::rng::Streams;
+use charlet_trainer::data::corpus::Corpus;
+use charlet_trainer::export::budget::{Budget, amount, step};
+use charlet_trainer::model::shape::Shape;
+use charlet_trainer::util::rng::Streams;
 
 use super::Args;
 

@@ -7,9 +7,10 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use charlet_trainer::config::Config;
-use charlet_trainer::files::write_whole;
-use charlet_trainer::sweep::{BATCHES, Point, Suggestion, Sweep};
-use charlet_trainer::train::Ask;
+use charlet_trainer::report::plot::lr_finder;
+use charlet_trainer::train::control::Ask;
+use charlet_trainer::train::lr_finder::{BATCHES, Point, Suggestion, Sweep};
+use charlet_trainer::util::atomic_file::write_whole;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::INTERRUPTED;
@@ -38,7 +39,7 @@ pub(super) fn run(folder: &Path, config: &Config, ask: Ask<'_>) -> Result<ExitCo
         .with_context(|| format!("can't make the folder {}", folder.display()))?;
     let (png, csv) = (folder.join("find-lr.png"), folder.join("find-lr.csv"));
     write_whole(&csv, sweep.to_csv()?.as_bytes())?;
-    write_whole(&png, &sweep.picture(&config.name())?)?;
+    write_whole(&png, &lr_finder::png(&config.name(), &sweep)?)?;
     write_table(&mut out, &sweep)?;
     let Suggestion {
         rate,

@@ -8,10 +8,10 @@ use multiversion::multiversion;
 use rand_core::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro128PlusPlus;
 
-use super::share::Share;
+use super::shard::Share;
 use crate::config::NetworkConfig;
-use crate::network::Shape;
-use crate::rng::Random;
+use crate::model::shape::Shape;
+use crate::util::rng::Random;
 
 /// The dropout of one batch: shares of the configuration, and the randomness to draw from.
 #[derive(Clone, Copy, Debug)]
@@ -168,7 +168,7 @@ fn multiply(factors: Factors, first: u32, values: &mut [f32]) {
 mod tests {
     use super::*;
     use crate::config::{Config, Mode};
-    use crate::rng::Streams;
+    use crate::util::rng::Streams;
 
     fn dropout(characters: f64, recurrent: f64, outputs: f64) -> Dropout {
         let mut config = Config::defaults(Mode::Lines).network;

@@ -2,7 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use super::packed::Direction;
+/// Which way the products go.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Direction {
+    /// From inputs to outputs: with transposed weights.
+    Forward,
+    /// From gradients of outputs to those of inputs.
+    Backward,
+}
 
 /// A kind of work in the network, forward or backward.
 #[derive(Clone, Copy, Debug)]

@@ -7,8 +7,8 @@ use candle_core::{D, Tensor};
 use candle_nn::ops::{log_softmax, sigmoid};
 
 use super::dropout::OutputDropout;
-use crate::batch::Batch;
-use crate::network::Shape;
+use crate::data::batch::Batch;
+use crate::model::shape::Shape;
 
 /// All that a pass through the network computes.
 #[derive(Clone, Debug)]

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::batch::Batch;
+use crate::data::batch::Batch;
 
 /// Lanes in a share, at most. It is fixed, so that sums over a batch are taken in the same order
 /// whatever the number of threads.

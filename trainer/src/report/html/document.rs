@@ -6,16 +6,17 @@ use indicatif::HumanCount;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use toml::{Table, Value};
 
-use super::curves::Curves;
-use super::figures::{Figure, panel};
-use super::plot;
 use super::{Moment, Page, Status};
-use crate::conclude::Measured;
 use crate::config::Mode;
-use crate::corpus::Sequences;
-use crate::novelty::Novelty;
-use crate::report::{Sample, Text};
-use crate::summary::{layers, needs};
+use crate::data::corpus::Sequences;
+use crate::export::footprint::needs;
+use crate::inference::novelty::Novelty;
+use crate::inference::sample::{Sample, Text};
+use crate::model::layers::layers;
+use crate::report::plot;
+use crate::report::plot::curves::Curves;
+use crate::report::plot::figures::{Figure, panel};
+use crate::train::finalize::Measured;
 
 const STYLE: &str = include_str!("style.css");
 /// Seconds after which the page of a run under way loads itself again.

@@ -1,25 +1,23 @@
 //! A run's page, `report.html`, and its curves, `curves.png`: written again and again while it goes
 //! on.
 
-pub(crate) mod curves;
-pub(crate) mod figures;
-mod html;
-pub(crate) mod plot;
-mod ticks;
+mod document;
 
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use self::curves::Curves;
-use crate::conclude::Measured;
 use crate::config::Config;
-use crate::corpus::{Corpus, bigram_loss};
-use crate::files::{RunFolder, write_whole};
-use crate::network::Shape;
-use crate::progress::Progress;
-use crate::report::Sample;
-use crate::rng::Streams;
+use crate::data::corpus::{Corpus, bigram_loss};
+use crate::inference::sample::Sample;
+use crate::model::shape::Shape;
+use crate::report::plot::curves::Curves;
+use crate::report::plot::figures;
+use crate::train::finalize::Measured;
+use crate::train::progress::Progress;
+use crate::util::atomic_file::write_whole;
+use crate::util::rng::Streams;
+use crate::util::run_dir::RunFolder;
 
 /// The least time from one page to the next, at the end of an epoch and within it.
 const AFTER_EPOCH: Duration = Duration::from_secs(2);

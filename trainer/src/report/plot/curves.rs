@@ -1,12 +1,11 @@
 //! What a run's logs tell, as curves over epochs.
 
-use std::io::ErrorKind;
 use std::path::Path;
 
-use anyhow::{Context, Result};
-use serde::de::DeserializeOwned;
+use anyhow::Result;
 
-use crate::report::{EpochMetrics, StepMetrics};
+use crate::report::jsonl::lines;
+use crate::train::metrics::{EpochMetrics, StepMetrics};
 
 /// More points than this are no use in a large or a small picture: neighbours are averaged.
 const LARGE: usize = 500;
@@ -87,20 +86,4 @@ fn thinned(lines: &[StepMetrics], most: usize, value: fn(&StepMetrics) -> f64) -
     all.chunks(all.len().div_ceil(most).max(1))
         .map(mean)
         .collect()
-}
-
-/// The lines of a log; of a file that is not there, none. Half a last line is still being written.
-pub(crate) fn lines<L: DeserializeOwned>(path: &Path) -> Result<Vec<L>> {
-    let text = match std::fs::read_to_string(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
-        read => read.with_context(|| format!("can't read {}", path.display()))?,
-    };
-    let whole = text
-        .split_inclusive('\n')
-        .filter(|line| line.ends_with('\n'));
-    let read = |(number, line): (usize, &str)| {
-        let broken = || format!("line {number} of {} is damaged", path.display());
-        serde_json::from_str(line).with_context(broken)
-    };
-    (1..).zip(whole).map(read).collect()
 }

@@ -4,7 +4,7 @@ use anyhow::Result;
 use plotters::style::RGBColor;
 
 use super::curves::{Curves, Points};
-use super::plot::{self, Curve, Mark, Panel, Place, Stroke};
+use super::{self as plot, Curve, Mark, Panel, Place, Stroke};
 
 /// Colours that the colour-blind tell apart too (Okabe and Ito, 2008), the most different first.
 pub(crate) const COLOURS: [RGBColor; 7] = [

@@ -1,16 +1,20 @@
-//! A sweep as a picture.
+//! What a search for a learning rate saw, as a picture.
 
 use anyhow::Result;
 
-use super::{Point, Sweep};
-use crate::page::figures::{BLUE, GREY, RED};
-use crate::page::plot::{self, Curve, Mark, Panel, Place, Stroke};
+use crate::train::lr_finder::{Point, Sweep};
+
+use super::figures::{BLUE, GREY, RED};
+use super::{self as plot, Curve, Mark, Panel, Place, Stroke};
 
 const WIDTH: u32 = 860;
 const HEIGHT: u32 = 460;
 
 /// Losses over the powers of ten of the rates.
-pub(super) fn png(name: &str, sweep: &Sweep) -> Result<Vec<u8>> {
+///
+/// # Errors
+/// If the embedded font can't be used.
+pub fn png(name: &str, sweep: &Sweep) -> Result<Vec<u8>> {
     let points = &sweep.points;
     let smoothed = points.iter().map(|point| point.smoothed);
     let (low, high) = smoothed.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), loss| {

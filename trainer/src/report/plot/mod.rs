@@ -1,5 +1,10 @@
 //! Panels of curves, as SVG and as PNG by the same drawing.
 
+pub(crate) mod curves;
+pub(crate) mod figures;
+pub mod lr_finder;
+mod ticks;
+
 use anyhow::{Context, Result, anyhow};
 use plotters::chart::DualCoordChartContext;
 use plotters::coord::Shift;
@@ -7,7 +12,7 @@ use plotters::element::DashedPathElement;
 use plotters::prelude::*;
 use plotters::style::register_font;
 
-use super::ticks::Ticks;
+use self::ticks::Ticks;
 
 /// The name under which the embedded font is known; also what a browser takes.
 const FONT: &str = "sans-serif";

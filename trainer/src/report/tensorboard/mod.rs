@@ -11,7 +11,8 @@ use anyhow::{Context, Result};
 use crc::{CRC_32_ISCSI, Crc};
 
 use self::protobuf::{event, restart, scalar, summary, text, version};
-use crate::report::{EpochMetrics, Sample, StepMetrics};
+use crate::inference::sample::Sample;
+use crate::train::metrics::{EpochMetrics, StepMetrics};
 
 /// How the names of event files begin.
 pub(crate) const PREFIX: &str = "events.out.tfevents.";

@@ -4,8 +4,10 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::series::Series;
-use crate::report::{EpochMetrics, Place, Sample, Start, StepMetrics};
-use crate::request::Request;
+use crate::inference::sample::Sample;
+use crate::train::control::Request;
+use crate::train::metrics::{EpochMetrics, StepMetrics};
+use crate::train::observer::{Place, Start};
 
 /// Lines of the log that are kept.
 const LOG_LINES: usize = 500;

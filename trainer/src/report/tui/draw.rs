@@ -10,8 +10,8 @@ use ratatui::widgets::{Block, Borders, Gauge, Paragraph, Wrap};
 use super::board::Board;
 use super::chart::losses;
 use super::series::Series;
-use crate::report::{Sample, TEMPERATURES};
-use crate::request::Request;
+use crate::inference::sample::{Sample, TEMPERATURES};
+use crate::train::control::Request;
 
 /// Rows of the curves, if there are as many; columns of the figures beside them.
 const CURVES: u16 = 9;
@@ -192,8 +192,10 @@ mod tests {
     use ratatui::backend::TestBackend;
 
     use super::*;
-    use crate::novelty::Novelty;
-    use crate::report::{EpochMetrics, Place, Start, StepMetrics, Text};
+    use crate::inference::novelty::Novelty;
+    use crate::inference::sample::Text;
+    use crate::train::metrics::{EpochMetrics, StepMetrics};
+    use crate::train::observer::{Place, Start};
 
     fn steps(step: usize) -> StepMetrics {
         StepMetrics {

@@ -18,8 +18,10 @@ use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers
 use self::board::Board;
 use self::draw::draw;
 pub use self::screen::leave;
-use crate::report::{EpochMetrics, Place, Sample, Start, StepMetrics, View};
-use crate::request::Request;
+use crate::inference::sample::Sample;
+use crate::train::control::Request;
+use crate::train::metrics::{EpochMetrics, StepMetrics};
+use crate::train::observer::{Place, Start, View};
 
 /// Time from one picture to the next.
 const FRAME: Duration = Duration::from_millis(200);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use charlet::{Model, Sampler};
-use charlet_trainer::speak::{Speaker, TextRng, text_rng};
+use charlet_trainer::inference::text_model::{Speaker, TextRng, text_rng};
 use ratatui::crossterm::event;
 use rustyline::error::ReadlineError;
 use rustyline::history::MemHistory;

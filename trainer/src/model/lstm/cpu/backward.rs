@@ -5,13 +5,13 @@ use std::time::Instant;
 use rayon::prelude::*;
 
 use super::forward::Context;
-use super::packed::Direction;
-use super::phases::{Phase, Phases};
-use super::pointwise;
 use super::tape::{LayerTape, Tape};
-use super::weights::{Layer, Weights};
-use crate::matmul::{Operand, Panels, add_matmul, add_rows_of_matmul};
-use crate::network::Shape;
+use crate::model::gemm::{Operand, Panels, add_matmul, add_rows_of_matmul};
+use crate::model::lstm::pointwise;
+use crate::model::lstm::profile::Direction;
+use crate::model::lstm::profile::{Phase, Phases};
+use crate::model::parameters::{Layer, Weights};
+use crate::model::shape::Shape;
 
 impl Tape {
     /// Goes back from the logits, whose gradient is scaled by that of the loss, and from the

@@ -1,13 +1,13 @@
 //! One share through all layers and steps, to the loss.
 
-use super::dropout::OutputDropout;
-use super::packed::{Direction, Packed};
-use super::phases::Phase;
-use super::pointwise;
+use super::packed::Packed;
 use super::tape::{LayerTape, Tape};
-use super::weights::Weights;
-use crate::matmul::{Operand, Panels, add_matmul};
-use crate::network::Shape;
+use crate::model::gemm::{Operand, Panels, add_matmul};
+use crate::model::lstm::dropout::OutputDropout;
+use crate::model::lstm::pointwise;
+use crate::model::lstm::profile::{Direction, Phase};
+use crate::model::parameters::Weights;
+use crate::model::shape::Shape;
 
 /// What all shares of a batch have in common.
 pub(super) struct Context<'a> {

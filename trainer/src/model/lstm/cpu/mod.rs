@@ -1,8 +1,7 @@
-//! The network over whole sequences, forward and backward: fused for the processor, in large tensor
-//! operations for a GPU, and composed of small ones as the reference of both.
+//! The fused network on the processor, forward and backward, written by hand.
 //!
-//! The fused operator takes all parameters as one flat vector and a batch through every layer and
-//! step to the summed loss; its backward pass is written by hand:
+//! The operator takes all parameters as one flat vector and a batch through every layer and step to the
+//! summed loss:
 //!
 //! - A character is an index: the first layer's input product is a row of a folded table, and its
 //!   gradient an addition to that row.
@@ -17,37 +16,25 @@
 //!   number, and so neither does the result.
 
 mod backward;
-mod composed;
-mod device;
-mod dropout;
 mod forward;
 mod packed;
-mod phases;
-mod pointwise;
-mod share;
 mod tape;
-mod weights;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use candle_core::{CpuStorage, CustomOp2, Layout, Storage, Tensor};
 use rayon::prelude::*;
 
-use crate::batch::Batch;
-use crate::network::Shape;
-use forward::Context;
-use packed::{Direction, Packed};
-use share::Share;
-use tape::{LayerTape, Tape};
-use weights::Weights;
-
-pub use composed::Trace;
-pub(crate) use composed::run as run_composed;
-pub(crate) use device::Pass;
-pub use dropout::Dropout;
-pub(crate) use dropout::OutputDropout;
-pub use phases::Phases;
-pub(crate) use weights::Weights as WeightSlices;
+use self::forward::Context;
+use self::packed::Packed;
+use self::tape::{LayerTape, Tape};
+use super::contiguous;
+use super::dropout::OutputDropout;
+use super::profile::{Direction, Phases};
+use super::shard::Share;
+use crate::data::batch::Batch;
+use crate::model::parameters::Weights;
+use crate::model::shape::Shape;
 
 /// Buffers of the fused operator, used by batch after batch.
 #[derive(Debug, Default)]
@@ -325,15 +312,4 @@ impl CustomOp2 for SequenceLoss {
         let of_state = Tensor::from_vec(of_state, state.shape(), device)?;
         Ok((Some(of_parameters), Some(of_state)))
     }
-}
-
-/// The elements of a tensor that lies in one piece.
-pub(crate) fn contiguous<'s>(
-    storage: &'s CpuStorage,
-    layout: &Layout,
-) -> candle_core::Result<&'s [f32]> {
-    let Some((from, to)) = layout.contiguous_offsets() else {
-        candle_core::bail!("the fused network needs contiguous tensors");
-    };
-    Ok(&storage.as_slice::<f32>()?[from..to])
 }

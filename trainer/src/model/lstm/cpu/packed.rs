@@ -2,18 +2,10 @@
 
 use rayon::prelude::*;
 
-use super::weights::Weights;
-use crate::matmul::{Operand, Panels};
-use crate::network::Shape;
-
-/// Which way the products go.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Direction {
-    /// From inputs to outputs: with transposed weights.
-    Forward,
-    /// From gradients of outputs to those of inputs.
-    Backward,
-}
+use crate::model::gemm::{Operand, Panels};
+use crate::model::lstm::profile::Direction;
+use crate::model::parameters::Weights;
+use crate::model::shape::Shape;
 
 /// The weights of all products.
 #[derive(Debug, Default)]

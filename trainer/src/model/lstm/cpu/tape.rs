@@ -1,9 +1,9 @@
 //! What the forward pass leaves for the backward pass, in buffers that are used again and again.
 
-use super::phases::Stopwatch;
-use super::share::Share;
-use crate::matmul::Panels;
-use crate::network::Shape;
+use crate::model::gemm::Panels;
+use crate::model::lstm::profile::Stopwatch;
+use crate::model::lstm::shard::Share;
+use crate::model::shape::Shape;
 
 /// What one share keeps of one layer. `rows` counts the steps of all its lanes.
 #[derive(Debug, Default)]

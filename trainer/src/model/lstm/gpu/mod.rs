@@ -17,8 +17,8 @@ use candle_core::{CpuStorage, CudaStorage, CustomOp2, D, DType, Layout, Storage,
 use candle_nn::ops::log_softmax;
 
 use super::dropout::OutputDropout;
-use crate::batch::Batch;
-use crate::network::Shape;
+use crate::data::batch::Batch;
+use crate::model::shape::Shape;
 use layer::Tape;
 use rows::Rows;
 

@@ -3,7 +3,7 @@
 
 use candle_core::{CpuStorage, InplaceOp2, InplaceOp3, Layout, Result};
 
-use crate::lstm::{contiguous, pointwise};
+use crate::model::lstm::{contiguous, pointwise};
 
 /// A step, and where its values stand in the tape.
 #[derive(Clone, Copy, Debug)]

@@ -2,9 +2,9 @@
 
 use candle_core::{DType, Device, Tensor};
 
-use crate::batch::Batch;
-use crate::lstm::dropout::OutputDropout;
-use crate::lstm::share::Share;
+use crate::data::batch::Batch;
+use crate::model::lstm::dropout::OutputDropout;
+use crate::model::lstm::shard::Share;
 
 /// All lanes of a batch as one share, and what to look up for each row.
 pub(super) struct Rows {

@@ -1,0 +1,18 @@
+//! The runtime: its arithmetic, its files, its states.
+
+/// exp, sigmoid and tanh against double precision.
+mod activation;
+/// Headers: the runtime reads without postcard what postcard writes.
+mod header;
+/// Integer models against the reference, exactly.
+mod integer;
+/// Model files that are damaged, cut or made up.
+mod model_file;
+/// h, c and logits of trainer and runtime against PyTorch.
+mod pytorch;
+/// Integer models in a plain reference.
+mod reference;
+/// Random choices against their definition.
+mod sampling;
+/// States: forked, saved, restored, shared.
+mod state;

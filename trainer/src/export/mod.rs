@@ -1,0 +1,6 @@
+//! From trained weights to a model file, and what that needs on a chip.
+
+pub mod budget;
+pub mod footprint;
+pub mod model_file;
+mod quantize;

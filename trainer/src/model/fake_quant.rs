@@ -1,0 +1,73 @@
+//! Rounding while training: weights as integer models have them, still as real numbers.
+
+use charlet::layout::WeightBits;
+
+use super::parameters::Weights;
+use super::shape::Shape;
+
+/// The largest magnitudes that are tried as the largest weight of 4 bits, in parts of the row's.
+const CUTS: [f32; 8] = [1.0, 0.93, 0.86, 0.79, 0.72, 0.65, 0.58, 0.51];
+
+/// All parameters with their weights rounded as `export::quantize` rounds them, still as real numbers.
+///
+/// What is added to the sums, table and biases, is left as it is: its 8 bits cost nothing that could
+/// be measured.
+pub(crate) fn rounded(shape: Shape, bits: WeightBits, flat: &[f32]) -> Vec<f32> {
+    let mut rounded = flat.to_vec();
+    let weights = Weights::split_mut(shape, &mut rounded);
+    for (index, layer) in weights.layers.into_iter().enumerate() {
+        let input_size = shape.input_size(index);
+        let inputs = layer.weight_ih.chunks_exact_mut(input_size);
+        for (x, h) in inputs.zip(layer.weight_hh.chunks_exact_mut(shape.hidden_size)) {
+            // The first layer's input weights are folded into its table.
+            let x = if index > 0 { x } else { &mut [] };
+            round_row(bits, [x, h]);
+        }
+    }
+    for row in weights.head_weight.chunks_exact_mut(shape.hidden_size) {
+        round_row(WeightBits::Eight, [row, &mut []]);
+    }
+    rounded
+}
+
+/// Rounds the weights of a row, which stand in two places.
+fn round_row(bits: WeightBits, parts: [&mut [f32]; 2]) {
+    let scale = scale_of(bits, || parts.iter().flat_map(|part| part.iter().copied()));
+    for value in parts.into_iter().flatten() {
+        *value = rounded_weight(bits, *value, scale) * scale;
+    }
+}
+
+/// What a weight of 1 is worth in a row of these values.
+pub(crate) fn scale_of<I: Iterator<Item = f32>>(bits: WeightBits, values: impl Fn() -> I) -> f32 {
+    let largest = values().fold(0.0f32, |largest, value| largest.max(value.abs()));
+    let uncut = largest / max_weight(bits);
+    match bits {
+        WeightBits::Eight => uncut,
+        WeightBits::Four => {
+            let error = |scale: f32| -> f32 {
+                let error = |value| value - rounded_weight(bits, value, scale) * scale;
+                values().map(|value| error(value) * error(value)).sum()
+            };
+            let scales = CUTS.map(|cut| cut * uncut);
+            let errors = scales.map(|scale| (error(scale), scale));
+            let best = errors.into_iter().min_by(|(a, _), (b, _)| a.total_cmp(b));
+            best.map_or(uncut, |(_, scale)| scale)
+        }
+    }
+}
+
+/// The largest magnitude of a weight.
+fn max_weight(bits: WeightBits) -> f32 {
+    f32::from(bits.bias()) - 1.0
+}
+
+/// A weight in units of its row's scale.
+pub(crate) fn rounded_weight(bits: WeightBits, value: f32, scale: f32) -> f32 {
+    let max = max_weight(bits);
+    if scale > 0.0 {
+        (value / scale).round().clamp(-max, max)
+    } else {
+        0.0
+    }
+}

@@ -1,0 +1,10 @@
+//! The network: its sizes and parameters, the fused LSTM, and the matrix product it is made of.
+
+pub mod device;
+pub(crate) mod fake_quant;
+pub mod gemm;
+pub mod layers;
+pub mod lstm;
+pub mod network;
+pub(crate) mod parameters;
+pub mod shape;

@@ -1,0 +1,71 @@
+//! Notices a training that goes astray.
+
+use serde::{Deserialize, Serialize};
+
+/// Notices a training that goes astray.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Watch {
+    smoothed: Option<f64>,
+    lowest: f64,
+}
+
+impl Watch {
+    /// How many times its lowest value so far the loss may reach.
+    const JUMP: f64 = 3.0;
+    /// Characters after which a loss counts for a third: a large batch is seen at once, and one
+    /// surprising character is not.
+    const MEMORY: f64 = 1000.0;
+
+    /// Takes note of a batch's mean loss and tells what is wrong with it. `guess` is the loss of
+    /// guessing: a jump that stays below is no harm, as when little is left to learn.
+    pub fn observe(&mut self, loss: f64, predictions: usize, guess: f64) -> Option<String> {
+        if !loss.is_finite() {
+            return Some("the loss is no longer a number".to_owned());
+        }
+        let before = self.smoothed.unwrap_or_else(|| {
+            self.lowest = guess;
+            guess
+        });
+        let kept = (-(predictions as f64) / Self::MEMORY).exp();
+        let smoothed = kept * before + (1.0 - kept) * loss;
+        self.smoothed = Some(smoothed);
+        self.lowest = self.lowest.min(smoothed);
+        let is_jump = smoothed > Self::JUMP * self.lowest && smoothed > guess;
+        is_jump.then(|| {
+            let times = smoothed / self.lowest;
+            let times = if times < 1000.0 {
+                format!("{times:.1}")
+            } else {
+                format!("{times:.0e}")
+            };
+            format!(
+                "the loss jumped to {times} times {:.2} nats/char",
+                self.lowest
+            )
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_threefold_jump_and_what_is_no_number_are_noticed() {
+        let mut watch = Watch::default();
+        for loss in [3.0, 2.0, 1.0, 2.5, 1.0, 1.0] {
+            assert_eq!(watch.observe(loss, 300, 3.0), None);
+        }
+        // One character may surprise, a batch of them may not.
+        assert_eq!(watch.observe(400.0, 1, 3.0), None);
+        let astray = watch.observe(40.0, 300, 3.0).unwrap();
+        assert!(astray.contains("jumped"), "{astray}");
+        let astray = watch.observe(f64::NAN, 300, 3.0).unwrap();
+        assert!(astray.contains("no longer a number"), "{astray}");
+        // Ten times as much as before, but far from guessing.
+        let mut watch = Watch::default();
+        for loss in [0.001, 0.01, 0.1] {
+            assert_eq!(watch.observe(loss, 10_000, 3.0), None);
+        }
+    }
+}

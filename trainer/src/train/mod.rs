@@ -1,0 +1,15 @@
+//! The training: its loop, what it keeps to go on from, and what it tells those who watch.
+
+pub mod checkpoint;
+pub mod control;
+pub(crate) mod divergence;
+pub(crate) mod finalize;
+pub mod init_from;
+pub mod lr_finder;
+pub mod metrics;
+pub mod observer;
+pub mod progress;
+pub(crate) mod session;
+pub mod step;
+mod summary;
+pub mod training_loop;

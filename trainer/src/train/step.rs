@@ -1,0 +1,53 @@
+//! Learning from one batch.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use candle_core::Tensor;
+
+use crate::data::batch::Batch;
+use crate::model::lstm::dropout::Dropout;
+use crate::model::network::Network;
+use crate::optim::optimizer::Optimizer;
+
+/// What learning from one batch gave.
+#[derive(Clone, Debug)]
+pub struct Update {
+    /// The summed cross-entropy before the update, in nats.
+    pub nats: f64,
+    /// The norm of the gradients before clipping.
+    pub norm: f64,
+    /// The state after the batch, for the next one.
+    pub state: Tensor,
+    /// Time of the pass to the loss and back to the gradients.
+    pub network: Duration,
+    /// Time of the optimizer.
+    pub optimizer: Duration,
+}
+
+impl Update {
+    /// Updates the weights from the gradients of a batch's mean loss.
+    ///
+    /// # Errors
+    /// If the state has another batch size, or the device no memory left.
+    pub fn from_batch(
+        network: &Network,
+        optimizer: &mut Optimizer,
+        batch: &Batch,
+        state: &Tensor,
+        dropout: Option<Dropout>,
+        learning_rate: f64,
+    ) -> Result<Self> {
+        let start = Instant::now();
+        let gradient = network.gradient(batch, state, dropout)?;
+        let network = start.elapsed();
+        let norm = optimizer.step(&gradient.slopes, learning_rate)?;
+        Ok(Self {
+            nats: gradient.nats,
+            norm,
+            state: gradient.state,
+            network,
+            optimizer: start.elapsed() - network,
+        })
+    }
+}

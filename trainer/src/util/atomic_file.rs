@@ -1,0 +1,95 @@
+//! Files that appear whole or not at all.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+/// How the names of files begin that are being written.
+const TEMPORARY: &str = ".charlet-";
+
+/// Whether a file of this name was being written when its process was killed.
+pub(super) fn is_temporary(name: &str) -> bool {
+    name.starts_with(TEMPORARY)
+}
+
+/// Removes a file if it is there.
+///
+/// # Errors
+/// If it is there and can't be removed.
+pub fn remove(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("can't remove {}", path.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes a file under a temporary name, syncs it, and gives it its name: nobody ever sees half of
+/// it, and the file it replaces stays until then.
+///
+/// # Errors
+/// If the folder can't be written or the disk is full; nothing is left behind then.
+pub fn write_whole(path: &Path, contents: &[u8]) -> Result<()> {
+    let folder = match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    };
+    let write = || -> Result<()> {
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(TEMPORARY);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            // As any new file; the user's umask takes its share.
+            builder.permissions(fs::Permissions::from_mode(0o666));
+        }
+        let mut file = builder.tempfile_in(folder)?;
+        file.write_all(contents)?;
+        file.as_file().sync_all()?;
+        file.persist(path)?;
+        #[cfg(unix)]
+        fs::File::open(folder)?.sync_all()?;
+        Ok(())
+    };
+    write().with_context(|| format!("can't write {}", path.display()))
+}
+
+/// Gives a file that was just written whole a second name, in place of the file that has it.
+///
+/// # Errors
+/// If the file system has no such names; nothing has changed then.
+pub fn link(file: &Path, name: &Path) -> std::io::Result<()> {
+    let temporary = name.with_file_name(format!("{TEMPORARY}link"));
+    fs::hard_link(file, &temporary)?;
+    fs::rename(&temporary, name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_replaced_whole_and_a_failure_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        write_whole(&path, b"old").unwrap();
+        write_whole(&path, b"new").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        let second = folder.path().join("second");
+        fs::write(&second, b"other").unwrap();
+        link(&path, &second).unwrap();
+        write_whole(&path, b"newer").unwrap();
+        assert_eq!(fs::read(&second).unwrap(), b"new");
+        fs::remove_file(second).unwrap();
+        // A folder is in the way of the name.
+        let taken = folder.path().join("taken");
+        fs::create_dir(&taken).unwrap();
+        fs::write(taken.join("inside"), b"").unwrap();
+        assert!(write_whole(&taken, b"new").is_err());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+}
