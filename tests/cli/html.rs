@@ -6,6 +6,7 @@ use std::sync::{Mutex, Once};
 use std::time::Duration;
 
 use charlet_trainer::config::{Config, Mode};
+use charlet_trainer::report::observers;
 use charlet_trainer::report::progress_bar::Plain;
 use charlet_trainer::train::control::Request;
 use charlet_trainer::train::training_loop::{Outcome, train};
@@ -248,7 +249,7 @@ fn a_page_says_whether_its_run_goes_on() {
             checkpoint,
             folder,
             &ask,
-            &mut Plain(std::io::sink()),
+            &mut observers(&config, Box::new(Plain(std::io::sink()))),
         )
         .unwrap()
     };

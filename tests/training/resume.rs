@@ -11,6 +11,7 @@ use candle_core::Device;
 use charlet_trainer::config::{
     Config, IntegerPrecision, Mode, OptimizerConfig, OptimizerKind, ScheduleConfig, ScheduleKind,
 };
+use charlet_trainer::report::observers;
 use charlet_trainer::report::progress_bar::Plain;
 use charlet_trainer::train::checkpoint::Checkpoint;
 use charlet_trainer::train::control::Request;
@@ -65,7 +66,7 @@ fn go_on(config: &Config, folder: &Path, batches: usize) -> Outcome {
         checkpoint.as_ref(),
         &folder,
         &ask,
-        &mut Plain(sink()),
+        &mut observers(config, Box::new(Plain(sink()))),
     )
     .unwrap()
 }
@@ -185,7 +186,14 @@ fn what_is_asked_for_in_between_changes_nothing() {
     };
     let run = RunFolder::create(&asked, &config.name(), false).unwrap();
     let mut printed = Vec::new();
-    train(&config, None, &run, &ask, &mut Plain(&mut printed)).unwrap();
+    train(
+        &config,
+        None,
+        &run,
+        &ask,
+        &mut observers(&config, Box::new(Plain(&mut printed))),
+    )
+    .unwrap();
     let printed = String::from_utf8(printed).unwrap();
     for part in ["saved ", "step 0  sample", "    0.5  "] {
         assert!(printed.contains(part), "{part:?} is missing in {printed}");

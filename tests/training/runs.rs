@@ -10,6 +10,7 @@ use charlet::format::Precision;
 use charlet_trainer::config::{Config, IntegerPrecision, Mode};
 use charlet_trainer::export::model_file::model_file;
 use charlet_trainer::inference::text_model::Evaluation;
+use charlet_trainer::report::observers;
 use charlet_trainer::report::progress_bar::Plain;
 use charlet_trainer::train::checkpoint::{Checkpoint, WEIGHTS};
 use charlet_trainer::train::training_loop::{Outcome, train};
@@ -32,7 +33,15 @@ fn config(mode: Mode, data: &Path) -> Config {
 
 fn run(config: &Config, folder: &Path) -> (RunFolder, Evaluation) {
     let folder = RunFolder::create(folder, &config.name(), false).unwrap();
-    match train(config, None, &folder, &|| None, &mut Plain(sink())).unwrap() {
+    match train(
+        config,
+        None,
+        &folder,
+        &|| None,
+        &mut observers(config, Box::new(Plain(sink()))),
+    )
+    .unwrap()
+    {
         Outcome::Finished(evaluation) => (folder, evaluation),
         Outcome::Interrupted => panic!("nobody stopped it"),
     }

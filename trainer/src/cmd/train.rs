@@ -14,11 +14,12 @@ use candle_core::Device;
 use charlet_trainer::config::preset::Preset;
 use charlet_trainer::config::{Config, DeviceKind, Mode, OptimizerKind, ScheduleKind};
 use charlet_trainer::model::device::device;
+use charlet_trainer::report::observers;
 use charlet_trainer::report::progress_bar::{Bar, Plain};
 use charlet_trainer::report::tui::{self, Dashboard};
 use charlet_trainer::train::checkpoint::Checkpoint;
 use charlet_trainer::train::control::{Request, Requests};
-use charlet_trainer::train::observer::View;
+use charlet_trainer::train::observer::Observer;
 use charlet_trainer::train::training_loop::{Outcome, train};
 use charlet_trainer::util::lock::Lock;
 use charlet_trainer::util::run_dir::RunFolder;
@@ -202,14 +203,15 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         tell("budget", &budget);
         return find_lr::run(&args.out(&config), &config, &ask);
     }
-    let mut view = view(args, wish)?;
+    let display = display(args, wish)?;
     let folder = folder(args, &config, lock)?;
     tell(
         "departs",
         &args.preset.map_or(Ok(Vec::new()), Preset::departures)?,
     );
     tell("budget", &budget);
-    let outcome = train(&config, begun.as_ref(), &folder, &ask, &mut *view)?;
+    let mut observers = observers(&config, display);
+    let outcome = train(&config, begun.as_ref(), &folder, &ask, &mut observers)?;
     Ok(match outcome {
         Outcome::Finished(_) => ExitCode::SUCCESS,
         Outcome::Interrupted => ExitCode::from(INTERRUPTED),
@@ -224,7 +226,10 @@ fn tell(label: &str, lines: &[String]) {
 }
 
 /// How the run is shown.
-fn view(args: &Args, wish: impl Fn(Request) + Send + Sync + 'static) -> Result<Box<dyn View>> {
+fn display(
+    args: &Args,
+    wish: impl Fn(Request) + Send + Sync + 'static,
+) -> Result<Box<dyn Observer>> {
     let out = std::io::stdout();
     Ok(if args.tui {
         Box::new(Dashboard::new(wish)?)

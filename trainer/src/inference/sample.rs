@@ -39,6 +39,15 @@ impl std::fmt::Display for Text {
     }
 }
 
+impl std::fmt::Display for Sample {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for text in &self.texts {
+            writeln!(f, "{text}")?;
+        }
+        write!(f, "    new  {}", self.novelty)
+    }
+}
+
 impl Sample {
     /// Lets a model speak.
     ///

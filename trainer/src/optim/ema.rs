@@ -14,12 +14,12 @@ const PIECE: usize = 1 << 14;
 
 /// An exponential average of a network's weights.
 #[derive(Clone, Debug)]
-pub struct Average {
+pub struct Ema {
     decay: f64,
     values: Vec<f32>,
 }
 
-impl Average {
+impl Ema {
     /// Starts from the network's weights.
     ///
     /// # Errors
@@ -88,21 +88,21 @@ mod tests {
         let network =
             |seed| Network::new(shape, &mut Streams::new(seed).weights, &Device::Cpu).unwrap();
         let values = |network: &Network| network.parameters().to_vec1::<f32>().unwrap();
-        let mut average = Average::new(0.5, &network(0)).unwrap();
+        let mut ema = Ema::new(0.5, &network(0)).unwrap();
         let mut expected: Vec<f64> = values(&network(0)).into_iter().map(f64::from).collect();
         for step in 1..=9 {
-            average.observe(&network(step), step as usize).unwrap();
+            ema.observe(&network(step), step as usize).unwrap();
             let decay = ((1.0 + step as f64) / (10.0 + step as f64)).min(0.5);
             for (expected, weight) in expected.iter_mut().zip(values(&network(step))) {
                 *expected = decay * *expected + (1.0 - decay) * f64::from(weight);
             }
         }
-        let averaged = average.network(&network(0)).unwrap();
+        let averaged = ema.network(&network(0)).unwrap();
         for (value, expected) in values(&averaged).iter().zip(expected) {
             assert!((f64::from(*value) - expected).abs() < 1e-6);
         }
-        let mut other = Average::new(0.5, &network(1)).unwrap();
+        let mut other = Ema::new(0.5, &network(1)).unwrap();
         other.restore(&averaged).unwrap();
-        assert_eq!(other.values, average.values);
+        assert_eq!(other.values, ema.values);
     }
 }

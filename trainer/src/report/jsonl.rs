@@ -1,4 +1,5 @@
-//! A run's logs: files of JSON lines that end where its checkpoint does.
+//! A run's logs, `metrics.jsonl` and `steps.jsonl`: files of JSON lines that end where its checkpoint
+//! does.
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write};
@@ -8,67 +9,109 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{EpochMetrics, StepMetrics};
-use crate::train::progress::Progress;
+use crate::train::metrics::{EpochMetrics, StepMetrics};
+use crate::train::observer::{EpochEnd, Observer, ProgressSnapshot, Start, Task};
 use crate::util::atomic_file::write_whole;
 
+/// Writes both logs. A run goes on from what they hold.
+#[derive(Debug, Default)]
+pub struct JsonLines(Option<Logs>);
+
+#[derive(Debug)]
+struct Logs {
+    epochs: Log,
+    steps: Log,
+}
+
+impl Observer for JsonLines {
+    fn begin(&mut self, task: &Task<'_>, start: &Start) -> Result<()> {
+        self.0 = Some(Logs {
+            epochs: Log::open::<EpochMetrics>(&task.folder.metrics(), &start.now)?,
+            steps: Log::open::<StepMetrics>(&task.folder.steps(), &start.now)?,
+        });
+        Ok(())
+    }
+
+    fn steps(&mut self, metrics: &StepMetrics) -> Result<()> {
+        self.0
+            .as_mut()
+            .map_or(Ok(()), |logs| logs.steps.add(metrics))
+    }
+
+    fn epoch(&mut self, end: &EpochEnd<'_>) -> Result<()> {
+        let logs = self.0.as_mut();
+        logs.map_or(Ok(()), |logs| logs.epochs.add(end.metrics))
+    }
+
+    fn rollback(&mut self, to: &ProgressSnapshot) -> Result<()> {
+        if let Some(logs) = &mut self.0 {
+            logs.steps = Log::open::<StepMetrics>(&logs.steps.path, to)?;
+        }
+        Ok(())
+    }
+
+    fn sync(&mut self) -> Result<()> {
+        if let Some(logs) = &self.0 {
+            logs.epochs.sync()?;
+            logs.steps.sync()?;
+        }
+        Ok(())
+    }
+}
+
 /// A line of a log.
-pub(crate) trait Line: Serialize + DeserializeOwned {
+trait Line: Serialize + DeserializeOwned {
     /// Whether a run that is so far has yet to write it.
-    fn is_ahead_of(&self, progress: &Progress) -> bool;
+    fn is_ahead_of(&self, now: &ProgressSnapshot) -> bool;
 }
 
 impl Line for EpochMetrics {
-    fn is_ahead_of(&self, progress: &Progress) -> bool {
-        self.epoch > progress.epoch
+    fn is_ahead_of(&self, now: &ProgressSnapshot) -> bool {
+        self.epoch > now.epoch
     }
 }
 
 impl Line for StepMetrics {
-    fn is_ahead_of(&self, progress: &Progress) -> bool {
-        self.step > progress.steps
+    fn is_ahead_of(&self, now: &ProgressSnapshot) -> bool {
+        self.step > now.step
     }
 }
 
 /// A file of lines that a run adds to.
 #[derive(Debug)]
-pub(crate) struct Log {
+struct Log {
     path: PathBuf,
     file: File,
 }
 
 impl Log {
-    /// Opens a log behind the last line of a run that is so far, and reads it: later lines, and a
+    /// Opens a log behind the last line of a run that is so far: later lines, and a
     /// part of a line, are of what no checkpoint has and what is made again.
-    pub(crate) fn open<L: Line>(path: &Path, progress: &Progress) -> Result<(Self, Vec<L>)> {
-        let open = || -> Result<_> {
+    fn open<L: Line>(path: &Path, now: &ProgressSnapshot) -> Result<Self> {
+        let open = || -> Result<Self> {
             let written = match std::fs::read_to_string(path) {
                 Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
                 read => read?,
             };
             let mut kept = 0;
-            let mut lines: Vec<L> = Vec::new();
             for text in written.split_inclusive('\n') {
                 match serde_json::from_str::<L>(text) {
-                    Ok(line) if text.ends_with('\n') && !line.is_ahead_of(progress) => {
-                        lines.push(line);
-                    }
+                    Ok(line) if text.ends_with('\n') && !line.is_ahead_of(now) => {}
                     _ => break,
                 }
                 kept += text.len();
             }
             write_whole(path, &written.as_bytes()[..kept])?;
-            let log = Self {
+            Ok(Self {
                 path: path.to_owned(),
                 file: OpenOptions::new().append(true).open(path)?,
-            };
-            Ok((log, lines))
+            })
         };
         open().with_context(|| format!("can't use {}", path.display()))
     }
 
     /// Adds a line.
-    pub(crate) fn add(&mut self, line: &impl Line) -> Result<()> {
+    fn add(&mut self, line: &impl Line) -> Result<()> {
         let mut json = serde_json::to_string(line)?;
         json.push('\n');
         let written = self.file.write_all(json.as_bytes());
@@ -76,7 +119,7 @@ impl Log {
     }
 
     /// Brings the lines to the disk, before a checkpoint that counts on them.
-    pub(crate) fn sync(&self) -> Result<()> {
+    fn sync(&self) -> Result<()> {
         let synced = self.file.sync_data();
         synced.with_context(|| format!("can't write {}", self.path.display()))
     }
@@ -101,7 +144,6 @@ pub(crate) fn lines<L: DeserializeOwned>(path: &Path) -> Result<Vec<L>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::util::rng::Streams;
 
     fn line(step: usize) -> StepMetrics {
         StepMetrics {
@@ -119,24 +161,24 @@ mod tests {
     fn a_log_is_cut_where_the_run_goes_on() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("steps.jsonl");
-        let mut progress = Progress::new(Streams::new(1));
-        let (mut log, lines) = Log::open::<StepMetrics>(&path, &progress).unwrap();
-        assert_eq!(lines, []);
+        let mut now = ProgressSnapshot::default();
+        let mut log = Log::open::<StepMetrics>(&path, &now).unwrap();
+        assert_eq!(lines::<StepMetrics>(&path).unwrap(), []);
         for step in [10, 20, 30] {
             log.add(&line(step)).unwrap();
         }
         log.sync().unwrap();
         let whole = std::fs::read(&path).unwrap();
-        progress.steps = 25;
-        let (mut log, lines) = Log::open::<StepMetrics>(&path, &progress).unwrap();
-        assert_eq!(lines, [line(10), line(20)]);
+        now.step = 25;
+        let mut log = Log::open::<StepMetrics>(&path, &now).unwrap();
+        assert_eq!(lines::<StepMetrics>(&path).unwrap(), [line(10), line(20)]);
         log.add(&line(30)).unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), whole);
         // A process that was killed while it wrote a line.
         std::fs::write(&path, &whole[..whole.len() - 1]).unwrap();
-        progress.steps = 99;
-        let (_, lines) = Log::open::<StepMetrics>(&path, &progress).unwrap();
-        assert_eq!(lines, [line(10), line(20)]);
+        now.step = 99;
+        Log::open::<StepMetrics>(&path, &now).unwrap();
+        assert_eq!(lines::<StepMetrics>(&path).unwrap(), [line(10), line(20)]);
         assert!(whole.starts_with(&std::fs::read(&path).unwrap()));
     }
 }

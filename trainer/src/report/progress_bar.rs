@@ -5,16 +5,32 @@ use std::time::Duration;
 
 use indicatif::{HumanCount, ProgressBar, ProgressState, ProgressStyle};
 
-use super::{Place, Start, View};
+use anyhow::Result;
+
+use crate::inference::sample::Sample;
+use crate::train::observer::{EpochEnd, Observer, ProgressSnapshot, Start, Task};
 
 /// Lines, as a file or a pipe takes them.
 #[derive(Debug)]
 pub struct Plain<W>(pub W);
 
-impl<W: Write + Send> View for Plain<W> {
+impl<W: Write + Send> Observer for Plain<W> {
     fn line(&mut self, text: &str) {
         // A closed pipe doesn't stop a training.
         let _ = writeln!(self.0, "{text}");
+    }
+
+    fn epoch(&mut self, end: &EpochEnd<'_>) -> Result<()> {
+        self.line(&end.to_string());
+        if let Some(sample) = end.sample {
+            self.line(&sample.to_string());
+        }
+        Ok(())
+    }
+
+    fn sample(&mut self, _step: usize, sample: &Sample) -> Result<()> {
+        self.line(&sample.to_string());
+        Ok(())
     }
 }
 
@@ -35,31 +51,45 @@ impl<W: Write + Send> Bar<W> {
     }
 }
 
-impl<W: Write + Send> View for Bar<W> {
-    fn begin(&mut self, start: Start) {
+impl<W: Write + Send> Observer for Bar<W> {
+    fn begin(&mut self, _task: &Task<'_>, start: &Start) -> Result<()> {
         self.bar = ProgressBar::new(start.chars as u64);
         let template = "{bar:30} {percent:>3} %  {msg}  {per_sec}  {eta} left";
         if let Ok(style) = ProgressStyle::with_template(template) {
             self.bar.set_style(style.with_key("per_sec", write_speed));
         }
         // Where an earlier run has been is no speed of this one.
-        self.bar.set_position(start.place.chars as u64);
+        self.bar.set_position(start.now.chars as u64);
         self.bar.reset_eta();
         self.bar.enable_steady_tick(Duration::from_millis(200));
+        Ok(())
     }
 
     fn line(&mut self, text: &str) {
         self.bar.suspend(|| self.lines.line(text));
     }
 
-    fn advance(&mut self, place: Place) {
-        self.bar.set_position(place.chars as u64);
-        let (epoch, loss) = (place.epoch + 1, place.nats_per_char);
+    fn epoch(&mut self, end: &EpochEnd<'_>) -> Result<()> {
+        self.line(&end.to_string());
+        if let Some(sample) = end.sample {
+            self.line(&sample.to_string());
+        }
+        Ok(())
+    }
+
+    fn sample(&mut self, _step: usize, sample: &Sample) -> Result<()> {
+        self.line(&sample.to_string());
+        Ok(())
+    }
+
+    fn batch(&mut self, now: &ProgressSnapshot) {
+        self.bar.set_position(now.chars as u64);
+        let (epoch, loss) = (now.epoch + 1, now.nats_per_char);
         self.bar
             .set_message(format!("epoch {epoch}  loss {loss:.3}"));
     }
 
-    fn finish(&mut self) {
+    fn stop(&mut self) {
         self.bar.finish_and_clear();
     }
 }

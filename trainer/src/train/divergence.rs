@@ -1,15 +1,15 @@
-//! Notices a training that goes astray.
+//! Notices a training that diverges.
 
 use serde::{Deserialize, Serialize};
 
-/// Notices a training that goes astray.
+/// Notices a training that diverges: its loss becomes NaN, or jumps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Watch {
+pub struct DivergenceMonitor {
     smoothed: Option<f64>,
     lowest: f64,
 }
 
-impl Watch {
+impl DivergenceMonitor {
     /// How many times its lowest value so far the loss may reach.
     const JUMP: f64 = 3.0;
     /// Characters after which a loss counts for a third: a large batch is seen at once, and one
@@ -52,20 +52,20 @@ mod tests {
 
     #[test]
     fn a_threefold_jump_and_what_is_no_number_are_noticed() {
-        let mut watch = Watch::default();
+        let mut monitor = DivergenceMonitor::default();
         for loss in [3.0, 2.0, 1.0, 2.5, 1.0, 1.0] {
-            assert_eq!(watch.observe(loss, 300, 3.0), None);
+            assert_eq!(monitor.observe(loss, 300, 3.0), None);
         }
         // One character may surprise, a batch of them may not.
-        assert_eq!(watch.observe(400.0, 1, 3.0), None);
-        let astray = watch.observe(40.0, 300, 3.0).unwrap();
-        assert!(astray.contains("jumped"), "{astray}");
-        let astray = watch.observe(f64::NAN, 300, 3.0).unwrap();
-        assert!(astray.contains("no longer a number"), "{astray}");
+        assert_eq!(monitor.observe(400.0, 1, 3.0), None);
+        let problem = monitor.observe(40.0, 300, 3.0).unwrap();
+        assert!(problem.contains("jumped"), "{problem}");
+        let problem = monitor.observe(f64::NAN, 300, 3.0).unwrap();
+        assert!(problem.contains("no longer a number"), "{problem}");
         // Ten times as much as before, but far from guessing.
-        let mut watch = Watch::default();
+        let mut monitor = DivergenceMonitor::default();
         for loss in [0.001, 0.01, 0.1] {
-            assert_eq!(watch.observe(loss, 10_000, 3.0), None);
+            assert_eq!(monitor.observe(loss, 10_000, 3.0), None);
         }
     }
 }

@@ -1,52 +1,106 @@
 //! The end of a run: its model, measured by the runtime's own arithmetic, and what to do with it.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use candle_core::Device;
 use charlet::Model;
 use charlet::format::Precision;
+use indicatif::HumanDuration;
 
 use super::checkpoint::Checkpoint;
 use super::metrics::Loss;
+use super::observer::{Ending, Observer};
+use super::session::Session;
+use super::training_loop::Outcome;
 use crate::config::{Config, Mode};
 use crate::data::corpus::Corpus;
 use crate::data::source::Source;
 use crate::export::model_file::model_file;
 use crate::inference::sample::{Sample, sorted_samples};
 use crate::inference::text_model::{Evaluation, Speaker};
-use crate::report::Report;
 use crate::util::atomic_file::write_whole;
 use crate::util::rng::Random;
 use crate::util::run_dir::RunFolder;
 
 /// How well a run's weights predict in a precision.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Measured {
-    pub(crate) precision: Precision,
+pub struct Measured {
+    /// How its weights and sums are computed.
+    pub precision: Precision,
     /// Size of the model file.
-    pub(crate) bytes: usize,
-    pub(crate) evaluation: Evaluation,
+    pub bytes: usize,
+    /// The held-out loss.
+    pub evaluation: Evaluation,
 }
 
-/// What came of a run.
-#[derive(Clone, Debug)]
-pub(crate) struct Conclusion {
+/// What a run has made.
+struct Finalized {
     /// Every precision, that of the exported model first.
-    pub(crate) measured: [Measured; 3],
+    measured: [Measured; 3],
     /// What the exported model says.
-    pub(crate) sample: Sample,
+    sample: Sample,
+}
+
+impl Session<'_> {
+    /// Saves what was reached when the training was stopped.
+    pub(super) fn interrupt(mut self) -> Result<Outcome> {
+        self.save_last()?;
+        if self.progress.best.is_none() {
+            let model = self.exported(&self.evaluated()?)?;
+            write_whole(&self.folder.model(), &model)?;
+        }
+        self.stop();
+        self.observer.end(&Ending::Stopped, self.elapsed());
+        let (last, model) = (self.folder.last(), self.folder.model());
+        self.observer.line(&format!(
+            "stopped in epoch {}; {} and {} are saved\ngo on     {} train --resume {}",
+            self.progress.epoch + 1,
+            last.display(),
+            model.display(),
+            program(),
+            self.folder.path().display(),
+        ));
+        Ok(Outcome::Interrupted)
+    }
+
+    /// Exports the best network, and tells what came of it.
+    pub(super) fn finish(mut self) -> Result<Outcome> {
+        self.stop();
+        let Finalized { measured, sample } = finalize(
+            self.observer,
+            self.config,
+            self.folder,
+            self.corpus,
+            &mut self.progress.streams.samples,
+        )?;
+        let complete = Ending::Complete {
+            measured: &measured,
+            sample: &sample,
+        };
+        self.observer.end(&complete, self.elapsed());
+        Ok(Outcome::Finished(measured[0].evaluation))
+    }
+
+    /// Ends what shows the learning.
+    fn stop(&mut self) {
+        self.observer.stop();
+        let elapsed = spoken(self.elapsed());
+        self.observer.line(&format!("trained for {elapsed}"));
+    }
 }
 
 /// Exports the best network and tells what the model does.
 ///
 /// # Errors
 /// If the best checkpoint can't be used or the model can't be written.
-pub(crate) fn conclude(
-    report: &mut Report<'_>,
+fn finalize(
+    observer: &mut dyn Observer,
     config: &Config,
     folder: &RunFolder,
     corpus: &Corpus,
     random: &mut Random,
-) -> Result<Conclusion> {
+) -> Result<Finalized> {
     let best = Checkpoint::load(&folder.best(), &Device::Cpu)?.network()?;
     let mut precisions = [Precision::F32, Precision::I8, Precision::I4];
     let exported = config.training.precision();
@@ -67,15 +121,15 @@ pub(crate) fn conclude(
             nats: measured.evaluation.nats_per_char(),
             sequences: &corpus.validation,
         };
-        report.line(&format!("runtime   {what}: held out {loss}"));
+        observer.line(&format!("runtime   {what}: held out {loss}"));
     }
     if config.data.mode == Mode::Lines {
-        report.line(&sorted_samples(&model, corpus, random)?);
+        observer.line(&sorted_samples(&model, corpus, random)?);
     }
     let sample = Sample::of(&model, corpus, random)?;
-    report.line(&format!("new       {}", sample.novelty));
-    next_steps(report, config, folder);
-    Ok(Conclusion { measured, sample })
+    observer.line(&format!("new       {}", sample.novelty));
+    next_steps(observer, config, folder);
+    Ok(Finalized { measured, sample })
 }
 
 /// Measures a model file, run by the runtime.
@@ -92,18 +146,18 @@ fn measure(corpus: &Corpus, precision: Precision, model: &[u8]) -> Result<Measur
 }
 
 /// Commands that can be pasted.
-fn next_steps(report: &mut Report<'_>, config: &Config, folder: &RunFolder) {
+fn next_steps(observer: &mut dyn Observer, config: &Config, folder: &RunFolder) {
     let (program, path) = (program(), folder.model());
     let length = match config.data.mode {
         Mode::Lines => "-n 20",
         Mode::Text => "--length 400",
     };
-    report.line(&format!(
+    observer.line(&format!(
         "next      {program} generate {} {length} --temperature 0.8",
         path.display()
     ));
     if config.training.quantize.is_none() {
-        report.line(&format!(
+        observer.line(&format!(
             "integers  {program} quantize {} --to i8 -o {}",
             folder.best().display(),
             path.with_extension("i8.charlet").display()
@@ -112,7 +166,15 @@ fn next_steps(report: &mut Report<'_>, config: &Config, folder: &RunFolder) {
 }
 
 /// This program, as it was called.
-pub(crate) fn program() -> String {
+fn program() -> String {
     let name = std::env::args().next();
     name.unwrap_or_else(|| "charlet".to_owned())
+}
+
+/// A time in words: whole seconds, but for a run of some of them.
+fn spoken(time: Duration) -> String {
+    if time < Duration::from_secs(10) {
+        return format!("{:.1} seconds", time.as_secs_f64());
+    }
+    HumanDuration(time).to_string()
 }

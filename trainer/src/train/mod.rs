@@ -3,13 +3,16 @@
 pub mod checkpoint;
 pub mod control;
 pub(crate) mod divergence;
-pub(crate) mod finalize;
+mod epoch;
+pub mod finalize;
 pub mod init_from;
+mod learn;
 pub mod lr_finder;
 pub mod metrics;
 pub mod observer;
 pub mod progress;
-pub(crate) mod session;
+mod saving;
+mod session;
 pub mod step;
 mod summary;
 pub mod training_loop;

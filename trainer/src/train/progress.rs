@@ -1,9 +1,10 @@
 //! How far a run is: all that going on needs beside the tensors.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
-use super::divergence::Watch;
-use super::step::Update;
+use super::divergence::DivergenceMonitor;
 use crate::optim::schedule::Plateau;
 use crate::util::rng::Streams;
 
@@ -24,7 +25,7 @@ pub struct Progress {
     /// What the schedule knows of the losses.
     pub plateau: Plateau,
     /// What the training losses were like.
-    pub watch: Watch,
+    pub watch: DivergenceMonitor,
     /// The training loss, smoothed over about a thousand batches.
     pub smoothed: Option<f64>,
     /// How often the run fell back to an earlier network, each time to half the learning rate.
@@ -65,13 +66,14 @@ pub struct Totals {
 }
 
 impl Totals {
-    /// Adds what learning from a batch of so many predictions gave.
-    pub fn add(&mut self, update: &Update, predictions: usize) {
-        self.nats += update.nats;
+    /// Adds a batch: its summed cross-entropy, its predictions, the norm of its gradients, and the time
+    /// that it took.
+    pub fn add(&mut self, nats: f64, predictions: usize, norm: f64, time: Duration) {
+        self.nats += nats;
         self.chars += predictions;
         self.batches += 1;
-        self.norm += update.norm;
-        self.seconds += (update.network + update.optimizer).as_secs_f64();
+        self.norm += norm;
+        self.seconds += time.as_secs_f64();
     }
 
     /// The mean loss.
@@ -95,7 +97,7 @@ impl Progress {
             line: Totals::default(),
             streams,
             plateau: Plateau::default(),
-            watch: Watch::default(),
+            watch: DivergenceMonitor::default(),
             smoothed: None,
             fallbacks: 0,
             validation_loss: None,

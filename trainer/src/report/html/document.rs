@@ -26,7 +26,7 @@ const WIDE: (u32, u32) = (940, 400);
 const NARROW: (u32, u32) = (380, 360);
 const SMALL: (u32, u32) = (300, 230);
 
-impl Page<'_> {
+impl Page {
     /// The page as it is now.
     pub(super) fn html(&self, moment: Moment<'_>, curves: &Curves) -> Result<String> {
         let name = self.config.name();
@@ -262,7 +262,7 @@ impl Page<'_> {
 
     /// All of `config.toml`.
     fn settings(&self) -> Result<Markup> {
-        let sections = Table::try_from(self.config)?;
+        let sections = Table::try_from(&self.config)?;
         Ok(html! {
             h2 { "Settings" }
             div.columns {

@@ -3,18 +3,19 @@
 
 mod document;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
+use super::plot::curves::Curves;
+use super::plot::figures;
 use crate::config::Config;
 use crate::data::corpus::{Corpus, bigram_loss};
 use crate::inference::sample::Sample;
 use crate::model::shape::Shape;
-use crate::report::plot::curves::Curves;
-use crate::report::plot::figures;
 use crate::train::finalize::Measured;
-use crate::train::progress::Progress;
+use crate::train::observer::{Ending, EpochEnd, Observer, ProgressSnapshot, Start, Task};
 use crate::util::atomic_file::write_whole;
 use crate::util::rng::Streams;
 use crate::util::run_dir::RunFolder;
@@ -25,9 +26,61 @@ const WITHIN_EPOCH: Duration = Duration::from_secs(30);
 /// The least time as a multiple of what drawing takes, so that it never takes much of a training.
 const RARE: u32 = 50;
 
+/// Writes a run's page and its curves. One that can't be made ends no training.
+#[derive(Debug, Default)]
+pub struct HtmlReport(Option<Page>);
+
+impl Observer for HtmlReport {
+    fn begin(&mut self, task: &Task<'_>, start: &Start) -> Result<()> {
+        self.0 = Some(Page::new(task, start));
+        Ok(())
+    }
+
+    fn batch(&mut self, now: &ProgressSnapshot) {
+        if let Some(page) = &mut self.0 {
+            page.epoch = now.epoch;
+            page.write_after(WITHIN_EPOCH, now.elapsed);
+        }
+    }
+
+    fn epoch(&mut self, end: &EpochEnd<'_>) -> Result<()> {
+        if let Some(page) = &mut self.0 {
+            page.epoch = end.metrics.epoch;
+            page.hear(end.sample);
+            page.write_after(AFTER_EPOCH, Duration::from_secs_f64(end.metrics.seconds));
+        }
+        Ok(())
+    }
+
+    fn sample(&mut self, _step: usize, sample: &Sample) -> Result<()> {
+        if let Some(page) = &mut self.0 {
+            page.hear(Some(sample));
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, ending: &Ending<'_>, elapsed: Duration) {
+        let Some(page) = &mut self.0 else {
+            return;
+        };
+        let status = match *ending {
+            Ending::Stopped => Status::Stopped,
+            Ending::Complete { measured, sample } => {
+                page.hear(Some(sample));
+                Status::Complete(measured)
+            }
+        };
+        page.write(status, elapsed);
+    }
+
+    fn take_problem(&mut self) -> Option<String> {
+        self.0.as_mut()?.news.take()
+    }
+}
+
 /// How far a run is.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Status<'s> {
+enum Status<'s> {
     UnderWay,
     Stopped,
     /// With what was measured of the model, the exported one first.
@@ -46,77 +99,70 @@ struct Moment<'s> {
 
 /// What a run's page is made of. The curves are read from its logs.
 #[derive(Debug)]
-pub(crate) struct Page<'r> {
-    config: &'r Config,
-    corpus: &'r Corpus,
-    folder: &'r RunFolder,
+struct Page {
+    config: Config,
+    corpus: Arc<Corpus>,
+    folder: RunFolder,
     shape: Shape,
     /// Held-out loss of counted pairs of characters.
     baseline: f64,
+    /// Epochs completed.
+    epoch: usize,
     /// What the model said last.
-    pub(crate) sample: Option<Sample>,
+    sample: Option<Sample>,
     /// When it was written, or the run went on, and how long that took.
     written: (Instant, Duration),
-    /// What was wrong then.
+    /// What was wrong then, and whether that is still to be told.
     problem: Option<String>,
+    news: Option<String>,
 }
 
-impl<'r> Page<'r> {
-    pub(crate) fn new(
-        config: &'r Config,
-        corpus: &'r Corpus,
-        folder: &'r RunFolder,
-        shape: Shape,
-    ) -> Self {
+impl Page {
+    fn new(task: &Task<'_>, start: &Start) -> Self {
         Self {
-            config,
-            corpus,
-            folder,
-            shape,
-            baseline: bigram_loss(corpus),
+            config: task.config.clone(),
+            corpus: Arc::clone(task.corpus),
+            folder: RunFolder::at(task.folder.path(), &start.name),
+            shape: task.shape,
+            baseline: bigram_loss(task.corpus),
+            epoch: start.now.epoch,
             sample: None,
             written: (Instant::now(), Duration::ZERO),
             problem: None,
+            news: None,
         }
     }
 
-    /// Whether it is time to write it, after an epoch.
-    pub(crate) fn is_due(&self) -> bool {
-        self.is_older_than(AFTER_EPOCH)
+    fn hear(&mut self, sample: Option<&Sample>) {
+        if let Some(sample) = sample {
+            self.sample = Some(sample.clone());
+        }
     }
 
-    /// Whether it is time to write it, within an epoch.
-    pub(crate) fn is_old(&self) -> bool {
-        self.is_older_than(WITHIN_EPOCH)
-    }
-
-    fn is_older_than(&self, least: Duration) -> bool {
+    /// Writes the page of a run under way, if the last one is older than this.
+    fn write_after(&mut self, least: Duration, elapsed: Duration) {
         let (at, took) = self.written;
-        at.elapsed() >= least.max(RARE * took)
+        if at.elapsed() >= least.max(RARE * took) {
+            self.write(Status::UnderWay, elapsed);
+        }
     }
 
-    /// Writes the page and the curves. Gives what is wrong, if that is not known yet.
-    pub(crate) fn write(
-        &mut self,
-        status: Status<'_>,
-        progress: &Progress,
-        elapsed: Duration,
-    ) -> Option<String> {
+    /// Writes the page and the curves.
+    fn write(&mut self, status: Status<'_>, elapsed: Duration) {
         let start = Instant::now();
         let moment = Moment {
             status,
-            epoch: progress.epoch,
+            epoch: self.epoch,
             elapsed,
         };
-        let problem = self
-            .try_write(moment)
-            .err()
-            .map(|error| format!("no page: {error:#}"));
+        let written = self.try_write(moment);
         // Also if it failed: the next one is no sooner.
         self.written = (Instant::now(), start.elapsed());
-        let is_new = problem.is_some() && problem != self.problem;
-        self.problem.clone_from(&problem);
-        problem.filter(|_| is_new)
+        let problem = written.err().map(|error| format!("no page: {error:#}"));
+        if problem.is_some() && problem != self.problem {
+            self.news.clone_from(&problem);
+        }
+        self.problem = problem;
     }
 
     fn try_write(&mut self, moment: Moment<'_>) -> Result<()> {
@@ -126,7 +172,7 @@ impl<'r> Page<'r> {
             let model = std::fs::read(&model)?;
             self.sample = Some(Sample::of(
                 &model,
-                self.corpus,
+                &self.corpus,
                 &mut Streams::new(0).samples,
             )?);
         }

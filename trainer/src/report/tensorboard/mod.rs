@@ -13,15 +13,50 @@ use crc::{CRC_32_ISCSI, Crc};
 use self::protobuf::{event, restart, scalar, summary, text, version};
 use crate::inference::sample::Sample;
 use crate::train::metrics::{EpochMetrics, StepMetrics};
-
-/// How the names of event files begin.
-pub(crate) const PREFIX: &str = "events.out.tfevents.";
+use crate::train::observer::{EpochEnd, Observer, ProgressSnapshot, Start, Task};
+use crate::util::run_dir::EVENT_FILE_PREFIX;
 
 const CRC32C: Crc<u32> = Crc::<u32>::new(&CRC_32_ISCSI);
 
+/// Writes what TensorBoard shows.
+#[derive(Debug, Default)]
+pub struct EventFiles(Option<EventFile>);
+
+impl Observer for EventFiles {
+    fn begin(&mut self, task: &Task<'_>, start: &Start) -> Result<()> {
+        let folder = task.folder.tensorboard();
+        self.0 = Some(EventFile::create(&folder, start.now.step)?);
+        Ok(())
+    }
+
+    fn steps(&mut self, metrics: &StepMetrics) -> Result<()> {
+        self.0.as_mut().map_or(Ok(()), |file| file.steps(metrics))
+    }
+
+    fn epoch(&mut self, end: &EpochEnd<'_>) -> Result<()> {
+        let Some(file) = &mut self.0 else {
+            return Ok(());
+        };
+        file.epoch(end.metrics)?;
+        let sample = end.sample;
+        sample.map_or(Ok(()), |sample| file.sample(end.metrics.steps, sample))
+    }
+
+    fn sample(&mut self, step: usize, sample: &Sample) -> Result<()> {
+        let file = self.0.as_mut();
+        file.map_or(Ok(()), |file| file.sample(step, sample))
+    }
+
+    fn rollback(&mut self, to: &ProgressSnapshot) -> Result<()> {
+        self.0
+            .as_mut()
+            .map_or(Ok(()), |file| file.rollback(to.step))
+    }
+}
+
 /// An event file of a run. Each process has its own, as TensorBoard expects.
 #[derive(Debug)]
-pub(crate) struct EventFile {
+struct EventFile {
     path: PathBuf,
     file: File,
 }
@@ -29,7 +64,7 @@ pub(crate) struct EventFile {
 impl EventFile {
     /// Begins a file in this folder, of a run that has made so many updates. TensorBoard forgets
     /// what older files say about later ones.
-    pub(crate) fn create(folder: &Path, steps: usize) -> Result<Self> {
+    fn create(folder: &Path, steps: usize) -> Result<Self> {
         let shown = folder.display();
         create_dir_all(folder).with_context(|| format!("can't make the folder {shown}"))?;
         let (path, file) =
@@ -37,18 +72,18 @@ impl EventFile {
         let mut events = Self { path, file };
         events.add(&event(now(), 0, &version()))?;
         if steps > 0 {
-            events.go_back(steps)?;
+            events.rollback(steps)?;
         }
         Ok(events)
     }
 
     /// Takes back what was said of later updates.
-    pub(crate) fn go_back(&mut self, steps: usize) -> Result<()> {
+    fn rollback(&mut self, steps: usize) -> Result<()> {
         self.add(&event(now(), steps + 1, &restart()))
     }
 
     /// Adds what some updates brought.
-    pub(crate) fn steps(&mut self, metrics: &StepMetrics) -> Result<()> {
+    fn steps(&mut self, metrics: &StepMetrics) -> Result<()> {
         let values = [
             ("loss/train", metrics.train_nats_per_char),
             ("learning_rate", metrics.learning_rate),
@@ -60,13 +95,13 @@ impl EventFile {
     }
 
     /// Adds what an epoch brought.
-    pub(crate) fn epoch(&mut self, metrics: &EpochMetrics) -> Result<()> {
+    fn epoch(&mut self, metrics: &EpochMetrics) -> Result<()> {
         let value = scalar("loss/held_out", metrics.validation_nats_per_char);
         self.add(&event(now(), metrics.steps, &summary(&[value])))
     }
 
     /// Adds what the model says.
-    pub(crate) fn sample(&mut self, step: usize, sample: &Sample) -> Result<()> {
+    fn sample(&mut self, step: usize, sample: &Sample) -> Result<()> {
         let values = sample.texts.iter().map(|sample| {
             let tag = format!("sample/temperature {:.1}", sample.temperature);
             // Shown as Markdown, where an indented text stays as it is.
@@ -88,7 +123,7 @@ impl EventFile {
 fn create_newest(folder: &Path) -> std::io::Result<(PathBuf, File)> {
     let mut second = now() as u64;
     loop {
-        let path = folder.join(format!("{PREFIX}{second:010}.charlet"));
+        let path = folder.join(format!("{EVENT_FILE_PREFIX}{second:010}.charlet"));
         match OpenOptions::new().append(true).create_new(true).open(&path) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => second += 1,
             opened => return Ok((path, opened?)),

@@ -7,7 +7,7 @@ use super::series::Series;
 use crate::inference::sample::Sample;
 use crate::train::control::Request;
 use crate::train::metrics::{EpochMetrics, StepMetrics};
-use crate::train::observer::{Place, Start};
+use crate::train::observer::{ProgressSnapshot, Start};
 
 /// Lines of the log that are kept.
 const LOG_LINES: usize = 500;
@@ -18,7 +18,7 @@ pub(super) struct Board {
     pub(super) start: Start,
     /// When this process began to learn.
     begun: Instant,
-    pub(super) place: Place,
+    pub(super) now: ProgressSnapshot,
     pub(super) training: Smooth,
     pub(super) held_out: Series,
     /// The last held-out loss, and the epoch with the lowest.
@@ -40,7 +40,7 @@ impl Default for Board {
         Self {
             start: Start::default(),
             begun: Instant::now(),
-            place: Place::default(),
+            now: ProgressSnapshot::default(),
             training: Smooth::default(),
             held_out: Series::default(),
             last: None,
@@ -58,17 +58,16 @@ impl Default for Board {
 
 impl Board {
     /// Takes up a training, with the curves of what was made before.
-    pub(super) fn begin(&mut self, mut start: Start) {
-        let (steps, epochs) = std::mem::take(&mut start.past);
-        for metrics in &steps {
+    pub(super) fn begin(&mut self, start: &Start, steps: &[StepMetrics], epochs: &[EpochMetrics]) {
+        for metrics in steps {
             self.steps(metrics);
         }
-        for metrics in &epochs {
+        for metrics in epochs {
             self.epoch(metrics);
         }
         self.begun = Instant::now();
-        self.place = start.place;
-        self.start = start;
+        self.now = start.now;
+        self.start = start.clone();
     }
 
     pub(super) fn steps(&mut self, metrics: &StepMetrics) {
@@ -97,11 +96,11 @@ impl Board {
     }
 
     pub(super) fn sample(&mut self, sample: &Sample) {
-        self.sample = Some((self.place.step, sample.clone()));
+        self.sample = Some((self.now.step, sample.clone()));
     }
 
     /// Forgets the curves beyond this epoch.
-    pub(super) fn go_back(&mut self, epoch: usize) {
+    pub(super) fn rollback(&mut self, epoch: usize) {
         let epoch = epoch as f64;
         self.training.curve.cut(epoch);
         for series in [
@@ -120,13 +119,13 @@ impl Board {
 
     /// The share of the training that is made.
     pub(super) fn share(&self) -> f64 {
-        self.place.chars as f64 / self.start.chars.max(1) as f64
+        self.now.chars as f64 / self.start.chars.max(1) as f64
     }
 
     /// Time to the end, if it goes on as since this process began.
     pub(super) fn left(&self) -> Option<Duration> {
-        let made = self.place.chars.checked_sub(self.start.place.chars)?;
-        let left = self.start.chars.saturating_sub(self.place.chars);
+        let made = self.now.chars.checked_sub(self.start.now.chars)?;
+        let left = self.start.chars.saturating_sub(self.now.chars);
         let seconds = self.elapsed().as_secs_f64() / made as f64 * left as f64;
         Duration::try_from_secs_f64(seconds).ok()
     }

@@ -70,7 +70,7 @@ fn progress(board: &Board) -> Gauge<'static> {
     let label = format!(
         "{}  epoch {} of {}  {:.1} %{left}",
         board.start.name,
-        (board.place.epoch + 1).min(board.start.epochs.max(1)),
+        (board.now.epoch + 1).min(board.start.epochs.max(1)),
         board.start.epochs,
         100.0 * share,
     );
@@ -96,7 +96,7 @@ fn draw_curves(frame: &mut Frame<'_>, board: &Board, area: Rect) {
 /// Figures by name, those that change with a small curve.
 fn figures_of(board: &Board) -> Vec<Line<'static>> {
     let count = |count: usize| HumanCount(count as u64).to_string();
-    let (steps, of) = (count(board.place.step), count(board.start.steps));
+    let (steps, of) = (count(board.now.step), count(board.start.steps));
     let best = board
         .best
         .map(|(epoch, loss)| format!("{loss:.3} in epoch {epoch}"));
@@ -188,6 +188,8 @@ fn keys(board: &Board) -> Line<'static> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use ratatui::Terminal;
     use ratatui::backend::TestBackend;
 
@@ -195,7 +197,7 @@ mod tests {
     use crate::inference::novelty::Novelty;
     use crate::inference::sample::Text;
     use crate::train::metrics::{EpochMetrics, StepMetrics};
-    use crate::train::observer::{Place, Start};
+    use crate::train::observer::{ProgressSnapshot, Start};
 
     fn steps(step: usize) -> StepMetrics {
         StepMetrics {
@@ -227,21 +229,23 @@ mod tests {
 
     fn board() -> Board {
         let mut board = Board::default();
-        board.begin(Start {
+        let start = Start {
             name: "alice".to_owned(),
             epochs: 20,
             steps: 2000,
             chars: 2_000_000,
-            past: ((1..=100).map(steps).collect(), vec![epoch(1)]),
-            place: Place::default(),
-        });
+            now: ProgressSnapshot::default(),
+        };
+        let past: Vec<StepMetrics> = (1..=100).map(steps).collect();
+        board.begin(&start, &past, &[epoch(1)]);
         (101..250).for_each(|step| board.steps(&steps(step)));
         board.epoch(&epoch(2));
-        board.place = Place {
+        board.now = ProgressSnapshot {
             epoch: 2,
             step: 250,
             chars: 250_000,
             nats_per_char: 1.2,
+            elapsed: Duration::ZERO,
         };
         board.line("data      alice\nepoch   2/20  held out 1.312");
         let texts = TEMPERATURES.map(|temperature| Text {

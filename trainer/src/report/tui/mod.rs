@@ -18,10 +18,11 @@ use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers
 use self::board::Board;
 use self::draw::draw;
 pub use self::screen::leave;
+use super::jsonl;
 use crate::inference::sample::Sample;
 use crate::train::control::Request;
-use crate::train::metrics::{EpochMetrics, StepMetrics};
-use crate::train::observer::{Place, Start, View};
+use crate::train::metrics::StepMetrics;
+use crate::train::observer::{EpochEnd, Observer, ProgressSnapshot, Start, Task};
 
 /// Time from one picture to the next.
 const FRAME: Duration = Duration::from_millis(200);
@@ -114,13 +115,17 @@ fn watch_keys(shared: &Shared, wish: &Wish) -> std::io::Result<()> {
     Ok(())
 }
 
-impl View for Dashboard {
-    fn begin(&mut self, start: Start) {
-        self.shared.board().begin(start);
+impl Observer for Dashboard {
+    fn begin(&mut self, task: &Task<'_>, start: &Start) -> Result<()> {
+        // What can't be read is not shown.
+        let steps = jsonl::lines(&task.folder.steps()).unwrap_or_default();
+        let epochs = jsonl::lines(&task.folder.metrics()).unwrap_or_default();
+        self.shared.board().begin(start, &steps, &epochs);
         match self.open() {
             Ok(thread) => self.thread = Some(thread),
             Err(error) => self.line(&format!("no dashboard: {error:#}")),
         }
+        Ok(())
     }
 
     fn line(&mut self, text: &str) {
@@ -132,28 +137,36 @@ impl View for Dashboard {
         }
     }
 
-    fn advance(&mut self, place: Place) {
-        self.shared.board().place = place;
+    fn batch(&mut self, now: &ProgressSnapshot) {
+        self.shared.board().now = *now;
     }
 
-    fn steps(&mut self, metrics: &StepMetrics) {
+    fn steps(&mut self, metrics: &StepMetrics) -> Result<()> {
         self.shared.board().steps(metrics);
+        Ok(())
     }
 
-    fn epoch(&mut self, metrics: &EpochMetrics) {
-        self.shared.board().epoch(metrics);
+    fn epoch(&mut self, end: &EpochEnd<'_>) -> Result<()> {
+        self.shared.board().epoch(end.metrics);
+        self.line(&end.to_string());
+        if let Some(sample) = end.sample {
+            self.shared.board().sample(sample);
+        }
+        Ok(())
     }
 
-    fn sample(&mut self, sample: &Sample) {
+    fn sample(&mut self, _step: usize, sample: &Sample) -> Result<()> {
         self.shared.board().sample(sample);
+        Ok(())
     }
 
-    fn go_back(&mut self, epoch: usize) {
-        self.shared.board().go_back(epoch);
+    fn rollback(&mut self, to: &ProgressSnapshot) -> Result<()> {
+        self.shared.board().rollback(to.epoch);
+        Ok(())
     }
 
     /// Gives the screen back, and prints there what was logged.
-    fn finish(&mut self) {
+    fn stop(&mut self) {
         let Some(thread) = self.thread.take() else {
             return;
         };
@@ -173,6 +186,6 @@ impl View for Dashboard {
 
 impl Drop for Dashboard {
     fn drop(&mut self) {
-        self.finish();
+        self.stop();
     }
 }

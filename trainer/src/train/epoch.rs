@@ -1,0 +1,122 @@
+//! The end of an epoch: the network is measured, saved and heard.
+
+use anyhow::Result;
+
+use super::metrics::{EpochMetrics, Loss};
+use super::observer::EpochEnd;
+use super::progress::{Epoch, Totals};
+use super::session::Session;
+use crate::export::model_file::model_file;
+use crate::inference::novelty::Novelty;
+use crate::inference::sample::Sample;
+use crate::model::network::Network;
+use crate::util::atomic_file::write_whole;
+
+impl Session<'_> {
+    /// Measures, saves and reports an epoch.
+    pub(super) fn finish_epoch(&mut self) -> Result<()> {
+        let network = self.evaluated()?;
+        let loss = self.validate(&network)?;
+        if !loss.is_finite() {
+            return self.rollback("the held-out loss is no longer a number");
+        }
+        let number = self.progress.epoch + 1;
+        let epoch = Epoch { number, loss };
+        let totals = std::mem::take(&mut self.progress.totals);
+        self.progress.epoch = number;
+        self.progress.validation_loss = Some(loss);
+        self.progress.plateau.observe(loss, &self.config.schedule);
+        let is_best = self.progress.is_best(epoch);
+        let model = self.exported(&network)?;
+        let random = &mut self.progress.streams.samples;
+        let is_due = number.is_multiple_of(self.config.training.sample_every);
+        let sample = is_due.then(|| Sample::of(&model, self.corpus, random));
+        let sample = sample.transpose()?;
+        let metrics = self.epoch_metrics(totals, loss, sample.as_ref());
+        if is_best {
+            self.save_weights(&network, &self.folder.best())?;
+            write_whole(&self.folder.model(), &model)?;
+        }
+        self.keep(&network, epoch)?;
+        self.observer.epoch(&EpochEnd {
+            metrics: &metrics,
+            epochs: self.config.training.epochs,
+            held_out: Loss {
+                nats: loss,
+                sequences: &self.corpus.validation,
+            },
+            is_best,
+            sample: sample.as_ref(),
+        })?;
+        // Last: whoever goes on from an earlier checkpoint makes all of the above again.
+        self.save_epoch()
+    }
+
+    fn epoch_metrics(&self, totals: Totals, loss: f64, sample: Option<&Sample>) -> EpochMetrics {
+        let novelty = sample.map(|sample| &sample.novelty);
+        let now = self.now();
+        let seconds = now.elapsed.as_secs_f64();
+        EpochMetrics {
+            epoch: now.epoch,
+            steps: now.step,
+            train_nats_per_char: totals.nats_per_char(),
+            smoothed_nats_per_char: self.progress.smoothed,
+            validation_nats_per_char: loss,
+            learning_rate: self.learning_rate(),
+            gradient_norm: totals.mean_norm(),
+            chars_per_second: now.chars as f64 / seconds,
+            seconds,
+            known_lines: novelty.and_then(Novelty::known_lines),
+            longest_copy: novelty.and_then(Novelty::longest_copy),
+        }
+    }
+
+    /// The held-out loss per prediction. A text is cut into streams, as for learning: the exact
+    /// figure, of one unbroken text, is the runtime's at the end.
+    fn validate(&self, network: &Network) -> Result<f64> {
+        let (mut nats, mut chars) = (0.0, 0);
+        // Replaced by the first batch; a GPU has no memory of no size.
+        let mut state = network.zero_state(1)?;
+        for batch in self.batches_of(&self.corpus.validation).pass(None) {
+            if !batch.continues {
+                state = network.zero_state(batch.size)?;
+            }
+            let output = network.run(&batch, &state, None)?;
+            nats += f64::from(output.loss.to_scalar::<f32>()?);
+            chars += batch.predictions();
+            state = output.state.detach();
+        }
+        Ok(nats / chars as f64)
+    }
+
+    /// Lets the model speak, if it is time to within an epoch.
+    pub(super) fn sample_in_time(&mut self) -> Result<()> {
+        let every = self.config.training.sample_steps;
+        if every.is_some_and(|every| self.progress.steps.is_multiple_of(every)) {
+            let model = self.exported(&self.evaluated()?)?;
+            let random = &mut self.progress.streams.samples;
+            let sample = Sample::of(&model, self.corpus, random)?;
+            self.show(&sample)?;
+        }
+        Ok(())
+    }
+
+    /// Lets the model speak because somebody asks for it.
+    pub(super) fn sample_now(&mut self) -> Result<()> {
+        let model = self.exported(&self.evaluated()?)?;
+        let sample = Sample::of(&model, self.corpus, &mut self.unplanned)?;
+        self.show(&sample)
+    }
+
+    fn show(&mut self, sample: &Sample) -> Result<()> {
+        let step = self.progress.steps;
+        self.observer.line(&format!("step {step}  sample"));
+        self.observer.sample(step, sample)
+    }
+
+    /// The model file of a network.
+    pub(super) fn exported(&self, network: &Network) -> Result<Vec<u8>> {
+        let precision = self.config.training.precision();
+        model_file(network, &self.corpus.alphabet, precision)
+    }
+}

@@ -1,0 +1,72 @@
+//! Learning from a batch, and what is told of it.
+
+use anyhow::Result;
+
+use super::metrics::StepMetrics;
+use super::session::Session;
+use super::step::Update;
+use crate::data::batch::Batch;
+use crate::model::lstm::dropout::Dropout;
+
+/// Lines of `steps.jsonl` in an epoch, about, unless the settings say otherwise.
+const LINES_PER_EPOCH: usize = 100;
+
+impl Session<'_> {
+    /// Learns from one batch; tells what is wrong if it diverges.
+    pub(super) fn learn(&mut self, batch: &Batch) -> Result<Option<String>> {
+        let random = &mut self.progress.streams.dropout;
+        let dropout = Dropout::draw(&self.config.network, random);
+        let rate = self.learning_rate();
+        let update = Update::from_batch(
+            &self.network,
+            &mut self.optimizer,
+            batch,
+            &self.state,
+            Some(dropout),
+            rate,
+        )?;
+        let predictions = batch.predictions();
+        let time = update.network + update.optimizer;
+        let progress = &mut self.progress;
+        progress.steps += 1;
+        for totals in [&mut progress.totals, &mut progress.line] {
+            totals.add(update.nats, predictions, update.norm, time);
+        }
+        self.state = update.state;
+        if let Some(ema) = &mut self.ema {
+            ema.observe(&self.network, progress.steps)?;
+        }
+        let now = self.now();
+        self.observer.batch(&now);
+        let guess = (self.corpus.alphabet.size() as f64).ln();
+        let loss = update.nats / predictions as f64;
+        let smoothed = self.progress.smooth(loss);
+        let problem = self.progress.watch.observe(loss, predictions, guess);
+        // What is rolled back is no part of the log.
+        if problem.is_none() && self.progress.steps.is_multiple_of(self.log_every()) {
+            self.report_steps(smoothed, rate)?;
+        }
+        Ok(problem)
+    }
+
+    /// Updates from one line of `steps.jsonl` to the next.
+    fn log_every(&self) -> usize {
+        let default = || (self.batches.len() / LINES_PER_EPOCH).max(1);
+        self.config.training.log_every.unwrap_or_else(default)
+    }
+
+    fn report_steps(&mut self, smoothed: f64, learning_rate: f64) -> Result<()> {
+        let progress = &mut self.progress;
+        let line = std::mem::take(&mut progress.line);
+        let share = progress.totals.batches as f64 / self.batches.len() as f64;
+        self.observer.steps(&StepMetrics {
+            step: progress.steps,
+            epoch: progress.epoch as f64 + share,
+            train_nats_per_char: line.nats_per_char(),
+            smoothed_nats_per_char: smoothed,
+            learning_rate,
+            gradient_norm: line.mean_norm(),
+            chars_per_second: line.chars as f64 / line.seconds,
+        })
+    }
+}
