@@ -3,6 +3,8 @@
 
 /// The command, as its users call it.
 mod cli;
+/// Who may use whom.
+mod rooms;
 /// The runtime: its arithmetic, its files, its states.
 mod runtime;
 /// Test models, the vectors' files, and where the command is run.
