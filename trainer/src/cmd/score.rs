@@ -9,10 +9,11 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use charlet_trainer::inference::surprisal::{Surprise, Surprises, Unknown};
 use charlet_trainer::inference::text_model::Speaker;
+use charlet_trainer::util::style::Styles;
 use clap::{Parser, ValueEnum};
 use serde::Serialize;
 
-use super::look::{Look, char_name};
+use super::names::char_name;
 use super::{check_model, read_model};
 
 /// Tell how much each line of a text surprises a model
@@ -81,7 +82,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     let mut speaker = Speaker::new(check_model(&args.model, &bytes)?);
     let mut out = std::io::stdout().lock();
     let printer = Printer {
-        look: Look::of_stdout(),
+        styles: Styles::of_stdout(),
         explains: args.explain,
         is_json: args.json,
     };
@@ -198,7 +199,7 @@ impl Iterator for Lines {
 
 /// How a line is printed.
 struct Printer {
-    look: Look,
+    styles: Styles,
     explains: bool,
     is_json: bool,
 }
@@ -219,7 +220,7 @@ struct Json<'s> {
 
 impl Printer {
     fn header(&self, out: &mut impl Write) -> std::io::Result<()> {
-        let style = self.look.heading();
+        let style = self.styles.heading();
         writeln!(out, "{style}    bits  bits/char  line{style:#}")
     }
 
@@ -240,20 +241,20 @@ impl Printer {
         }
         let (bits, per_char) = (surprise.bits(), surprise.bits_per_char());
         write!(out, "{bits:>8.2}  {per_char:>9.2}  ")?;
-        if self.explains && self.look.is_styled() {
+        if self.explains && self.styles.is_styled() {
             self.coloured(out, scored)?;
         } else {
             write!(out, "{}", scored.line)?;
         }
         if let Some(unknown) = surprise.unknown {
-            let (alarm, char, at) = (self.look.alarm(), unknown.char, unknown.at);
+            let (alarm, char, at) = (self.styles.alarm(), unknown.char, unknown.at);
             write!(
                 out,
                 "  {alarm}[the model does not know {char:?}, character {at}]{alarm:#}"
             )?;
         }
         writeln!(out)?;
-        if self.explains && !self.look.is_styled() {
+        if self.explains && !self.styles.is_styled() {
             self.listed(out, scored)?;
         }
         Ok(())
@@ -263,11 +264,11 @@ impl Printer {
     fn coloured(&self, out: &mut impl Write, scored: &Scored) -> std::io::Result<()> {
         let mut bits = scored.surprise.chars.iter();
         for (char, &bits) in scored.line.chars().zip(bits.by_ref()) {
-            let style = self.look.heat(bits);
+            let style = self.styles.heat(bits);
             write!(out, "{style}{char}{style:#}")?;
         }
         if let Some(&end) = bits.next() {
-            let style = self.look.heat(end);
+            let style = self.styles.heat(end);
             write!(out, "{style}¶{style:#}")?;
         }
         Ok(())

@@ -4,3 +4,4 @@ pub mod atomic_file;
 pub mod lock;
 pub mod rng;
 pub mod run_dir;
+pub mod style;

@@ -1,7 +1,7 @@
 //! `charlet bench step`
 
 use std::hint::black_box;
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Instant;
@@ -17,6 +17,7 @@ use charlet_trainer::export::model_file::model_file;
 use charlet_trainer::model::network::Network;
 use charlet_trainer::model::shape::Shape;
 use charlet_trainer::util::rng::Streams;
+use charlet_trainer::util::style::Styles;
 use clap::{Parser, ValueEnum};
 use serde::Serialize;
 
@@ -272,11 +273,7 @@ impl Table {
     }
 
     fn head(&mut self, features: &[&str]) -> Result<()> {
-        let [bold, plain] = if self.out.is_terminal() {
-            ["\x1b[1m", "\x1b[0m"]
-        } else {
-            [""; 2]
-        };
+        let bold = Styles::of_stdout().heading();
         let found = if features.is_empty() {
             "none that matter".to_owned()
         } else {
@@ -288,7 +285,7 @@ impl Table {
         )?;
         writeln!(
             self.out,
-            "{bold}{:width$}  precision  backend   {:>12}  {:>12}  {:>12}  {:>9}{plain}",
+            "{bold}{:width$}  precision  backend   {:>12}  {:>12}  {:>12}  {:>9}{bold:#}",
             "model",
             "median",
             "best",

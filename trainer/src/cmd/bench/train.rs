@@ -1,7 +1,7 @@
 //! `charlet bench train`
 
 use std::collections::BTreeMap;
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
@@ -15,6 +15,7 @@ use charlet_trainer::model::shape::Shape;
 use charlet_trainer::optim::optimizer::Optimizer;
 use charlet_trainer::train::step::Update;
 use charlet_trainer::util::rng::Streams;
+use charlet_trainer::util::style::Styles;
 use clap::Parser;
 use serde::Serialize;
 
@@ -248,11 +249,7 @@ fn peak_bytes() -> Option<u64> {
 
 /// The head of the table for people: rows appear as they are measured.
 fn head(out: &mut std::io::Stdout, report: &Report) -> Result<()> {
-    let [bold, plain] = if out.is_terminal() {
-        ["\x1b[1m", "\x1b[0m"]
-    } else {
-        [""; 2]
-    };
+    let bold = Styles::of_stdout().heading();
     let Report {
         device, threads, ..
     } = report;
@@ -263,7 +260,7 @@ fn head(out: &mut std::io::Stdout, report: &Report) -> Result<()> {
     )?;
     writeln!(
         out,
-        "{bold}{:20}  {:>10}  {:>8}  {:>9}  {:>9}  {:>9}  {:>9}{plain}",
+        "{bold}{:20}  {:>10}  {:>8}  {:>9}  {:>9}  {:>9}  {:>9}{bold:#}",
         "shape", "char/s", "GFLOP/s", "of matmul", "step", "optimizer", "memory",
     )?;
     Ok(())

@@ -11,9 +11,9 @@ use charlet_trainer::inference::saved_state::Saved;
 use charlet_trainer::inference::seed_text::SeedText;
 use charlet_trainer::inference::stop::{StopStrings, Until};
 use charlet_trainer::inference::text_model::{Speaker, TextRng, text_rng};
+use charlet_trainer::util::style::Styles;
 
 use super::{Args, clock, interval, of_prime};
-use crate::cmd::look::Look;
 
 /// Characters of a random piece to continue.
 const SEED_LENGTH: usize = 40;
@@ -58,7 +58,7 @@ struct Texts<'a, 'm> {
     rng: TextRng,
     seed: u64,
     out: std::io::StdoutLock<'static>,
-    look: Look,
+    styles: Styles,
 }
 
 impl<'a, 'm> Texts<'a, 'm> {
@@ -84,12 +84,12 @@ impl<'a, 'm> Texts<'a, 'm> {
             rng,
             seed,
             out: std::io::stdout().lock(),
-            look: Look::of_stdout(),
+            styles: Styles::of_stdout(),
         })
     }
 
     fn heading(&mut self, at: usize, temperature: f32) -> std::io::Result<()> {
-        let style = self.look.heading();
+        let style = self.styles.heading();
         let gap = if at > 0 { "\n" } else { "" };
         writeln!(
             self.out,
@@ -140,7 +140,7 @@ pub(super) fn print(
 ) -> std::io::Result<()> {
     let mut stops = stops(args, prime);
     let chars = Until::new(chars, |char| stops.is_complete(char)).take(length);
-    let dim = Look::of_stdout().dim();
+    let dim = Styles::of_stdout().dim();
     write!(out, "{dim}{prime}{dim:#}")?;
     out.flush()?;
     let interval = interval(args.pace.unwrap_or(0.0));

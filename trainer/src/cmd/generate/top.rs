@@ -7,10 +7,11 @@ use anyhow::Result;
 use charlet::{Model, Sampler, Token};
 use charlet_trainer::inference::saved_state::Saved;
 use charlet_trainer::inference::text_model::Speaker;
+use charlet_trainer::util::style::Styles;
 use serde::Serialize;
 
 use super::{Args, of_prime};
-use crate::cmd::look::{Look, token_name};
+use crate::cmd::names::token_name;
 
 /// Columns of the longest bar.
 const BAR: f32 = 40.0;
@@ -54,7 +55,7 @@ pub(super) fn run(
     if let Some(path) = &args.state_in {
         speaker.start_from(Saved::read(path, model_file)?.position())?;
     }
-    let look = Look::of_stdout();
+    let styles = Styles::of_stdout();
     let mut out = std::io::stdout().lock();
     let is_alone = samplers.len() == 1;
     for (at, &(temperature, sampler)) in samplers.iter().enumerate() {
@@ -68,10 +69,10 @@ pub(super) fn run(
             continue;
         }
         if let (Some(temperature), false) = (temperature, is_alone) {
-            let (style, gap) = (look.heading(), if at > 0 { "\n" } else { "" });
+            let (style, gap) = (styles.heading(), if at > 0 { "\n" } else { "" });
             writeln!(out, "{gap}{style}--- temperature {temperature}{style:#}")?;
         }
-        top.print(&mut out, look)?;
+        top.print(&mut out, styles)?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -109,7 +110,7 @@ impl<'p> Top<'p> {
     }
 
     /// A line for each, with bars in a terminal. What is never chosen is left out.
-    pub(super) fn print(&self, out: &mut impl Write, look: Look) -> std::io::Result<()> {
+    pub(super) fn print(&self, out: &mut impl Write, styles: Styles) -> std::io::Result<()> {
         let possible = || self.next.iter().filter(|next| next.probability > 0.0);
         let width = possible().map(|next| next.name.chars().count()).max();
         let width = width.unwrap_or(0);
@@ -121,14 +122,14 @@ impl<'p> Top<'p> {
                 next.name,
                 100.0 * next.probability
             )?;
-            if look.is_styled() {
-                let style = look.bar();
+            if styles.is_styled() {
+                let style = styles.bar();
                 write!(out, "  {style}{}{style:#}", bar(next.probability / largest))?;
             }
             writeln!(out)?;
         }
         if self.others > 0.0 {
-            let (dim, percent) = (look.dim(), 100.0 * self.others);
+            let (dim, percent) = (styles.dim(), 100.0 * self.others);
             let others = self.other_tokens;
             writeln!(
                 out,

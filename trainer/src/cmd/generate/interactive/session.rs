@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use charlet::{Model, Sampler};
 use charlet_trainer::inference::text_model::{Speaker, TextRng, text_rng};
+use charlet_trainer::util::style::Styles;
 use ratatui::crossterm::event;
 use rustyline::error::ReadlineError;
 use rustyline::history::MemHistory;
@@ -16,7 +17,6 @@ use super::command::{Command, HELP};
 use super::keys::{Action, changed, paced};
 use super::terminal::{Raw, Terminal};
 use crate::cmd::generate::{Args, clock, interval, of_prime, text, top::Top};
-use crate::cmd::look::Look;
 
 /// Characters in a second, to read along.
 const PACE: f64 = 60.0;
@@ -32,7 +32,7 @@ pub(super) struct Session<'m> {
     /// The last beginning.
     last: String,
     out: Stdout,
-    look: Look,
+    styles: Styles,
     /// Dropped at last.
     _terminal: Terminal,
 }
@@ -46,7 +46,7 @@ impl<'m> Session<'m> {
             speaker: Speaker::new(model),
             last: String::new(),
             out: std::io::stdout(),
-            look: Look::of_stdout(),
+            styles: Styles::of_stdout(),
             _terminal: Terminal::found()?,
             args,
         })
@@ -69,7 +69,7 @@ impl<'m> Session<'m> {
                 Ok(Next::Prompt) => {}
                 Ok(Next::Leave) => break,
                 Err(error) => {
-                    let alarm = self.look.alarm();
+                    let alarm = self.styles.alarm();
                     writeln!(self.out, "{alarm}{error:#}{alarm:#}")?;
                 }
             }
@@ -94,7 +94,7 @@ impl<'m> Session<'m> {
             Command::Top(count) => {
                 let (temperature, sampler) = self.sampler()?;
                 let top = Top::new(&mut self.speaker, temperature, sampler, &self.last, count)?;
-                top.print(&mut self.out, self.look)?;
+                top.print(&mut self.out, self.styles)?;
             }
             Command::Seed(seed) => self.rng = text_rng(seed),
             Command::Pace(pace) => self.pace = pace,
@@ -199,7 +199,7 @@ impl<'m> Session<'m> {
 
     /// Shows what is continued.
     fn echo(&mut self, prime: &str) -> std::io::Result<()> {
-        let dim = self.look.dim();
+        let dim = self.styles.dim();
         write!(self.out, "{dim}")?;
         prime.chars().try_for_each(|char| self.print(char))?;
         write!(self.out, "{dim:#}")
@@ -217,13 +217,13 @@ impl<'m> Session<'m> {
 
     /// Tells within the text what a key has changed.
     fn mark(&mut self, what: &str) -> std::io::Result<()> {
-        let style = self.look.bar();
+        let style = self.styles.bar();
         write!(self.out, "{style}[{what}]{style:#}")?;
         self.out.flush()
     }
 
     fn note(&mut self, note: &str) -> std::io::Result<()> {
-        let dim = self.look.dim();
+        let dim = self.styles.dim();
         writeln!(self.out, "{dim}{note}{dim:#}")
     }
 }
