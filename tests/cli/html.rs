@@ -249,7 +249,7 @@ fn a_page_says_whether_its_run_goes_on() {
             checkpoint,
             folder,
             &ask,
-            &mut observers(&config, Box::new(Plain(std::io::sink()))),
+            &mut observers(&config, Box::new(Plain(std::io::sink()))).unwrap(),
         )
         .unwrap()
     };

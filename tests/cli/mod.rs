@@ -7,6 +7,7 @@ mod compare;
 /// Where text starts and ends, and what may come next.
 mod generate;
 /// The page of a run and its curves.
+#[cfg(feature = "html")]
 mod html;
 /// Beginnings that are continued in a terminal and in a pipe.
 mod interactive;
@@ -17,9 +18,10 @@ mod score;
 /// Completions and manual pages.
 mod shell;
 /// Event files for TensorBoard, by the format's definition.
+#[cfg(feature = "tensorboard")]
 mod tensorboard;
 /// What goes wrong in a training, and what the command says then.
 mod train;
 /// The dashboard in a pseudo-terminal.
-#[cfg(unix)]
+#[cfg(all(unix, feature = "tui"))]
 mod tui;

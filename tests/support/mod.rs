@@ -1,11 +1,16 @@
 //! Test models and the vectors' files.
 
 /// A browser without a window.
+#[cfg(feature = "html")]
 pub mod browser;
 /// A folder for a test, and the command run in it.
 pub mod place;
 /// The command in a pseudo-terminal.
 #[cfg(unix)]
+#[cfg_attr(
+    not(feature = "tui"),
+    allow(dead_code, reason = "some of it is for the dashboard alone")
+)]
 pub mod terminal;
 /// A model of running text that is trained for the tests.
 pub mod text_model;

@@ -69,8 +69,10 @@ fn a_search_leaves_a_table_and_a_plot_and_no_model() {
         !printed.contains('\x1b') && !printed.contains('\r'),
         "{printed:?}"
     );
-    assert_eq!(place.files("one"), ["find-lr.csv", "find-lr.png"]);
+    assert!(place.path("one/find-lr.csv").exists());
+    #[cfg(feature = "plot")]
     let picture = fs::read(place.path("one/find-lr.png")).unwrap();
+    #[cfg(feature = "plot")]
     assert!(picture.starts_with(b"\x89PNG\r\n\x1a\n"));
     let csv = |out: &str| fs::read_to_string(place.path(out).join("find-lr.csv")).unwrap();
     let table = csv("one");

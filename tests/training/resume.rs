@@ -66,7 +66,7 @@ fn go_on(config: &Config, folder: &Path, batches: usize) -> Outcome {
         checkpoint.as_ref(),
         &folder,
         &ask,
-        &mut observers(config, Box::new(Plain(sink()))),
+        &mut observers(config, Box::new(Plain(sink()))).unwrap(),
     )
     .unwrap()
 }
@@ -191,7 +191,7 @@ fn what_is_asked_for_in_between_changes_nothing() {
         None,
         &run,
         &ask,
-        &mut observers(&config, Box::new(Plain(&mut printed))),
+        &mut observers(&config, Box::new(Plain(&mut printed))).unwrap(),
     )
     .unwrap();
     let printed = String::from_utf8(printed).unwrap();

@@ -38,7 +38,7 @@ fn run(config: &Config, folder: &Path) -> (RunFolder, Evaluation) {
         None,
         &folder,
         &|| None,
-        &mut observers(config, Box::new(Plain(sink()))),
+        &mut observers(config, Box::new(Plain(sink()))).unwrap(),
     )
     .unwrap()
     {

@@ -19,6 +19,19 @@
 //!
 //! The exported file is run and scored by the runtime itself ([`inference`]), so that what a run
 //! reports is what a chip will do.
+//!
+//! # Features
+//!
+//! All but `cuda` are on unless asked otherwise; without any there is a `charlet` that trains, generates,
+//! evaluates and exports.
+//!
+//! | feature | what it brings |
+//! | --- | --- |
+//! | `html` | a run's page, `report.html`, and its `curves.png`; needs `plot` |
+//! | `plot` | the pictures of `charlet compare` and `charlet train --find-lr` |
+//! | `tensorboard` | `charlet train --tensorboard` |
+//! | `tui` | `charlet train --tui` |
+//! | `cuda` | `--device cuda` |
 
 pub mod config;
 pub mod data;

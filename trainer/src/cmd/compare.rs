@@ -4,26 +4,36 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
-use charlet_trainer::report::compare::{Compared, compare, png, svg};
-use charlet_trainer::util::atomic_file::write_whole;
+use anyhow::Result;
+use charlet_trainer::report::compare::{Compared, compare};
 use clap::Parser;
 use indicatif::HumanCount;
 
-/// Show runs side by side, the one with the lowest held-out loss first
-///
-/// The loss is that of the best epoch, as the training measured it. A picture has the held-out losses
-/// of all runs over their epochs.
-#[derive(Debug, Parser)]
-#[command(after_help = "Examples:
+#[cfg(feature = "plot")]
+const EXAMPLES: &str = "Examples:
   charlet compare charlet-out/*
   charlet compare small large -o sizes.svg
-  charlet compare small large --json | jq '.[0].run'")]
+  charlet compare small large --json | jq '.[0].run'";
+#[cfg(not(feature = "plot"))]
+const EXAMPLES: &str = "Examples:
+  charlet compare charlet-out/*
+  charlet compare small large --json | jq '.[0].run'";
+
+/// Show runs side by side, the one with the lowest held-out loss first
+///
+/// The loss is that of the best epoch, as the training measured it.
+#[cfg_attr(
+    feature = "plot",
+    doc = "A picture has the held-out losses of all runs over their epochs."
+)]
+#[derive(Debug, Parser)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// The folders of the runs
     #[arg(required = true, value_name = "RUN")]
     runs: Vec<PathBuf>,
     /// The picture to write, .png or .svg
+    #[cfg(feature = "plot")]
     #[arg(short, long, value_name = "FILE", default_value = "compare.png")]
     output: PathBuf,
     /// Print JSON
@@ -32,15 +42,8 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: Args) -> Result<ExitCode> {
-    let draw: fn(&[Compared]) -> Result<Vec<u8>> =
-        match args.output.extension().and_then(|ending| ending.to_str()) {
-            Some("png") => png,
-            Some("svg") => |runs| Ok(svg(runs)?.into_bytes()),
-            _ => bail!(
-                "can't draw {}: its name has to end with .png or .svg",
-                args.output.display()
-            ),
-        };
+    #[cfg(feature = "plot")]
+    let draw = drawing(&args.output)?;
     let runs = compare(&args.runs)?;
     for run in &runs {
         if run.held_out != runs[0].held_out {
@@ -50,15 +53,36 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
             );
         }
     }
-    write_whole(&args.output, &draw(&runs)?)?;
+    #[cfg(feature = "plot")]
+    charlet_trainer::util::atomic_file::write_whole(&args.output, &draw(&runs)?)?;
     let mut out = std::io::stdout().lock();
     if args.json {
         writeln!(out, "{}", serde_json::to_string(&runs)?)?;
         return Ok(ExitCode::SUCCESS);
     }
     write!(out, "{}", table(&runs))?;
+    #[cfg(feature = "plot")]
     writeln!(out, "curves: {}", args.output.display())?;
     Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(feature = "plot")]
+type Draw = fn(&[Compared]) -> Result<Vec<u8>>;
+
+/// How a picture of this name is drawn.
+#[cfg(feature = "plot")]
+fn drawing(picture: &std::path::Path) -> Result<Draw> {
+    use charlet_trainer::report::plot::comparison::{png, svg};
+    Ok(
+        match picture.extension().and_then(|ending| ending.to_str()) {
+            Some("png") => png,
+            Some("svg") => |runs| Ok(svg(runs)?.into_bytes()),
+            _ => anyhow::bail!(
+                "can't draw {}: its name has to end with .png or .svg",
+                picture.display()
+            ),
+        },
+    )
 }
 
 const TITLES: [&str; 12] = [

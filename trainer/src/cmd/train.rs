@@ -16,6 +16,7 @@ use charlet_trainer::config::{Config, DeviceKind, Mode, OptimizerKind, ScheduleK
 use charlet_trainer::model::device::device;
 use charlet_trainer::report::observers;
 use charlet_trainer::report::progress_bar::{Bar, Plain};
+#[cfg(feature = "tui")]
 use charlet_trainer::report::tui::{self, Dashboard};
 use charlet_trainer::train::checkpoint::Checkpoint;
 use charlet_trainer::train::control::{Request, Requests};
@@ -162,9 +163,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N")]
     log_every: Option<usize>,
     /// Write event files for TensorBoard too, into the folder's tensorboard/
+    #[cfg(feature = "tensorboard")]
     #[arg(long)]
     tensorboard: bool,
     /// Show curves, samples and keys that steer the run, instead of lines
+    #[cfg(feature = "tui")]
     #[arg(long)]
     tui: bool,
     /// Go on with the run in this folder, as if it had never stopped
@@ -192,6 +195,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let wish = move |request| {
         // The second Ctrl-C doesn't wait for the save.
         if wanted.add(request) && request == Request::Stop {
+            #[cfg(feature = "tui")]
             tui::leave();
             std::process::exit(INTERRUPTED.into());
         }
@@ -203,14 +207,13 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         tell("budget", &budget);
         return find_lr::run(&args.out(&config), &config, &ask);
     }
-    let display = display(args, wish)?;
+    let mut observers = observers(&config, display(args, wish)?)?;
     let folder = folder(args, &config, lock)?;
     tell(
         "departs",
         &args.preset.map_or(Ok(Vec::new()), Preset::departures)?,
     );
     tell("budget", &budget);
-    let mut observers = observers(&config, display);
     let outcome = train(&config, begun.as_ref(), &folder, &ask, &mut observers)?;
     Ok(match outcome {
         Outcome::Finished(_) => ExitCode::SUCCESS,
@@ -225,15 +228,21 @@ fn tell(label: &str, lines: &[String]) {
     }
 }
 
-/// How the run is shown.
+/// How the run is shown. What a key asks for is a `wish`.
+#[cfg_attr(
+    not(feature = "tui"),
+    expect(unused_variables, reason = "only a dashboard has keys")
+)]
 fn display(
     args: &Args,
     wish: impl Fn(Request) + Send + Sync + 'static,
 ) -> Result<Box<dyn Observer>> {
+    #[cfg(feature = "tui")]
+    if args.tui {
+        return Ok(Box::new(Dashboard::new(wish)?));
+    }
     let out = std::io::stdout();
-    Ok(if args.tui {
-        Box::new(Dashboard::new(wish)?)
-    } else if out.is_terminal() {
+    Ok(if out.is_terminal() {
         Box::new(Bar::new(out))
     } else {
         Box::new(Plain(out))

@@ -8,9 +8,6 @@ use charlet::format::Precision;
 use serde::Serialize;
 
 use super::jsonl::lines;
-use super::plot;
-use super::plot::curves::Points;
-use super::plot::figures;
 use crate::config::{Mode, settings};
 use crate::data::corpus::Corpus;
 use crate::export::footprint::needs;
@@ -53,8 +50,9 @@ pub struct Compared {
     pub held_out: HeldOut,
     /// The settings that not all compared runs share.
     pub settings: BTreeMap<String, String>,
+    /// The held-out loss after each epoch.
     #[serde(skip)]
-    curve: Points,
+    pub curve: Vec<(f64, f64)>,
 }
 
 /// What tells one held-out part from another.
@@ -94,32 +92,6 @@ pub fn compare(folders: &[impl AsRef<Path>]) -> Result<Vec<Compared>> {
     keep_differences(&mut runs);
     runs.sort_by(|one, other| one.nats_per_char.total_cmp(&other.nats_per_char));
     Ok(runs)
-}
-
-/// The held-out losses of all runs over their epochs, as SVG.
-///
-/// # Errors
-/// If the embedded font can't be used.
-pub fn svg(runs: &[Compared]) -> Result<String> {
-    plot::svg(&figures::comparison(&curves(runs)), SIZE.0, SIZE.1)
-}
-
-/// The same as PNG.
-///
-/// # Errors
-/// If the embedded font can't be used.
-pub fn png(runs: &[Compared]) -> Result<Vec<u8>> {
-    plot::picture(&figures::comparison(&curves(runs)), SIZE.0, SIZE.1)
-}
-
-/// Width and height of the picture.
-const SIZE: (u32, u32) = (960, 520);
-
-fn curves(runs: &[Compared]) -> Vec<(String, Points)> {
-    let label = |run: &Compared| format!("{}: {:.3}", run.run, run.nats_per_char);
-    runs.iter()
-        .map(|run| (label(run), run.curve.clone()))
-        .collect()
 }
 
 fn read(folder: &Path) -> Result<Compared> {

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use charlet_trainer::config::Config;
+#[cfg(feature = "plot")]
 use charlet_trainer::report::plot::lr_finder;
 use charlet_trainer::train::control::Ask;
 use charlet_trainer::train::lr_finder::{BATCHES, Point, Suggestion, Sweep};
@@ -37,9 +38,8 @@ pub(super) fn run(folder: &Path, config: &Config, ask: Ask<'_>) -> Result<ExitCo
     };
     fs::create_dir_all(folder)
         .with_context(|| format!("can't make the folder {}", folder.display()))?;
-    let (png, csv) = (folder.join("find-lr.png"), folder.join("find-lr.csv"));
+    let csv = folder.join("find-lr.csv");
     write_whole(&csv, sweep.to_csv()?.as_bytes())?;
-    write_whole(&png, &lr_finder::png(&config.name(), &sweep)?)?;
     write_table(&mut out, &sweep)?;
     let Suggestion {
         rate,
@@ -50,12 +50,15 @@ pub(super) fn run(folder: &Path, config: &Config, ask: Ask<'_>) -> Result<ExitCo
         out,
         "suggests  --lr {rate}: a third of {lowest}, where the loss is lowest; it falls fastest at {steepest}"
     )?;
-    writeln!(
-        out,
-        "plot      {}; all batches: {}",
-        png.display(),
-        csv.display()
-    )?;
+    #[cfg(feature = "plot")]
+    {
+        let png = folder.join("find-lr.png");
+        write_whole(&png, &lr_finder::png(&config.name(), &sweep)?)?;
+        write!(out, "plot      {}; all batches: ", png.display())?;
+    }
+    #[cfg(not(feature = "plot"))]
+    write!(out, "batches   ")?;
+    writeln!(out, "{}", csv.display())?;
     Ok(ExitCode::SUCCESS)
 }
 

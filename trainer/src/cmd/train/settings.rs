@@ -85,7 +85,10 @@ impl Args {
         set(&mut training.patience, self.patience.map(Some));
         set(&mut training.keep, self.keep);
         set(&mut training.sample_steps, self.sample_steps.map(Some));
-        training.tensorboard |= self.tensorboard;
+        #[cfg(feature = "tensorboard")]
+        {
+            training.tensorboard |= self.tensorboard;
+        }
         set(&mut training.save_every, self.save_every);
         set(&mut training.log_every, self.log_every.map(Some));
         config.check()?;

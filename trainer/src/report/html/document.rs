@@ -6,6 +6,8 @@ use indicatif::HumanCount;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use toml::{Table, Value};
 
+use super::curves::Curves;
+use super::figures::{Figure, panel};
 use super::{Moment, Page, Status};
 use crate::config::Mode;
 use crate::data::corpus::Sequences;
@@ -14,8 +16,6 @@ use crate::inference::novelty::Novelty;
 use crate::inference::sample::{Sample, Text};
 use crate::model::layers::layers;
 use crate::report::plot;
-use crate::report::plot::curves::Curves;
-use crate::report::plot::figures::{Figure, panel};
 use crate::train::finalize::Measured;
 
 const STYLE: &str = include_str!("style.css");

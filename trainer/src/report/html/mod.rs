@@ -1,15 +1,16 @@
 //! A run's page, `report.html`, and its curves, `curves.png`: written again and again while it goes
 //! on.
 
+mod curves;
 mod document;
+mod figures;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use super::plot::curves::Curves;
-use super::plot::figures;
+use self::curves::Curves;
 use crate::config::Config;
 use crate::data::corpus::{Corpus, bigram_loss};
 use crate::inference::sample::Sample;

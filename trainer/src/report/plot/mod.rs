@@ -1,6 +1,6 @@
 //! Panels of curves, as SVG and as PNG by the same drawing.
 
-pub(crate) mod curves;
+pub mod comparison;
 pub(crate) mod figures;
 pub mod lr_finder;
 mod ticks;
@@ -27,10 +27,17 @@ pub(crate) const PAPER: RGBColor = RGBColor(255, 255, 255);
 pub(crate) const INK: RGBColor = RGBColor(51, 51, 51);
 pub(crate) const GRID: RGBColor = RGBColor(224, 224, 224);
 
+/// Points of a curve: epochs, and what it was then.
+pub(crate) type Points = Vec<(f64, f64)>;
+
 /// How a curve is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stroke {
     Thin,
+    #[cfg_attr(
+        not(feature = "html"),
+        expect(dead_code, reason = "for the figures of a run's page")
+    )]
     Medium,
     Thick,
     Dashed,

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use charlet::{Model, Sampler};
 use charlet_trainer::inference::text_model::{Speaker, TextRng, text_rng};
 use charlet_trainer::util::style::Styles;
-use ratatui::crossterm::event;
+use crossterm::event;
 use rustyline::error::ReadlineError;
 use rustyline::history::MemHistory;
 use rustyline::{Config, Editor};

@@ -1,7 +1,7 @@
 //! The terminal, given back as it was found.
 
 use anyhow::{Context, Result};
-use ratatui::crossterm::terminal::{disable_raw_mode, enable_raw_mode};
+use crossterm::terminal::{disable_raw_mode, enable_raw_mode};
 
 /// The exit code of a command that a signal ended.
 const INTERRUPTED: i32 = 130;

@@ -5,14 +5,12 @@ use std::path::Path;
 use anyhow::Result;
 
 use crate::report::jsonl::lines;
+use crate::report::plot::Points;
 use crate::train::metrics::{EpochMetrics, StepMetrics};
 
 /// More points than this are no use in a large or a small picture: neighbours are averaged.
 const LARGE: usize = 500;
 const SMALL: usize = 150;
-
-/// Points of a curve: epochs, and what it was then.
-pub(crate) type Points = Vec<(f64, f64)>;
 
 /// The curves of a run.
 #[derive(Clone, Debug, Default, PartialEq)]
