@@ -20,13 +20,22 @@ fn main() {
         _ => "portable",
     };
     println!("cargo:rustc-cfg=kernel=\"{kernel}\"");
+    // Whoever names a core, or denies it the instructions, knows; others are told by `model!`.
+    println!("cargo:rustc-check-cfg=cfg(kernel_hint)");
+    if target.starts_with("thumbv8m.main") && kernel == "armv7m" && !flags().contains("-dsp") {
+        println!("cargo:rustc-cfg=kernel_hint");
+    }
 }
 
 /// Whether the flags ask for a core with DSP instructions, which Armv8-M leaves to its makers.
 fn has_dsp() -> bool {
-    let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
+    let flags = flags();
     let named = WITH_DSP
         .iter()
         .any(|core| flags.contains(&format!("target-cpu={core}")));
     (named || flags.contains("+dsp")) && !flags.contains("-dsp")
+}
+
+fn flags() -> String {
+    env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default()
 }

@@ -1,120 +1,113 @@
-//! Text from a model: an iterator of characters.
+//! Text from a session: an iterator of characters, which writes them too.
 
-use rand_core::Rng;
+use core::fmt;
 
-use crate::model::Run;
-use crate::utf8::Chars;
-use crate::{Error, Model, Sampler, State, Token, Workspace};
+use crate::sampler::Sampler;
+use crate::session::Session;
 
-/// Makes text, a character at a time, until the model ends it.
-///
-/// The state is the caller's: it starts where it was left and is nowhere reset. A model of running
-/// text never ends: limit it with [`Iterator::take`].
-///
-/// ```
-/// use charlet::{Generator, Model, Sampler, State, Workspace};
-/// use rand_core::SeedableRng;
-/// use rand_xoshiro::Xoshiro128PlusPlus;
-/// # macro_rules! include_bytes { ($p:literal) => { core::include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../models/names/", $p)) } }
-///
-/// let model = Model::from_bytes(include_bytes!("names.charlet"))?;
-/// // On a chip: arrays, whose sizes come from `sizes_of!`.
-/// let mut state = State::from_words(vec![0; model.sizes().state]);
-/// let mut workspace = Workspace::from_words(vec![0; model.sizes().workspace]);
-/// let rng = Xoshiro128PlusPlus::seed_from_u64(1);
-/// let sampler = Sampler::with_temperature(0.8)?;
-/// let mut generator = Generator::new(&model, &mut state, &mut workspace, sampler, rng)?;
-/// generator.prime("ma")?;
-/// let name: String = "ma".chars().chain(generator.take(20)).collect();
-/// # assert!(name.len() > 2);
-/// # Ok::<(), charlet::Error>(())
-/// ```
+/// Makes the characters of a text, until the model ends it; see [`Session::generate`].
 #[derive(Debug)]
-pub struct Generator<'r, R> {
-    run: Run<'r>,
+pub struct Generator<'s, 'm, S, W, R> {
+    session: &'s mut Session<'m, S, W>,
     sampler: Sampler,
-    rng: R,
-    /// The token to feed next; `None` when the text has ended.
-    pending: Option<Token>,
+    random: R,
+    has_ended: bool,
 }
 
-impl<'r, R: Rng> Generator<'r, R> {
-    /// Starts a text: the first token fed is the vocabulary's [`start`](crate::Vocab::start).
-    ///
-    /// # Errors
-    /// [`Error::StateSize`], [`Error::WorkspaceSize`], or [`Error::TopK`] if the sampler's exceeds
-    /// the vocabulary.
-    pub fn new<S, W>(
-        model: &'r Model<'_>,
-        state: &'r mut State<S>,
-        workspace: &'r mut Workspace<W>,
+impl<'s, 'm, S, W, R> Generator<'s, 'm, S, W, R> {
+    pub(crate) const fn new(
+        session: &'s mut Session<'m, S, W>,
         sampler: Sampler,
-        rng: R,
-    ) -> Result<Self, Error>
-    where
-        S: AsRef<[u32]> + AsMut<[u32]>,
-        W: AsRef<[u32]> + AsMut<[u32]>,
-    {
-        let run = Run::new(model, state, workspace)?;
-        sampler.check(model.vocab().size())?;
-        Ok(Self {
-            run,
+        random: R,
+    ) -> Self {
+        Self {
+            session,
             sampler,
-            rng,
-            pending: Some(model.vocab().start()),
-        })
+            random,
+            has_ended: false,
+        }
     }
+}
 
-    /// Goes on after this token instead, as with a state that was saved together with
-    /// [`pending`](Self::pending).
+impl<S, W, R> Generator<'_, '_, S, W, R>
+where
+    S: AsRef<[u32]> + AsMut<[u32]>,
+    W: AsRef<[u32]> + AsMut<[u32]>,
+    R: FnMut() -> u32,
+{
+    /// Writes the text until the model ends it, `max_chars` are written, or `stop` was made, which is
+    /// not written. Whatever the reason is, the session can go on from there.
+    ///
+    /// ```
+    /// use charlet::{Ending, Rng, Sampler};
+    ///
+    /// charlet::model!(NAMES, "../doc/names-tiny.charlet");
+    ///
+    /// let sampler = const { Sampler::with_temperature(0.8) }?;
+    /// let mut rng = Rng::from_seed(1);
+    /// let mut session = NAMES.session();
+    /// // Or a serial port, or a display.
+    /// let mut name = heapless::String::<20>::new();
+    /// let mut letters = session.generate(sampler, || rng.next_u32());
+    /// assert_eq!(letters.write_to(&mut name, 20, None), Ok(Ending::EndOfText));
+    /// # assert_eq!(name, "lisije");
+    /// # Ok::<(), charlet::Error>(())
+    /// ```
     ///
     /// # Errors
-    /// [`Error::UnknownToken`].
-    pub fn start_from(mut self, token: Token) -> Result<Self, Error> {
-        if !self.run.vocab().contains(token) {
-            return Err(Error::UnknownToken(token.0));
-        }
-        self.pending = Some(token);
-        Ok(self)
-    }
-
-    /// Feeds a text that the model shall continue. It is not repeated by the iterator.
-    ///
-    /// # Errors
-    /// [`Error::UnknownChar`] names the first character that the model doesn't know; nothing was fed
-    /// then.
-    pub fn prime(&mut self, text: &str) -> Result<(), Error> {
-        let vocab = self.run.vocab();
-        let chars = || Chars(text.as_bytes());
-        if let Some(unknown) = chars().find(|&char| vocab.token(char).is_none()) {
-            return Err(Error::UnknownChar(unknown));
-        }
-        for token in chars().filter_map(|char| vocab.token(char)) {
-            if let Some(pending) = self.pending.replace(token) {
-                self.run.step(pending);
+    /// Those of `out`, which a string gives that is full. The character that it refused is the last
+    /// one of the session.
+    pub fn write_to(
+        &mut self,
+        out: &mut impl fmt::Write,
+        max_chars: usize,
+        stop: Option<char>,
+    ) -> Result<Ending, fmt::Error> {
+        for _ in 0..max_chars {
+            match self.next() {
+                None => return Ok(Ending::EndOfText),
+                char if char == stop => return Ok(Ending::StopChar),
+                Some(char) => out.write_char(char)?,
             }
         }
-        Ok(())
-    }
-
-    /// The token that the next step feeds: the last character made, not part of the state yet.
-    /// `None` when the text has ended.
-    pub fn pending(&self) -> Option<Token> {
-        self.pending
+        Ok(Ending::MaxChars)
     }
 }
 
-impl<R: Rng> Iterator for Generator<'_, R> {
+/// Why [`Generator::write_to`] wrote no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Ending {
+    /// The model ended the text.
+    EndOfText,
+    /// As many characters were written as were allowed.
+    MaxChars,
+    /// The stop character came, which was not written.
+    StopChar,
+}
+
+impl<S, W, R> Iterator for Generator<'_, '_, S, W, R>
+where
+    S: AsRef<[u32]> + AsMut<[u32]>,
+    W: AsRef<[u32]> + AsMut<[u32]>,
+    R: FnMut() -> u32,
+{
     type Item = char;
 
     fn next(&mut self) -> Option<char> {
-        let logits = self.run.step(self.pending?);
-        let token = self.sampler.sample(logits, &mut self.rng);
-        let char = self.run.vocab().char(token);
-        // A mark has no character and ends the text.
-        self.pending = char.map(|_| token);
+        if self.has_ended {
+            return None;
+        }
+        let char = self.session.next_char(&self.sampler, &mut self.random);
+        self.has_ended = char.is_none();
         char
     }
 }
 
-impl<R: Rng> core::iter::FusedIterator for Generator<'_, R> {}
+impl<S, W, R> core::iter::FusedIterator for Generator<'_, '_, S, W, R>
+where
+    S: AsRef<[u32]> + AsMut<[u32]>,
+    W: AsRef<[u32]> + AsMut<[u32]>,
+    R: FnMut() -> u32,
+{
+}

@@ -2,9 +2,26 @@
 //! with the same text everywhere.
 //!
 //! A model is trained and exported by the `charlet` command of the crate `charlet-trainer`. Its file
-//! is checked once by [`Model::from_bytes`] and then read in place, from flash or wherever it lies.
-//! A character goes in, the [`State`] of the caller moves on, and the [`Logits`] for the next
-//! character come out:
+//! becomes part of the program, is checked while compiling, and is read in place, from flash or
+//! wherever it lies:
+//!
+//! ```
+//! use charlet::{Rng, Sampler};
+//!
+//! charlet::model!(NAMES, "../doc/names-tiny.charlet");
+//!
+//! let sampler = const { Sampler::with_temperature(0.8) }?;
+//! let mut rng = Rng::from_seed(1);
+//! let mut session = NAMES.session();
+//! let name: String = session.generate(sampler, || rng.next_u32()).take(20).collect();
+//! assert_eq!(name, "lisije");
+//! # Ok::<(), charlet::Error>(())
+//! ```
+//!
+//! A [`Session`] is a text on its way. It makes characters ([`Session::generate`], or one at a time
+//! with [`Session::next_char`]), reads a prompt, tells how probable a text is
+//! ([`Session::score_text`]), and can be cloned, saved and restored. [`Model::step`] is one turn of
+//! the network, for everything else:
 //!
 //! ```text
 //!             +----------- h, c of every layer: State -----------+
@@ -12,36 +29,49 @@
 //! token -> input table -> LSTM layer -> ... -> LSTM layer -> head -> logits -> Sampler -> token
 //! ```
 //!
-//! [`Generator`] runs that loop and is an iterator of characters; [`Scorer`] tells how probable a
-//! text is; [`Model::step`] is one turn of it, for everything else.
-//!
-//! ```
-//! use charlet::{Model, State, Workspace, sizes_of, Sizes};
-//! # macro_rules! include_bytes { ($p:literal) => { core::include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../models/names/", $p)) } }
-//!
-//! static NAMES: &[u8] = include_bytes!("names.charlet");
-//! const SIZES: Sizes = sizes_of!(NAMES);
-//!
-//! let model = Model::from_bytes(NAMES)?;
-//! let mut state = State::<[u32; SIZES.state]>::zero();
-//! let mut workspace = Workspace::<[u32; SIZES.workspace]>::new();
-//! // A name starts; what is its first letter most likely?
-//! let logits = model.step(model.vocab().start(), &mut state, &mut workspace)?;
-//! let first = model.vocab().char(logits.greedy());
-//! # assert!(first.is_some_and(|letter| letter.is_ascii_lowercase()));
-//! # Ok::<(), charlet::Error>(())
-//! ```
-//!
 //! # Memory
-//! A model says how many words of memory it needs in its first 32 bytes, so that firmware can size
-//! its buffers when it is built ([`sizes_of!`]). Nothing is allocated, and nothing panics: what can
-//! be wrong with a file, a buffer or a setting is an [`Error`] before anything is computed.
+//! A model says how many words of memory it needs in its first 32 bytes, so that [`model!`] can size
+//! a session while compiling. Nothing is allocated, and nothing panics: what can be wrong with a file,
+//! a buffer or a setting is an [`Error`] before anything is computed. A file that comes at run time is
+//! checked once, by [`Model::from_bytes`].
+//!
+//! # Features
+//! None is on by default.
+//!
+//! | feature | what it brings |
+//! | --- | --- |
+//! | `f32` | models in single precision; without it no floating-point code is linked |
+//! | `alloc` | `Session::boxed`, which allocates its memory |
+//! | `defmt` | `defmt::Format` for errors and other public types |
+//! | `rand_core_0_6`, `rand_core_0_9`, `rand_core_0_10` | [`Rng`] as a generator of these versions; sampling takes any closure and needs none |
+//! | `write` | the trainer's half: writing the format, with postcard and serde, and choosing the [`Backend`] to measure |
 //!
 //! # The same bits everywhere
-//! Models in integers (`i8`, `i4`) follow `ARITHMETIC.md` to the bit, whatever the backend. In `f32` sums
-//! are taken in a fixed order, from the first input to the last, each product and each sum
-//! rounded once and never fused; [`activation`] uses only operations that IEEE 754 defines to the
-//! bit. What compilers must not do by that standard, rustc does not.
+//! Models in integers (`i8`, `i4`) follow [`arithmetic`] to the bit, whatever the backend. In `f32`
+//! sums are taken in a fixed order, from the first input to the last, each product and each sum
+//! rounded once and never fused; [`arithmetic::activation`] uses only operations that IEEE 754 defines
+//! to the bit. What compilers must not do by that standard, rustc does not.
+//!
+//! # Rooms
+//! The crate's modules, in the order in which they build on each other: each uses only those above it.
+//!
+//! ```text
+//! error       everything that can go wrong
+//! format      the model file, byte by byte
+//! arithmetic  sigmoid, tanh and the LSTM cell, in floats and in integers
+//! arch        weights times inputs, with the instructions of each chip
+//! vocab       characters and tokens
+//! state       h, c and the memory of a step
+//! network     which weights meet which inputs: one step
+//! logits      what a step predicts
+//! model       a checked file
+//! sampler     how the next token is chosen
+//! rng         random numbers from a seed
+//! session     a text on its way
+//! generator   characters from a session
+//! scorer      probabilities from a session
+//! include     models as part of a program
+//! ```
 #![no_std]
 #![deny(unsafe_code)]
 #![warn(
@@ -51,34 +81,50 @@
     clippy::panic
 )]
 
-pub mod activation;
-mod backend;
-mod cell;
+#[cfg(feature = "alloc")]
+extern crate alloc;
+
+mod arch;
+pub mod arithmetic;
 mod error;
-mod fixed;
-#[cfg(feature = "f32")]
-mod float;
 pub mod format;
-mod generate;
-mod integer;
-mod kernel;
-pub mod layout;
+mod generator;
+mod include;
 mod logits;
 mod model;
 mod network;
-mod sample;
-mod score;
+mod rng;
+mod sampler;
+mod scorer;
+mod session;
 mod state;
-mod utf8;
 mod vocab;
 
-pub use backend::Backend;
+/// What is defined beside the code, for whoever reads or writes models without it.
+#[cfg(all(doc, not(doctest)))]
+pub mod specification {
+    /// [ARITHMETIC.md]: arithmetic
+    #[doc = include_str!("../FORMAT.md")]
+    pub mod format {}
+
+    #[doc = include_str!("../ARITHMETIC.md")]
+    pub mod arithmetic {}
+}
+
+pub use arch::Backend;
 pub use error::Error;
 pub use format::Sizes;
-pub use generate::Generator;
+pub use generator::{Ending, Generator};
+#[cfg(kernel_hint)]
+#[doc(hidden)]
+pub use include::__build_for_your_core;
+pub use include::{SessionOf, StaticModel};
 pub use logits::Logits;
-pub use model::Model;
-pub use sample::Sampler;
-pub use score::Scorer;
+pub use model::{Loader, Model};
+pub use rng::Rng;
+pub use sampler::Sampler;
+#[cfg(feature = "alloc")]
+pub use session::BoxedSession;
+pub use session::Session;
 pub use state::{State, Workspace};
 pub use vocab::{Token, Vocab};

@@ -2,10 +2,10 @@
 
 use bytemuck::{must_cast_slice, must_cast_slice_mut};
 
-use crate::Token;
-use crate::activation::exp;
-use crate::fixed::SUM_BITS;
+use crate::arithmetic::activation::exp;
+use crate::arithmetic::fixed::SUM_BITS;
 use crate::format::Precision;
+use crate::vocab::Token;
 
 /// The logits after a step, one per token; `exp(logit)` is proportional to the probability that
 /// the token comes next.
@@ -63,7 +63,7 @@ impl<'w> Logits<'w> {
 
     /// The logits in the order of the tokens.
     pub fn iter(&self) -> impl Iterator<Item = f32> {
-        (0..).map_while(|token| self.get(Token(token)))
+        (0..=u16::MAX).map_while(|token| self.get(Token(token)))
     }
 
     /// The logits as the model's arithmetic has them, in the order of the tokens: bits of an `f32`, or
@@ -77,7 +77,7 @@ impl<'w> Logits<'w> {
     }
 
     /// The most probable token, the first of equals.
-    pub fn greedy(&self) -> Token {
+    pub fn argmax(&self) -> Token {
         match &self.values {
             #[cfg(feature = "f32")]
             Values::Float(values) => first_largest(values),

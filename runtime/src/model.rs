@@ -1,8 +1,11 @@
 //! A checked model: after `from_bytes` nothing about the file can go wrong.
 
-use crate::format::{self, Header};
-use crate::network::Network;
-use crate::{Error, Logits, Sizes, State, Token, Vocab, Workspace};
+use crate::error::Error;
+use crate::format::{Crc, Header, PRELUDE_LEN, Prelude, Sizes, padding, read_header};
+use crate::logits::Logits;
+use crate::network::{Checked, Network};
+use crate::state::{State, Workspace};
+use crate::vocab::{Token, Vocab};
 
 /// A model that reads its weights in place from the bytes of its file, wherever they lie.
 ///
@@ -15,6 +18,7 @@ pub struct Model<'a> {
     sizes: Sizes,
     vocab: Vocab<'a>,
     network: Network<'a>,
+    checksum: u32,
 }
 
 impl<'a> Model<'a> {
@@ -22,28 +26,38 @@ impl<'a> Model<'a> {
     /// as fast with ones that start at a multiple of four, as [`include_model!`](crate::include_model)
     /// gives them.
     ///
+    /// It takes 12 instructions a byte on a Cortex-M4, or nothing on the chip where it is done while
+    /// compiling, as by [`model!`](crate::model). [`Loader`] does the same piece by piece.
+    ///
     /// # Errors
     /// The bytes are no model, are truncated, damaged or followed by others, have another version, a
     /// precision that this runtime was built without, or hold an invalid header, alphabet, size,
     /// weight or scale: each has an [`Error`] of its own.
-    pub fn from_bytes(bytes: &'a [u8]) -> Result<Self, Error> {
-        let parts = format::read(bytes)?;
-        let header = parts.header;
-        let end = header.end.map(Token);
-        let vocab = Vocab::read(parts.chars, header.vocab_size, Token(header.start), end)?;
-        if header.hidden_size == 0 || header.num_layers == 0 || header.embedding_size == 0 {
-            return Err(Error::Sizes);
+    pub const fn from_bytes(bytes: &'a [u8]) -> Result<Self, Error> {
+        let mut loader = match Loader::new(bytes) {
+            Ok(loader) => loader,
+            Err(error) => return Err(error),
+        };
+        loop {
+            match loader.advance(usize::MAX) {
+                Ok(None) => {}
+                Ok(Some(model)) => return Ok(model),
+                Err(error) => return Err(error),
+            }
         }
-        if Sizes::of(&header) != Some(parts.sizes) {
-            return Err(Error::Sizes);
-        }
-        let network = Network::new(&header, parts.weights)?;
-        Ok(Self {
-            header,
-            sizes: parts.sizes,
-            vocab,
-            network,
-        })
+    }
+
+    /// The checksum that the file has: two models with the same are the same model.
+    ///
+    /// ```
+    /// # use charlet::Model;
+    /// # let bytes = include_bytes!("../doc/names-tiny.charlet");
+    /// let model = Model::from_bytes(bytes)?;
+    /// assert_eq!(model.checksum().to_le_bytes(), bytes[28..32]);
+    /// # Ok::<(), charlet::Error>(())
+    /// ```
+    pub const fn checksum(&self) -> u32 {
+        self.checksum
     }
 
     /// What the file says of itself.
@@ -79,18 +93,31 @@ impl<'a> Model<'a> {
         S: AsRef<[u32]> + AsMut<[u32]>,
         W: AsRef<[u32]> + AsMut<[u32]>,
     {
-        if !self.vocab.contains(token) {
-            return Err(Error::UnknownToken(token.0));
-        }
-        Run::new(self, state, workspace)?.step(token);
-        Ok(logits(self, workspace.as_words_mut()))
+        self.check_token(token)?;
+        self.check_memory(state.as_words(), workspace.as_words())?;
+        Ok(self.step_unchecked(token, state.as_words_mut(), workspace.as_words_mut()))
     }
 
-    /// The hidden state h of a layer, unit by unit.
+    /// The same where token and memory are known to fit. If they don't, the logits are wrong or none.
+    pub(crate) fn step_unchecked<'w>(
+        &self,
+        token: Token,
+        state: &mut [u32],
+        workspace: &'w mut [u32],
+    ) -> Logits<'w> {
+        let end = self.sizes.workspace;
+        let workspace = workspace.get_mut(..end).unwrap_or_default();
+        self.network.step(token, state, workspace);
+        let from = end.saturating_sub(self.vocab.size());
+        let logits = workspace.get_mut(from..).unwrap_or_default();
+        Logits::new(self.header.precision, logits)
+    }
+
+    /// The hidden state h of a layer, unit by unit, from the layer below the others (0) upwards.
     ///
     /// # Errors
     /// [`Error::StateSize`] or [`Error::UnknownLayer`].
-    pub fn h<S>(
+    pub fn hidden_state<S>(
         &self,
         state: &State<S>,
         layer: usize,
@@ -105,7 +132,7 @@ impl<'a> Model<'a> {
     ///
     /// # Errors
     /// [`Error::StateSize`] or [`Error::UnknownLayer`].
-    pub fn c<S>(
+    pub fn cell_state<S>(
         &self,
         state: &State<S>,
         layer: usize,
@@ -136,7 +163,8 @@ impl<'a> Model<'a> {
     /// and limit h to 1.
     ///
     /// # Errors
-    /// [`Error::StateSize`], also if `h` or `c` has another length, or [`Error::UnknownLayer`].
+    /// [`Error::StateSize`], [`Error::UnknownLayer`], or [`Error::BufferLength`] if `h` or `c` has
+    /// another length.
     pub fn set_layer<S>(
         &self,
         state: &mut State<S>,
@@ -151,7 +179,7 @@ impl<'a> Model<'a> {
         let expected = usize::from(self.header.hidden_size);
         for actual in [h.len(), c.len()] {
             if actual != expected {
-                return Err(Error::StateSize { expected, actual });
+                return Err(Error::BufferLength { expected, actual });
             }
         }
         for (unit, (&h, &c)) in h.iter().zip(c).enumerate() {
@@ -168,7 +196,15 @@ impl<'a> Model<'a> {
         Ok(())
     }
 
-    fn check_state(&self, state: &[u32]) -> Result<(), Error> {
+    pub(crate) const fn check_token(&self, token: Token) -> Result<(), Error> {
+        if self.vocab.contains(token) {
+            Ok(())
+        } else {
+            Err(Error::UnknownToken(token.0))
+        }
+    }
+
+    pub(crate) const fn check_state(&self, state: &[u32]) -> Result<(), Error> {
         let (expected, actual) = (self.sizes.state, state.len());
         if actual == expected {
             Ok(())
@@ -176,57 +212,161 @@ impl<'a> Model<'a> {
             Err(Error::StateSize { expected, actual })
         }
     }
+
+    pub(crate) fn check_memory(&self, state: &[u32], workspace: &[u32]) -> Result<(), Error> {
+        self.check_state(state)?;
+        let (expected, actual) = (self.sizes.workspace, workspace.len());
+        if actual >= expected {
+            Ok(())
+        } else {
+            Err(Error::WorkspaceSize { expected, actual })
+        }
+    }
 }
 
-/// A model with a state and a workspace that were checked to fit it, so that steps can't fail.
-#[derive(Debug)]
-pub(crate) struct Run<'r> {
-    model: &'r Model<'r>,
-    state: &'r mut [u32],
-    workspace: &'r mut [u32],
+/// Checks a model piece by piece, for chips that have other things to do meanwhile.
+///
+/// ```
+/// # use charlet::{Loader, Model};
+/// # let bytes = include_bytes!("../doc/names-tiny.charlet");
+/// # fn feed_the_watchdog() {}
+/// let mut loader = Loader::new(bytes)?;
+/// let model: Model = loop {
+///     if let Some(model) = loader.advance(1024)? {
+///         break model;
+///     }
+///     feed_the_watchdog();
+/// };
+/// # Ok::<(), charlet::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Loader<'a> {
+    bytes: &'a [u8],
+    prelude: Prelude,
+    crc: Crc,
+    /// What the checksum has still to cover.
+    left: &'a [u8],
+    /// The model once its checksum is right, whose weights are checked next.
+    model: Option<Model<'a>>,
+    checked: Checked,
 }
 
-impl<'r> Run<'r> {
-    pub(crate) fn new<'s: 'r, 'w: 'r, S, W>(
-        model: &'r Model<'_>,
-        state: &'s mut State<S>,
-        workspace: &'w mut Workspace<W>,
-    ) -> Result<Self, Error>
-    where
-        S: AsRef<[u32]> + AsMut<[u32]>,
-        W: AsRef<[u32]> + AsMut<[u32]>,
-    {
-        let state = state.as_words_mut();
-        model.check_state(state)?;
-        let (expected, workspace) = (model.sizes.workspace, workspace.as_words_mut());
-        let actual = workspace.len();
-        let workspace = workspace
-            .get_mut(..expected)
-            .ok_or(Error::WorkspaceSize { expected, actual })?;
+impl<'a> Loader<'a> {
+    /// Takes a file's bytes and looks at the first.
+    ///
+    /// # Errors
+    /// The bytes are no model, are truncated or followed by others, or have another version.
+    pub const fn new(bytes: &'a [u8]) -> Result<Self, Error> {
+        let prelude = match Prelude::read(bytes) {
+            Ok(prelude) => prelude,
+            Err(error) => return Err(error),
+        };
+        let file_len = prelude.file_len as usize;
+        if bytes.len() < file_len {
+            return Err(Error::Truncated {
+                expected: file_len,
+                actual: bytes.len(),
+            });
+        }
+        if bytes.len() > file_len {
+            return Err(Error::TrailingBytes(bytes.len() - file_len));
+        }
+        let Some((before, _)) = bytes.split_first_chunk::<{ PRELUDE_LEN - 4 }>() else {
+            return Err(Error::InvalidHeader);
+        };
+        let Some((_, left)) = bytes.split_at_checked(PRELUDE_LEN) else {
+            return Err(Error::InvalidHeader);
+        };
         Ok(Self {
-            model,
-            state,
-            workspace,
+            bytes: left,
+            prelude,
+            crc: Crc::new().update(before),
+            left,
+            model: None,
+            checked: Checked::NOTHING,
         })
     }
 
-    pub(crate) fn vocab(&self) -> &'r Vocab<'r> {
-        self.model.vocab()
+    /// Looks at about so many bytes more, each of which is looked at twice; gives the model after the
+    /// last.
+    ///
+    /// # Errors
+    /// Those of [`Model::from_bytes`].
+    pub const fn advance(&mut self, bytes: usize) -> Result<Option<Model<'a>>, Error> {
+        if let Some((now, later)) = self.left.split_at_checked(bytes) {
+            if !later.is_empty() {
+                self.crc = self.crc.update(now);
+                self.left = later;
+                return Ok(None);
+            }
+        }
+        let model = match self.model {
+            Some(model) => model,
+            None => {
+                if self.crc.update(self.left).finish() != self.prelude.checksum {
+                    return Err(Error::ChecksumMismatch);
+                }
+                self.left = &[];
+                match self.read() {
+                    Ok(model) => model,
+                    Err(error) => return Err(error),
+                }
+            }
+        };
+        match model.network.check(&mut self.checked, bytes) {
+            Ok(true) => Ok(Some(model)),
+            Ok(false) => {
+                self.model = Some(model);
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
     }
 
-    /// Feeds a token of the model's vocabulary.
-    pub(crate) fn step(&mut self, token: Token) -> Logits<'_> {
-        self.model.network.step(token, self.state, self.workspace);
-        logits(self.model, self.workspace)
+    /// Reads everything but the weights.
+    const fn read(&self) -> Result<Model<'a>, Error> {
+        let header_len = self.prelude.header_len as usize;
+        let Some((header, rest)) = self.bytes.split_at_checked(header_len) else {
+            return Err(Error::InvalidHeader);
+        };
+        let (Some((header, chars)), Some((mut padding, weights))) = (
+            read_header(header),
+            rest.split_at_checked(padding(header_len)),
+        ) else {
+            return Err(Error::InvalidHeader);
+        };
+        while let [byte, rest @ ..] = padding {
+            if *byte != 0 {
+                return Err(Error::InvalidHeader);
+            }
+            padding = rest;
+        }
+        let end = match header.end {
+            Some(end) => Some(Token(end)),
+            None => None,
+        };
+        let vocab = match Vocab::read(chars, header.vocab_size, Token(header.start), end) {
+            Ok(vocab) => vocab,
+            Err(error) => return Err(error),
+        };
+        if header.hidden_size == 0 || header.num_layers == 0 || header.embedding_size == 0 {
+            return Err(Error::InvalidSizes);
+        }
+        let sizes = self.prelude.sizes();
+        match Sizes::of(&header) {
+            Some(needed) if needed.state == sizes.state && needed.workspace == sizes.workspace => {}
+            _ => return Err(Error::InvalidSizes),
+        }
+        let network = match Network::new(&header, weights) {
+            Ok(network) => network,
+            Err(error) => return Err(error),
+        };
+        Ok(Model {
+            header,
+            sizes,
+            vocab,
+            network,
+            checksum: self.prelude.checksum,
+        })
     }
-}
-
-/// The logits that a step left at the end of the workspace.
-fn logits<'w>(model: &Model<'_>, workspace: &'w mut [u32]) -> Logits<'w> {
-    let end = model.sizes.workspace;
-    let from = end.saturating_sub(model.vocab.size());
-    Logits::new(
-        model.header.precision,
-        workspace.get_mut(from..end).unwrap_or_default(),
-    )
 }

@@ -1,14 +1,13 @@
-//! How the next token is chosen: greedy, or drawn with temperature, top-k and top-p.
+//! How the next token is chosen: argmax, or drawn with temperature, top-k and top-p.
 
 use core::ops::AddAssign;
 
-use rand_core::Rng;
-
 #[cfg(feature = "f32")]
-use crate::activation::exp;
-use crate::fixed::{EXPONENT_BITS, SUM_BITS, VANISHING_EXPONENT, power};
-use crate::logits::Values;
-use crate::{Error, Logits, Token};
+use crate::arithmetic::activation::exp;
+use crate::arithmetic::fixed::{EXPONENT_BITS, SUM_BITS, VANISHING_EXPONENT, power};
+use crate::error::Error;
+use crate::logits::{Logits, Values};
+use crate::vocab::Token;
 
 /// How a token is chosen from the logits.
 ///
@@ -23,8 +22,9 @@ use crate::{Error, Logits, Token};
 /// # Ok::<(), charlet::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Sampler {
-    /// `None` for greedy.
+    /// `None` for argmax.
     temperature: Option<Temperature>,
     top_k: usize,
     top_p: f32,
@@ -34,6 +34,7 @@ pub struct Sampler {
 
 /// A temperature in both arithmetics.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 struct Temperature {
     inverse: f32,
     fixed: FixedTemperature,
@@ -41,6 +42,7 @@ struct Temperature {
 
 /// `log2(e) / temperature` as `multiplier / 2^shift`, from the format of logits to that of exponents.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 struct FixedTemperature {
     multiplier: u32,
     shift: u32,
@@ -86,7 +88,7 @@ impl FixedTemperature {
 
 impl Sampler {
     /// Always the most probable token.
-    pub const fn greedy() -> Self {
+    pub const fn argmax() -> Self {
         Self {
             temperature: None,
             top_k: usize::MAX,
@@ -100,27 +102,26 @@ impl Sampler {
     /// A sampler that is a constant brings no floating-point code into a firmware.
     ///
     /// # Errors
-    /// [`Error::Temperature`] unless it and its inverse are positive and finite.
+    /// [`Error::InvalidTemperature`] unless it and its inverse are positive and finite.
     pub const fn with_temperature(temperature: f32) -> Result<Self, Error> {
         let inverse = 1.0 / temperature;
         if !(temperature > 0.0 && temperature.is_finite() && inverse.is_finite()) {
-            return Err(Error::Temperature);
+            return Err(Error::InvalidTemperature);
         }
         let fixed = FixedTemperature::new(temperature);
         Ok(Self {
             temperature: Some(Temperature { inverse, fixed }),
-            ..Self::greedy()
+            ..Self::argmax()
         })
     }
 
-    /// Keeps only the `top_k` most probable tokens.
+    /// Keeps only the `top_k` most probable tokens; all, if there are fewer.
     ///
     /// # Errors
-    /// [`Error::TopK`] if it is 0; one that exceeds the vocabulary is refused when a
-    /// [`Generator`](crate::Generator) is made.
+    /// [`Error::InvalidTopK`] if it is 0.
     pub const fn top_k(self, top_k: usize) -> Result<Self, Error> {
         if top_k == 0 {
-            return Err(Error::TopK);
+            return Err(Error::InvalidTopK);
         }
         Ok(Self { top_k, ..self })
     }
@@ -128,10 +129,10 @@ impl Sampler {
     /// Keeps only the fewest tokens that make up this share of the probability.
     ///
     /// # Errors
-    /// [`Error::TopP`] unless `0 < top_p <= 1`.
+    /// [`Error::InvalidTopP`] unless `0 < top_p <= 1`.
     pub const fn top_p(self, top_p: f32) -> Result<Self, Error> {
         if !(top_p > 0.0 && top_p <= 1.0) {
-            return Err(Error::TopP);
+            return Err(Error::InvalidTopP);
         }
         Ok(Self {
             top_p,
@@ -140,22 +141,13 @@ impl Sampler {
         })
     }
 
-    /// Refuses a `top_k` that was set and exceeds the vocabulary.
-    pub(crate) fn check(&self, vocab_size: usize) -> Result<(), Error> {
-        let unset = self.top_k == usize::MAX;
-        if unset || self.top_k <= vocab_size {
-            Ok(())
-        } else {
-            Err(Error::TopK)
-        }
-    }
-
-    /// Chooses a token and uses the logits up. Drawing takes one `next_u32` of the generator.
-    pub fn sample<R: Rng>(&self, logits: Logits<'_>, rng: &mut R) -> Token {
+    /// Chooses a token and uses the logits up. `random` gives 32 random bits: it is called once, and not
+    /// at all by [`argmax`](Self::argmax).
+    pub fn sample(&self, logits: Logits<'_>, random: impl FnOnce() -> u32) -> Token {
         let Some(temperature) = self.temperature else {
-            return logits.greedy();
+            return logits.argmax();
         };
-        let random = rng.next_u32();
+        let random = random();
         match self.weigh(logits, temperature) {
             #[cfg(feature = "f32")]
             Weights::Float(weights) => {
@@ -170,7 +162,7 @@ impl Sampler {
     /// The probability with which [`sample`](Self::sample) chooses each token, in the order of the
     /// tokens and in the model's own arithmetic: 0 for what is never chosen. Uses the logits up.
     pub fn probabilities<'w>(&self, logits: Logits<'w>) -> impl Iterator<Item = f32> + use<'w> {
-        let greedy = logits.greedy();
+        let argmax = logits.argmax();
         let size = logits.len();
         let weights = self
             .temperature
@@ -178,7 +170,7 @@ impl Sampler {
         let total = weights.as_ref().map_or(1.0, Weights::sum);
         (0..size).map(move |token| match &weights {
             Some(weights) => weights.get(token) / total,
-            None if token == greedy.index() => 1.0,
+            None if token == argmax.index() => 1.0,
             None => 0.0,
         })
     }

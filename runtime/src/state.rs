@@ -2,24 +2,25 @@
 
 /// The recurrent state of one text: h and c of every layer.
 ///
-/// It is plain data: copy it to fork a text, keep its words to save it, and make one from words to
+/// It is plain data: clone it to fork a text, keep its words to save it, and make one from words to
 /// restore it. Nothing resets it but [`reset`](Self::reset). Many states can share one model.
+/// [`Session`](crate::Session) keeps one together with what else belongs to a text.
 ///
-/// The words' meaning belongs to the model that wrote them; [`Model::h`](crate::Model::h) and
-/// [`Model::c`](crate::Model::c) read them. On a chip `B` is an array whose size is known when the
+/// The words' meaning belongs to the model that wrote them; [`Model::hidden_state`](crate::Model::hidden_state)
+/// and [`Model::cell_state`](crate::Model::cell_state) read them. On a chip `B` is an array whose size is known when the
 /// firmware is built ([`Sizes`](crate::Sizes)), elsewhere it may be a vector.
 ///
 /// ```
 /// # use charlet::State;
 /// let mut state = State::<[u32; 256]>::zero();
-/// let fork = state;
+/// let fork = state.clone();
 /// state.reset();
 /// assert_eq!(state, fork);
 /// let saved: [u32; 256] = state.into_words();
 /// let restored = State::from_words(saved);
 /// assert_eq!(restored, fork);
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct State<B> {
     words: B,
 }
@@ -61,7 +62,7 @@ impl<B: AsRef<[u32]> + AsMut<[u32]>> State<B> {
 /// What a step needs beside the state: the next h of one layer, and the logits.
 ///
 /// It carries nothing from one step to the next, so all states of a thread can share one.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Workspace<B> {
     words: B,
 }
@@ -83,6 +84,10 @@ impl<B: AsRef<[u32]> + AsMut<[u32]>> Workspace<B> {
     /// Takes memory for a step; what it holds doesn't matter.
     pub const fn from_words(words: B) -> Self {
         Self { words }
+    }
+
+    pub(crate) fn as_words(&self) -> &[u32] {
+        self.words.as_ref()
     }
 
     pub(crate) fn as_words_mut(&mut self) -> &mut [u32] {

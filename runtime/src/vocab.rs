@@ -1,10 +1,11 @@
 //! Which character is which token, and which tokens mark the start and the end of a text.
 
-use crate::Error;
-use crate::utf8::Chars;
+use crate::error::Error;
+use crate::format::utf8::Chars;
 
 /// The number of a character or mark: its row in the model's input table and its logit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Token(pub u16);
 
 impl Token {
@@ -30,14 +31,19 @@ impl<'a> Vocab<'a> {
     /// Checks and takes an alphabet of `size` tokens: `chars` and then the marks.
     ///
     /// # Errors
-    /// [`Error::Vocabulary`] if `chars` is not strictly ascending or has more characters than there
+    /// [`Error::InvalidVocabulary`] if `chars` is not strictly ascending or has more characters than there
     /// are tokens, if `start` is no token, or if `end` is no mark.
-    pub fn new(chars: &'a str, size: u16, start: Token, end: Option<Token>) -> Result<Self, Error> {
+    pub const fn new(
+        chars: &'a str,
+        size: u16,
+        start: Token,
+        end: Option<Token>,
+    ) -> Result<Self, Error> {
         Self::read(chars.as_bytes(), size, start, end)
     }
 
-    /// The same from bytes, which are refused with [`Error::Header`] if they are no UTF-8.
-    pub(crate) fn read(
+    /// The same from bytes, which are refused with [`Error::InvalidHeader`] if they are no UTF-8.
+    pub(crate) const fn read(
         chars: &'a [u8],
         size: u16,
         start: Token,
@@ -46,19 +52,22 @@ impl<'a> Vocab<'a> {
         let mut rest = Chars(chars);
         let mut count = 0;
         let mut last = None;
-        for char in rest.by_ref() {
-            if last >= Some(char) || count == size {
-                return Err(Error::Vocabulary);
+        while let Some(char) = rest.take_char() {
+            if count == size || matches!(last, Some(last) if last >= char as u32) {
+                return Err(Error::InvalidVocabulary);
             }
-            last = Some(char);
+            last = Some(char as u32);
             count += 1;
         }
         if !rest.0.is_empty() {
-            return Err(Error::Header);
+            return Err(Error::InvalidHeader);
         }
-        let marks = count..size;
-        if start.0 >= size || end.is_some_and(|end| !marks.contains(&end.0)) {
-            return Err(Error::Vocabulary);
+        let end_is_mark = match end {
+            Some(end) => end.0 >= count && end.0 < size,
+            None => true,
+        };
+        if start.0 >= size || !end_is_mark {
+            return Err(Error::InvalidVocabulary);
         }
         Ok(Self {
             chars,
@@ -129,7 +138,7 @@ mod tests {
     #[test]
     fn invalid_alphabets_are_refused() {
         let invalid = |chars, size, start, end| {
-            Vocab::new(chars, size, Token(start), end) == Err(Error::Vocabulary)
+            Vocab::new(chars, size, Token(start), end) == Err(Error::InvalidVocabulary)
         };
         assert!(invalid("ba", 3, 0, None), "unsorted");
         assert!(invalid("aa", 3, 0, None), "repeated");

@@ -2,22 +2,20 @@
 
 use core::fmt;
 
-use crate::Error;
 #[cfg(target_arch = "x86_64")]
-use crate::kernel::x86;
+use super::x86;
+#[cfg(feature = "write")]
+use crate::error::Error;
 
 /// The instructions that a step is computed with. All give the same bits.
 ///
 /// A build for a microcontroller or for WebAssembly has one, which was picked when it was compiled.
-/// On x86-64 the best is picked when the program runs, and [`select`](Self::select) picks another:
-/// for measurements and tests.
+/// On x86-64 the best is picked when the program runs.
 ///
 /// ```
 /// use charlet::Backend;
 ///
 /// assert!(Backend::available().contains(&Backend::current()));
-/// Backend::Portable.select()?;
-/// # Ok::<(), charlet::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -68,14 +66,15 @@ impl Backend {
         Self::BUILT
     }
 
-    /// Makes this the backend of the whole process. Steps that other threads are taking may be
-    /// finished by either, which changes no bit of them.
+    /// Makes this the backend of the whole process, for measurements and tests. Steps that other
+    /// threads are taking may be finished by either, which changes no bit of them.
     ///
     /// # Errors
-    /// [`Error::Backend`] if it isn't [`available`](Self::available).
+    /// [`Error::UnavailableBackend`] if it isn't [`available`](Self::available).
+    #[cfg(feature = "write")]
     pub fn select(self) -> Result<(), Error> {
         if !Self::available().contains(&self) {
-            return Err(Error::Backend);
+            return Err(Error::UnavailableBackend);
         }
         #[cfg(target_arch = "x86_64")]
         x86::select(self == Self::Avx2);

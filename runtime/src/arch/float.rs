@@ -2,7 +2,7 @@
 
 #[cfg(target_arch = "x86_64")]
 use super::x86;
-use crate::layout::ROWS;
+use crate::format::layout::ROWS;
 
 /// One column of a block of rows as it stands in the file: little-endian `f32`, at any alignment.
 pub(crate) type Column = [u8; 4 * ROWS];

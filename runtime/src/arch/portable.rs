@@ -1,8 +1,8 @@
 //! The safe reference that every other backend must equal.
 
 use super::{Inputs, NibbleInputs, Quad, Scales, Shifts, StartValues};
-use crate::cell;
-use crate::layout::ROWS_PER_QUAD;
+use crate::arithmetic::cell;
+use crate::format::layout::ROWS_PER_QUAD;
 
 /// For each block of four rows, `sums[row] += weights[row][column] * inputs[column]`, modulo 2^32.
 ///

@@ -2,12 +2,12 @@
 
 extern crate std;
 
-use rand_core::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
+use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use std::vec::Vec;
 
 use super::{Inputs, NibbleInputs, Quad, Scales, Shifts, StartValues, portable};
-use crate::layout::{COLUMN_ORDER, COLUMNS, NIBBLE_COLUMNS, ROWS_PER_QUAD};
+use crate::format::layout::{COLUMN_ORDER, COLUMNS, NIBBLE_COLUMNS, ROWS_PER_QUAD};
 
 /// Adds products of weights and inputs to sums.
 type Dot<Inputs> = fn(&[Quad], &[Inputs], &mut [[i32; ROWS_PER_QUAD]]);

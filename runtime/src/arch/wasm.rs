@@ -6,7 +6,7 @@ use core::arch::wasm32::{
 };
 
 use super::{Inputs, NibbleInputs, Quad};
-use crate::layout::ROWS_PER_QUAD;
+use crate::format::layout::ROWS_PER_QUAD;
 
 /// As [`portable::dot`](super::portable::dot), 16 weights with each instruction.
 pub(crate) fn dot(weights: &[Quad], inputs: &[Inputs], sums: &mut [[i32; ROWS_PER_QUAD]]) {

@@ -18,11 +18,9 @@ use core::sync::atomic::{AtomicU8, Ordering};
 
 use bytemuck::must_cast;
 
-use super::{Inputs, NibbleInputs, Quad, Scales, Shifts, StartValues, portable};
-use crate::Token;
-use crate::fixed::{C_BITS, GATE_BITS, H_BITS, ONE, SIGMOID, STEP_BITS, SUM_BITS};
-use crate::layout::{COLUMN_ORDER, COLUMNS, ROWS_PER_QUAD};
-use crate::network::Network;
+use super::{Inputs, NibbleInputs, Operation, Quad, Scales, Shifts, StartValues, portable};
+use crate::arithmetic::fixed::{C_BITS, GATE_BITS, H_BITS, ONE, SIGMOID, STEP_BITS, SUM_BITS};
+use crate::format::layout::{COLUMN_ORDER, COLUMNS, ROWS_PER_QUAD};
 
 /// What was selected; AVX2 only where the processor has it.
 static SELECTED: AtomicU8 = AtomicU8::new(UNKNOWN);
@@ -50,6 +48,7 @@ fn select_best() -> bool {
 }
 
 /// Selects AVX2, if the processor has it, or the portable code.
+#[cfg(feature = "write")]
 pub(crate) fn select(avx2: bool) {
     let selected = if avx2 && available() { AVX2 } else { PORTABLE };
     SELECTED.store(selected, Ordering::Relaxed);
@@ -81,10 +80,10 @@ fn kept_state() -> u64 {
     unsafe { _xgetbv(0) }
 }
 
-/// As [`Network::step_inline`], whose loops the compiler vectorises with AVX2.
+/// Runs an operation, whose loops the compiler vectorises with AVX2.
 #[target_feature(enable = "avx2")]
-pub(crate) fn step(network: &Network<'_>, token: Token, state: &mut [u32], workspace: &mut [u32]) {
-    network.step_inline(token, state, workspace);
+pub(crate) fn run(operation: impl Operation) {
+    operation.compute();
 }
 
 /// As [`portable::dot`], 32 weights with each instruction.
@@ -353,7 +352,7 @@ pub(crate) fn cells(sums: &[[i32; ROWS_PER_QUAD]], c: &mut [i32], h: &mut [i8]) 
     portable::cells(last_sums, last_c, last_h);
 }
 
-/// As [`cell::fixed`](crate::cell::fixed).
+/// As [`cell::fixed`](crate::arithmetic::cell::fixed).
 ///
 /// Activated gates have 15 bits and a sign: of such numbers, and zeros between them, `madd` makes
 /// products of 32 bits.
@@ -386,7 +385,7 @@ fn eight_cells(sums: &[[i32; 4]; UNITS], c: [i32; UNITS]) -> ([i32; UNITS], [i8;
     (must_cast(c), h)
 }
 
-/// As [`fixed::sigmoid`](crate::fixed::sigmoid).
+/// As [`fixed::sigmoid`](crate::arithmetic::fixed::sigmoid).
 #[target_feature(enable = "avx2")]
 #[inline]
 fn sigmoid(sums: __m256i) -> __m256i {

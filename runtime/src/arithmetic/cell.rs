@@ -4,8 +4,8 @@
 //! order of PyTorch's `nn.LSTM`.
 
 #[cfg(feature = "f32")]
-use crate::activation;
-use crate::fixed::{C_BITS, GATE_BITS, H_BITS, SUM_BITS, sigmoid, tanh};
+use crate::arithmetic::activation;
+use crate::arithmetic::fixed::{C_BITS, GATE_BITS, H_BITS, SUM_BITS, sigmoid, tanh};
 
 /// c and h of a unit after a step, from the sums of its gates i, f, g, o, in single precision.
 #[cfg(feature = "f32")]

@@ -11,7 +11,7 @@
 //! four weights of a row, or eight of half a byte, in the order that makes pairs of them with one
 //! instruction each.
 
-use crate::format::{Header, Precision};
+use super::header::{Header, Precision};
 
 /// Hidden units in a block.
 pub const UNITS: usize = 4;
@@ -60,31 +60,33 @@ pub struct Sections {
 
 impl Sections {
     /// The sections of a model with these sizes; `None` if they overflow.
-    pub fn of(header: &Header<'_>) -> Option<Self> {
-        let hidden = usize::from(header.hidden_size);
-        let vocab = usize::from(header.vocab_size);
-        let layer_blocks = hidden.div_ceil(UNITS);
-        let head_blocks = vocab.div_ceil(ROWS);
-        let first = layer_blocks.checked_mul(hidden)?;
-        let deeper = layer_blocks.checked_mul(1 + 2 * hidden)?;
-        let sections = Self {
-            layer_blocks,
-            head_blocks,
-            table: vocab.checked_mul(layer_blocks)?,
-            layers: deeper
-                .checked_mul(usize::from(header.num_layers).checked_sub(1)?)?
-                .checked_add(first)?,
-            head: head_blocks.checked_mul(1 + hidden)?,
+    pub const fn of(header: &Header<'_>) -> Option<Self> {
+        let hidden = header.hidden_size as u64;
+        let vocab = header.vocab_size as u64;
+        let layer_blocks = hidden.div_ceil(UNITS as u64);
+        let head_blocks = vocab.div_ceil(ROWS as u64);
+        let Some(deeper) = (header.num_layers as u64).checked_sub(1) else {
+            return None;
         };
-        Some(sections)
+        // 64 bits hold the sum whatever the sizes are.
+        let table = vocab * layer_blocks;
+        let layers = layer_blocks * hidden + layer_blocks * (1 + 2 * hidden) * deeper;
+        let head = head_blocks * (1 + hidden);
+        if table + layers + head > (usize::MAX / (4 * ROWS)) as u64 {
+            return None;
+        }
+        Some(Self {
+            layer_blocks: layer_blocks as usize,
+            head_blocks: head_blocks as usize,
+            table: table as usize,
+            layers: layers as usize,
+            head: head as usize,
+        })
     }
 
-    /// Bytes of all sections; `None` if they overflow.
-    pub fn bytes(&self) -> Option<usize> {
-        self.table
-            .checked_add(self.layers)?
-            .checked_add(self.head)?
-            .checked_mul(4 * ROWS)
+    /// Bytes of all sections.
+    pub const fn bytes(&self) -> usize {
+        (self.table + self.layers + self.head) * 4 * ROWS
     }
 }
 
@@ -165,19 +167,19 @@ const _: () = assert!(usize::BITS >= 32, "lengths would overflow");
 
 impl IntegerSections {
     /// The sections of a model with these sizes; `None` if it is none of integers.
-    pub fn of(header: &Header<'_>) -> Option<Self> {
+    pub const fn of(header: &Header<'_>) -> Option<Self> {
         let weight_bits = match header.precision {
             Precision::F32 => return None,
             Precision::I8 => WeightBits::Eight,
             Precision::I4 => WeightBits::Four,
         };
-        let hidden_size = usize::from(header.hidden_size);
-        let vocab_size = usize::from(header.vocab_size);
+        let hidden_size = header.hidden_size as usize;
+        let vocab_size = header.vocab_size as usize;
         Some(Self {
             weight_bits,
             hidden_size,
             padded_hidden: hidden_size.next_multiple_of(weight_bits.columns()),
-            num_layers: header.num_layers.into(),
+            num_layers: header.num_layers as usize,
             vocab_size,
             head_blocks: vocab_size.div_ceil(ROWS_PER_QUAD),
         })
@@ -240,15 +242,23 @@ impl IntegerSections {
     }
 
     /// Bytes of all sections; `None` if they exceed the memory that has addresses.
-    pub fn bytes(&self) -> Option<usize> {
-        // 64 bits hold the sum whatever the sizes are.
-        let part = |part| {
-            let weights = self.blocks(part) as u64 * self.quads(part) as u64;
-            (self.blocks(part) + self.start(part)) as u64 + weights
+    pub const fn bytes(&self) -> Option<usize> {
+        let Some(deeper) = self.num_layers.checked_sub(1) else {
+            return None;
         };
-        let deeper = self.num_layers.checked_sub(1)? as u64;
+        // 64 bits hold the sum whatever the sizes are.
         let shared = (self.shifts() + self.table()) as u64;
-        let parts = part(0) + deeper * part(1) + part(self.num_layers);
-        usize::try_from(SECTION_ALIGN as u64 * (shared + parts)).ok()
+        let parts = self.part(0) + deeper as u64 * self.part(1) + self.part(self.num_layers);
+        let bytes = SECTION_ALIGN as u64 * (shared + parts);
+        if bytes > usize::MAX as u64 {
+            return None;
+        }
+        Some(bytes as usize)
+    }
+
+    /// Length of a part: its scales, start values and weights.
+    const fn part(&self, part: usize) -> u64 {
+        let weights = self.blocks(part) as u64 * self.quads(part) as u64;
+        (self.blocks(part) + self.start(part)) as u64 + weights
     }
 }

@@ -4,33 +4,55 @@
 ///
 /// It checks as strictly as the standard library, whose check and whose iterators would take 800
 /// bytes more of a firmware.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Chars<'a>(pub(crate) &'a [u8]);
 
-impl Iterator for Chars<'_> {
-    type Item = char;
-
-    fn next(&mut self) -> Option<char> {
-        let (&first, mut rest) = self.0.split_first()?;
+impl Chars<'_> {
+    /// Takes the next character.
+    // Loops over it in constant functions can't call an iterator.
+    pub(crate) const fn take_char(&mut self) -> Option<char> {
+        let [first, rest @ ..] = self.0 else {
+            return None;
+        };
+        let first = *first;
+        let mut rest = rest;
         // How many bytes follow, the bits of the first, and the least code that needs so many.
-        let (following, bits, least) = match first {
+        let (mut following, bits, least) = match first {
             ..0x80 => (0, first, 0),
             0xc0..0xe0 => (1, first & 0x1f, 0x80),
             0xe0..0xf0 => (2, first & 0x0f, 0x800),
             0xf0..0xf8 => (3, first & 0x07, 0x1_0000),
             _ => return None,
         };
-        let mut code = u32::from(bits);
-        for _ in 0..following {
-            let byte = rest.split_off_first()?;
-            if byte & 0xc0 != 0x80 {
+        let mut code = bits as u32;
+        while following > 0 {
+            let [byte, others @ ..] = rest else {
+                return None;
+            };
+            if *byte & 0xc0 != 0x80 {
                 return None;
             }
-            code = code << 6 | u32::from(byte & 0x3f);
+            code = code << 6 | (*byte & 0x3f) as u32;
+            rest = others;
+            following -= 1;
         }
         // Neither half of a surrogate nor beyond the last character.
-        let char = char::from_u32(code).filter(|_| code >= least)?;
+        let Some(char) = char::from_u32(code) else {
+            return None;
+        };
+        if code < least {
+            return None;
+        }
         self.0 = rest;
         Some(char)
+    }
+}
+
+impl Iterator for Chars<'_> {
+    type Item = char;
+
+    fn next(&mut self) -> Option<char> {
+        self.take_char()
     }
 }
 

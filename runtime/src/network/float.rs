@@ -2,11 +2,13 @@
 
 use bytemuck::must_cast_slice_mut;
 
-use crate::cell;
+use crate::arch::float::{BLOCKS_AT_ONCE, Column, accumulate, accumulate_blocks, load};
+use crate::arithmetic::cell;
+use crate::error::Error;
 use crate::format::Header;
-use crate::kernel::float::{BLOCKS_AT_ONCE, Column, accumulate, accumulate_blocks, load};
-use crate::layout::{ROWS, Sections, UNITS};
-use crate::{Error, Token};
+use crate::format::layout::{ROWS, Sections, UNITS};
+use crate::network::Checked;
+use crate::vocab::Token;
 
 /// The weights of a model in single precision, borrowed from the file.
 ///
@@ -23,44 +25,70 @@ pub(crate) struct FloatNetwork<'a> {
 }
 
 impl<'a> FloatNetwork<'a> {
-    /// Takes the weights' bytes apart.
+    /// Takes the weights' bytes apart, which [`check`](Self::check) looks at.
     ///
     /// # Errors
-    /// [`Error::Sizes`] if they don't have the length that the header's sizes need, and
-    /// [`Error::NonFiniteWeight`] if a weight is infinite or not a number.
-    pub(crate) fn new(header: &Header<'_>, weights: &'a [u8]) -> Result<Self, Error> {
-        let sections = Sections::of(header).ok_or(Error::Sizes)?;
-        if sections.bytes() != Some(weights.len()) {
-            return Err(Error::Sizes);
+    /// [`Error::InvalidSizes`] if they don't have the length that the header's sizes need.
+    pub(crate) const fn new(header: &Header<'_>, weights: &'a [u8]) -> Result<Self, Error> {
+        let Some(sections) = Sections::of(header) else {
+            return Err(Error::InvalidSizes);
+        };
+        let (columns, []) = weights.as_chunks() else {
+            return Err(Error::InvalidSizes);
+        };
+        if sections.bytes() != weights.len() {
+            return Err(Error::InvalidSizes);
         }
-        if !weights
-            .as_chunks()
-            .0
-            .iter()
-            .all(|&bytes| f32::from_le_bytes(bytes).is_finite())
-        {
-            return Err(Error::NonFiniteWeight);
-        }
-        let (columns, _) = weights.as_chunks();
-        let (table, columns) = columns
-            .split_at_checked(sections.table)
-            .ok_or(Error::Sizes)?;
-        let (layers, columns) = columns
-            .split_at_checked(sections.layers)
-            .ok_or(Error::Sizes)?;
-        let (head_bias, head) = columns
-            .split_at_checked(sections.head_blocks)
-            .ok_or(Error::Sizes)?;
-        let hidden_size = usize::from(header.hidden_size);
-        let layer_blocks = sections.layer_blocks;
+        let Some((table, columns)) = columns.split_at_checked(sections.table) else {
+            return Err(Error::InvalidSizes);
+        };
+        let Some((layers, head)) = columns.split_at_checked(sections.layers) else {
+            return Err(Error::InvalidSizes);
+        };
+        let Some((head_bias, head)) = head.split_at_checked(sections.head_blocks) else {
+            return Err(Error::InvalidSizes);
+        };
         Ok(Self {
-            hidden_size,
-            layer_blocks,
+            hidden_size: header.hidden_size as usize,
+            layer_blocks: sections.layer_blocks,
             table,
             layers,
             head_bias,
             head,
         })
+    }
+
+    /// Checks about so many bytes of weights; whether that were the last.
+    ///
+    /// # Errors
+    /// [`Error::NonFiniteWeight`] if a weight is infinite or not a number.
+    pub(crate) const fn check(&self, checked: &mut Checked, bytes: usize) -> Result<bool, Error> {
+        let mut count = bytes / size_of::<Column>() + 1;
+        while checked.parts < 4 {
+            let section = match checked.parts {
+                0 => self.table,
+                1 => self.layers,
+                2 => self.head_bias,
+                _ => self.head,
+            };
+            let Some((_, mut left)) = section.split_at_checked(checked.blocks) else {
+                return Err(Error::InvalidSizes);
+            };
+            while let [column, rest @ ..] = left {
+                if count == 0 {
+                    return Ok(false);
+                }
+                if !is_finite(column) {
+                    return Err(Error::NonFiniteWeight);
+                }
+                left = rest;
+                checked.blocks += 1;
+                count -= 1;
+            }
+            checked.parts += 1;
+            checked.blocks = 0;
+        }
+        Ok(true)
     }
 
     /// Feeds one token: changes the state, and leaves the logits at the workspace's end.
@@ -139,6 +167,19 @@ impl<'a> FloatNetwork<'a> {
             }
         }
     }
+}
+
+/// Whether all weights of a column are numbers.
+const fn is_finite(column: &Column) -> bool {
+    const EXPONENT: u32 = 0x7f80_0000;
+    let mut weights = column.as_chunks().0;
+    while let [weight, rest @ ..] = weights {
+        if u32::from_le_bytes(*weight) & EXPONENT == EXPONENT {
+            return false;
+        }
+        weights = rest;
+    }
+    true
 }
 
 /// One step of a layer: `[i, f, g, o] = start + W [x, h]`, every sum taken from left to right.

@@ -4,11 +4,13 @@
 
 use bytemuck::{must_cast_slice, must_cast_slice_mut};
 
-use crate::fixed::{C_BITS, H_BITS};
+use crate::arch::{Quad, Scales, Shifts, StartValues, cells, dot, dot_nibbles, values};
+use crate::arithmetic::fixed::{C_BITS, H_BITS};
+use crate::error::Error;
 use crate::format::Header;
-use crate::kernel::{Quad, Scales, Shifts, StartValues, cells, dot, dot_nibbles, values};
-use crate::layout::{COLUMNS, IntegerSections, ROWS_PER_QUAD, WeightBits};
-use crate::{Error, Token};
+use crate::format::layout::{IntegerSections, QUAD_BYTES, ROWS_PER_QUAD, WeightBits};
+use crate::network::Checked;
+use crate::vocab::Token;
 
 /// Units whose sums are taken at once, so that a kernel can use an input for several rows, and that
 /// large processors have several units' cells in flight.
@@ -78,43 +80,83 @@ impl Rows<'_> {
         }
     }
 
-    /// Checks that no state can make a sum overflow: every row's weights, times the largest h, must
-    /// fit 16 bits after the first shift.
-    fn check(&self) -> Result<(), Error> {
+    /// Checks the shifts and scales: products and sums must fit 32 bits.
+    const fn check_scales(&self) -> Result<(), Error> {
         if self.shifts.first > MAX_SHIFTS.first || self.shifts.second > MAX_SHIFTS.second {
-            return Err(Error::Multiplier);
+            return Err(Error::InvalidScale);
         }
-        let multipliers = self.scales.as_flattened().as_chunks().0;
-        if multipliers.iter().any(|&[_, high]| high > 0x7f) {
-            return Err(Error::Multiplier);
-        }
-        let bias = self.weight_bits.bias();
-        for block in self.weights.chunks(self.quads.max(1)) {
-            let mut sums = [0u32; ROWS_PER_QUAD];
-            for quad in block {
-                for (sum, row) in sums.iter_mut().zip(quad.as_chunks::<COLUMNS>().0) {
-                    for &byte in row {
-                        // The weights in the byte; a bias stands for none.
-                        let weights = match self.weight_bits {
-                            WeightBits::Eight if byte > 0x7f => return Err(Error::Multiplier),
-                            WeightBits::Eight => [byte, bias],
-                            WeightBits::Four => [byte & 0xf, byte >> 4],
-                        };
-                        let [a, b] = weights.map(|weight| u32::from(weight.abs_diff(bias)));
-                        *sum += a + b;
-                    }
-                }
+        let mut multipliers = self.scales.as_flattened().as_chunks().0;
+        while let [of_sum_and_start, rest @ ..] = multipliers {
+            if u32::from_le_bytes(*of_sum_and_start) & 0x8000_8000 != 0 {
+                return Err(Error::InvalidScale);
             }
-            for sum in sums {
-                // At most 64 * 2 * 65536 * 2^7, and the half at most 2^29: no overflow.
-                let largest = (sum << H_BITS) + self.shifts.half().cast_unsigned();
-                if largest >> self.shifts.first > 0x7fff {
-                    return Err(Error::Multiplier);
-                }
-            }
+            multipliers = rest;
         }
         Ok(())
     }
+
+    /// Checks that no state can make a sum of a block overflow: every row's weights, times the largest
+    /// h, must fit 16 bits after the first shift.
+    const fn check_block(&self, block: &[Quad]) -> Result<(), Error> {
+        let mut sums = [0; ROWS_PER_QUAD];
+        let mut quads = block;
+        let mut invalid = 0;
+        while let [quad, rest @ ..] = quads {
+            let mut rows = quad.as_chunks().0;
+            let mut left: &mut [u32] = &mut sums;
+            while let ([row, rows_left @ ..], [sum, sums_left @ ..]) = (rows, left) {
+                let weights = u32::from_le_bytes(*row);
+                *sum += match self.weight_bits {
+                    WeightBits::Eight => {
+                        invalid |= weights;
+                        magnitudes_of_bytes(weights)
+                    }
+                    WeightBits::Four => magnitudes_of_nibbles(weights),
+                };
+                rows = rows_left;
+                left = sums_left;
+            }
+            quads = rest;
+        }
+        if invalid & 0x8080_8080 != 0 {
+            return Err(Error::InvalidWeight);
+        }
+        let mut sums: &[u32] = &sums;
+        while let [sum, rest @ ..] = sums {
+            // At most 64 * 2 * 65536 * 2^7, and the half at most 2^29: no overflow.
+            let largest = (*sum << H_BITS) + self.shifts.half().cast_unsigned();
+            if largest >> self.shifts.first > 0x7fff {
+                return Err(Error::InvalidWeight);
+            }
+            sums = rest;
+        }
+        Ok(())
+    }
+}
+
+/// The sum of the magnitudes of four weights of seven bits, stored plus 64. What has eight bits is
+/// refused anyway.
+#[inline(always)]
+const fn magnitudes_of_bytes(stored: u32) -> u32 {
+    // Two's complement of seven bits, then its magnitude: inverted and one more where it is negative.
+    let weights = stored ^ 0x4040_4040;
+    let negative = (weights >> 6) & 0x0101_0101;
+    let magnitudes = (weights ^ (negative * 0x7f)).wrapping_add(negative);
+    // Four of 64 would not fit a byte.
+    let pairs = (magnitudes & 0x00ff_00ff) + (magnitudes >> 8 & 0x00ff_00ff);
+    (pairs & 0xffff) + (pairs >> 16)
+}
+
+/// The sum of the magnitudes of eight weights of half a byte, stored plus 8.
+#[inline(always)]
+const fn magnitudes_of_nibbles(stored: u32) -> u32 {
+    let weights = stored ^ 0x8888_8888;
+    let negative = (weights >> 3) & 0x1111_1111;
+    // A magnitude of 8 still fits its four bits.
+    let magnitudes = (weights ^ (negative * 0xf)).wrapping_add(negative);
+    let pairs = (magnitudes & 0x0f0f_0f0f) + (magnitudes >> 4 & 0x0f0f_0f0f);
+    // At most 16 a byte, 64 together.
+    pairs.wrapping_mul(0x0101_0101) >> 24
 }
 
 /// The inputs of rows as kernels take them, with 16 bits each.
@@ -171,61 +213,120 @@ pub(crate) struct IntegerNetwork<'a> {
 }
 
 impl<'a> IntegerNetwork<'a> {
-    /// Takes the weights' bytes apart.
+    /// Takes the weights' bytes apart, which [`check`](Self::check) looks at.
     ///
     /// # Errors
-    /// [`Error::Sizes`] if they don't have the length that the header's sizes need, and
-    /// [`Error::Multiplier`] if a sum could overflow.
-    pub(crate) fn new(header: &Header<'_>, weights: &'a [u8]) -> Result<Self, Error> {
-        let sections = IntegerSections::of(header).ok_or(Error::Sizes)?;
-        // All sections have whole quads.
-        let (mut quads, []) = weights.as_chunks() else {
-            return Err(Error::Sizes);
+    /// [`Error::InvalidSizes`] if they don't have the length that the header's sizes need.
+    pub(crate) const fn new(header: &Header<'_>, weights: &'a [u8]) -> Result<Self, Error> {
+        let Some(sections) = IntegerSections::of(header) else {
+            return Err(Error::InvalidSizes);
         };
-        let shifts: &[Quad] = quads.split_off(..sections.shifts()).ok_or(Error::Sizes)?;
-        let table: &[Quad] = quads.split_off(..sections.table()).ok_or(Error::Sizes)?;
-        let network = Self {
+        // All sections have whole quads.
+        let (quads, []) = weights.as_chunks::<QUAD_BYTES>() else {
+            return Err(Error::InvalidSizes);
+        };
+        match sections.bytes() {
+            Some(bytes) if bytes == weights.len() => {}
+            _ => return Err(Error::InvalidSizes),
+        }
+        let Some((shifts, quads)) = quads.split_at_checked(sections.shifts()) else {
+            return Err(Error::InvalidSizes);
+        };
+        let Some((table, parts)) = quads.split_at_checked(sections.table()) else {
+            return Err(Error::InvalidSizes);
+        };
+        Ok(Self {
             sections,
             shifts: shifts.as_flattened().as_chunks().0,
             table: table.as_flattened().as_chunks().0,
-            parts: quads,
-        };
-        // A wrong length counts before what the sections then seem to hold.
-        let mut checked = Ok(());
-        for part in 0..=sections.num_layers {
-            let rows = network.rows(part, Token(0), &mut quads);
-            let rows = rows.ok_or(Error::Sizes)?;
-            checked = checked.and_then(|()| rows.check());
+            parts,
+        })
+    }
+
+    /// Checks about so many bytes of weights; whether that were the last.
+    ///
+    /// # Errors
+    /// [`Error::InvalidScale`] and [`Error::InvalidWeight`] if a sum could overflow.
+    pub(crate) const fn check(&self, checked: &mut Checked, bytes: usize) -> Result<bool, Error> {
+        let mut budget = bytes / QUAD_BYTES + 1;
+        let mut left = self.parts;
+        let mut part = 0;
+        while part <= self.sections.num_layers {
+            let Some(rows) = self.rows(part, Token(0), &mut left) else {
+                return Err(Error::InvalidSizes);
+            };
+            if part == checked.parts {
+                if checked.blocks == 0 {
+                    if let Err(error) = rows.check_scales() {
+                        return Err(error);
+                    }
+                }
+                let Some((_, mut weights)) =
+                    rows.weights.split_at_checked(checked.blocks * rows.quads)
+                else {
+                    return Err(Error::InvalidSizes);
+                };
+                // No block is empty: there is at least one unit.
+                while !weights.is_empty()
+                    && let Some((block, rest)) = weights.split_at_checked(rows.quads)
+                {
+                    if budget == 0 {
+                        return Ok(false);
+                    }
+                    if let Err(error) = rows.check_block(block) {
+                        return Err(error);
+                    }
+                    weights = rest;
+                    checked.blocks += 1;
+                    budget = budget.saturating_sub(rows.quads);
+                }
+                checked.parts += 1;
+                checked.blocks = 0;
+            }
+            part += 1;
         }
-        if !quads.is_empty() {
-            return Err(Error::Sizes);
-        }
-        checked.map(|()| network)
+        Ok(true)
     }
 
     /// Takes a part's rows off the front of the parts that are left. The first layer's start with the
     /// token's row of the table.
-    fn rows(&self, part: usize, token: Token, left: &mut &'a [Quad]) -> Option<Rows<'a>> {
+    const fn rows(&self, part: usize, token: Token, left: &mut &'a [Quad]) -> Option<Rows<'a>> {
         let sections = &self.sections;
         let (blocks, quads) = (sections.blocks(part), sections.quads(part));
-        let scales = left.split_off(..blocks)?;
-        let start = left.split_off(..sections.start(part))?;
+        let Some((scales, rest)) = left.split_at_checked(blocks) else {
+            return None;
+        };
+        let Some((start, rest)) = rest.split_at_checked(sections.start(part)) else {
+            return None;
+        };
+        let Some((weights, rest)) = rest.split_at_checked(blocks * quads) else {
+            return None;
+        };
+        *left = rest;
         let start = if part == 0 {
-            self.table.get(token.index() * blocks..)?
+            let Some((_, start)) = self.table.split_at_checked(token.index() * blocks) else {
+                return None;
+            };
+            start
         } else {
             start.as_flattened().as_chunks().0
         };
-        let &[first, second] = self.shifts.get(part)?;
+        let Some((start, _)) = start.split_at_checked(blocks) else {
+            return None;
+        };
+        let Some((_, [[first, second], ..])) = self.shifts.split_at_checked(part) else {
+            return None;
+        };
         Some(Rows {
             shifts: Shifts {
-                first: first.into(),
-                second: second.into(),
+                first: *first as u32,
+                second: *second as u32,
             },
             scales,
-            start: start.get(..blocks)?,
+            start,
             weight_bits: sections.bits(part),
             quads,
-            weights: left.split_off(..blocks * quads)?,
+            weights,
         })
     }
 

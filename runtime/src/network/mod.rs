@@ -1,10 +1,16 @@
 //! The network of a model, in the precision that its file has.
 
 #[cfg(feature = "f32")]
-use crate::float::FloatNetwork;
+mod float;
+mod integer;
+
+use crate::arch::{self, Operation};
+use crate::error::Error;
 use crate::format::{Cell, Header, Precision};
-use crate::integer::IntegerNetwork;
-use crate::{Error, Token, kernel};
+use crate::vocab::Token;
+#[cfg(feature = "f32")]
+use float::FloatNetwork;
+use integer::IntegerNetwork;
 
 /// The weights of a model, borrowed from the file.
 #[derive(Clone, Copy, Debug)]
@@ -14,33 +20,60 @@ pub(crate) enum Network<'a> {
     Integer(IntegerNetwork<'a>),
 }
 
+/// How far the weights of a network are checked.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Checked {
+    /// Parts of which everything is checked.
+    parts: usize,
+    /// Blocks, or columns, of the next.
+    blocks: usize,
+}
+
+impl Checked {
+    pub(crate) const NOTHING: Self = Self {
+        parts: 0,
+        blocks: 0,
+    };
+}
+
 impl<'a> Network<'a> {
-    /// Takes the weights' bytes apart and checks them.
-    pub(crate) fn new(header: &Header<'_>, weights: &'a [u8]) -> Result<Self, Error> {
+    /// Takes the weights' bytes apart. Nothing may be computed before [`check`](Self::check) found no
+    /// fault.
+    pub(crate) const fn new(header: &Header<'_>, weights: &'a [u8]) -> Result<Self, Error> {
         match (header.cell, header.precision) {
             #[cfg(feature = "f32")]
-            (Cell::Lstm, Precision::F32) => FloatNetwork::new(header, weights).map(Self::Float),
-            (Cell::Lstm, Precision::I8 | Precision::I4) => {
-                IntegerNetwork::new(header, weights).map(Self::Integer)
-            }
+            (Cell::Lstm, Precision::F32) => match FloatNetwork::new(header, weights) {
+                Ok(network) => Ok(Self::Float(network)),
+                Err(error) => Err(error),
+            },
             #[cfg(not(feature = "f32"))]
-            (Cell::Lstm, Precision::F32) => Err(Error::Precision),
+            (Cell::Lstm, Precision::F32) => Err(Error::UnsupportedPrecision),
+            (Cell::Lstm, Precision::I8 | Precision::I4) => {
+                match IntegerNetwork::new(header, weights) {
+                    Ok(network) => Ok(Self::Integer(network)),
+                    Err(error) => Err(error),
+                }
+            }
+        }
+    }
+
+    /// Checks about so many bytes of weights, from where `checked` is; whether that were the last.
+    pub(crate) const fn check(&self, checked: &mut Checked, bytes: usize) -> Result<bool, Error> {
+        match self {
+            #[cfg(feature = "f32")]
+            Self::Float(network) => network.check(checked, bytes),
+            Self::Integer(network) => network.check(checked, bytes),
         }
     }
 
     /// Feeds one token: changes the state, and leaves the logits at the workspace's end.
     pub(crate) fn step(&self, token: Token, state: &mut [u32], workspace: &mut [u32]) {
-        kernel::step(self, token, state, workspace);
-    }
-
-    /// The same, compiled for the instructions that the caller was compiled for.
-    #[inline(always)]
-    pub(crate) fn step_inline(&self, token: Token, state: &mut [u32], workspace: &mut [u32]) {
-        match self {
-            #[cfg(feature = "f32")]
-            Self::Float(network) => network.step(token, state, workspace),
-            Self::Integer(network) => network.step(token, state, workspace),
-        }
+        arch::run(Step {
+            network: self,
+            token,
+            state,
+            workspace,
+        });
     }
 
     /// h of a unit.
@@ -67,6 +100,25 @@ impl<'a> Network<'a> {
             #[cfg(feature = "f32")]
             Self::Float(network) => network.set(state, layer, unit, h, c),
             Self::Integer(network) => network.set(state, layer, unit, h, c),
+        }
+    }
+}
+
+/// One step of a network.
+struct Step<'s> {
+    network: &'s Network<'s>,
+    token: Token,
+    state: &'s mut [u32],
+    workspace: &'s mut [u32],
+}
+
+impl Operation for Step<'_> {
+    #[inline(always)]
+    fn compute(self) {
+        match self.network {
+            #[cfg(feature = "f32")]
+            Network::Float(network) => network.step(self.token, self.state, self.workspace),
+            Network::Integer(network) => network.step(self.token, self.state, self.workspace),
         }
     }
 }

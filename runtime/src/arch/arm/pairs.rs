@@ -6,11 +6,11 @@
 #![allow(unsafe_code)]
 
 #[cfg(kernel = "armv6m")]
-use super::armv6m::{pair, pair_nibbles};
+use super::v6m::{pair, pair_nibbles};
 #[cfg(kernel = "armv7m")]
-use super::armv7m::{pair, pair_nibbles};
-use super::{Inputs, NibbleInputs, Quad};
-use crate::layout::ROWS_PER_QUAD;
+use super::v7m::{pair, pair_nibbles};
+use crate::arch::{Inputs, NibbleInputs, Quad};
+use crate::format::layout::ROWS_PER_QUAD;
 
 /// Adds the products of two blocks of weights and the inputs to the sums of both.
 ///
@@ -24,13 +24,13 @@ pub(super) type Pair = unsafe extern "C" fn(
     end: *const Quad,
 );
 
-/// What [`portable::dot`](super::portable::dot) computes.
+/// What [`portable::dot`](crate::arch::portable::dot) computes.
 pub(crate) fn dot(weights: &[Quad], inputs: &[Inputs], sums: &mut [[i32; ROWS_PER_QUAD]]) {
     // SAFETY: these are the inputs of all quads, as the kernel takes them.
     unsafe { each_pair(weights, inputs.as_ptr().cast(), inputs.len(), sums, pair) };
 }
 
-/// What [`portable::dot_nibbles`](super::portable::dot_nibbles) computes.
+/// What [`portable::dot_nibbles`](crate::arch::portable::dot_nibbles) computes.
 pub(crate) fn dot_nibbles(
     weights: &[Quad],
     inputs: &[NibbleInputs],

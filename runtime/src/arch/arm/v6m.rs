@@ -3,8 +3,8 @@
 
 use core::arch::naked_asm;
 
-use super::Quad;
-use crate::layout::ROWS_PER_QUAD;
+use crate::arch::Quad;
+use crate::format::layout::ROWS_PER_QUAD;
 
 // A kernel's beginning: sums in r8 to r12, lr, r6 and r7. On the stack are the address of the inputs and,
 // 8 bytes on, that of the sums; 48 bytes on that where the first block ends.

@@ -5,17 +5,17 @@ use core::arch::asm;
 
 use bytemuck::must_cast_ref;
 
-use super::{Inputs, NibbleInputs, Quad, Scales, Shifts, StartValues};
-use crate::layout::{COLUMNS, ROWS_PER_QUAD};
+use crate::arch::{Inputs, NibbleInputs, Quad, Scales, Shifts, StartValues};
+use crate::format::layout::{COLUMNS, ROWS_PER_QUAD};
 
-/// What [`portable::dot`](super::portable::dot) computes.
+/// What [`portable::dot`](crate::arch::portable::dot) computes.
 pub(crate) fn dot(weights: &[Quad], inputs: &[Inputs], sums: &mut [[i32; ROWS_PER_QUAD]]) {
     let words = size_of::<Inputs>() / size_of::<u32>();
     // SAFETY: these are the inputs of all quads, as the kernel takes them.
     unsafe { each_block(weights, inputs.as_flattened(), words, sums, block) };
 }
 
-/// What [`portable::dot_nibbles`](super::portable::dot_nibbles) computes.
+/// What [`portable::dot_nibbles`](crate::arch::portable::dot_nibbles) computes.
 pub(crate) fn dot_nibbles(
     weights: &[Quad],
     inputs: &[NibbleInputs],
@@ -229,7 +229,7 @@ unsafe fn block_nibbles(
     }
 }
 
-/// What [`portable::values`](super::portable::values) computes.
+/// What [`portable::values`](crate::arch::portable::values) computes.
 pub(crate) fn values(
     shifts: Shifts,
     scales: &[Scales],

@@ -3,8 +3,8 @@
 
 use core::arch::naked_asm;
 
-use super::Quad;
-use crate::layout::ROWS_PER_QUAD;
+use crate::arch::Quad;
+use crate::format::layout::ROWS_PER_QUAD;
 
 // Calls a macro for each of the eight rows: its sum, and where its byte is. Rows 0 and 4 come last, so that
 // they can move the pointers on.

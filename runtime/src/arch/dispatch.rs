@@ -1,0 +1,102 @@
+//! Picks the backend: while compiling for microcontrollers and WebAssembly, when running on desktops.
+
+#[cfg(any(kernel = "armv6m", kernel = "armv7m", kernel = "armv7em"))]
+use super::arm;
+use super::portable;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+use super::wasm;
+#[cfg(target_arch = "x86_64")]
+use super::x86;
+use super::{Inputs, NibbleInputs, Quad, Scales, Shifts, StartValues};
+use crate::format::layout::ROWS_PER_QUAD;
+
+/// A computation that can be compiled for several sets of instructions. Closures can't be inlined by
+/// force, which is what makes the compiler use them.
+pub(crate) trait Operation {
+    /// Computes. Implementations are `#[inline(always)]`.
+    fn compute(self);
+}
+
+/// Runs an operation in code compiled for the best instructions that the chip has.
+pub(crate) fn run(operation: impl Operation) {
+    #[cfg(target_arch = "x86_64")]
+    if x86::selected() {
+        // SAFETY: the processor has AVX2.
+        return unsafe { x86::run(operation) };
+    }
+    operation.compute();
+}
+
+/// For each block of four rows, `sums[row] += weights[row][column] * inputs[column]`, modulo 2^32.
+///
+/// `weights` has as many quads for each block as there are quads of inputs. The build script sets
+/// `kernel` for Arm.
+#[inline]
+#[allow(unreachable_code, reason = "some builds know their backend")]
+pub(crate) fn dot(weights: &[Quad], inputs: &[Inputs], sums: &mut [[i32; ROWS_PER_QUAD]]) {
+    #[cfg(any(kernel = "armv6m", kernel = "armv7m"))]
+    return arm::dot(weights, inputs, sums);
+    #[cfg(kernel = "armv7em")]
+    return arm::dot(weights, inputs, sums);
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    return wasm::dot(weights, inputs, sums);
+    #[cfg(target_arch = "x86_64")]
+    if x86::selected() {
+        // SAFETY: the processor has AVX2.
+        return unsafe { x86::dot(weights, inputs, sums) };
+    }
+    portable::dot(weights, inputs, sums);
+}
+
+/// As [`dot`], with weights of half a byte: the lower ones for the first four inputs, the upper ones
+/// for the others.
+#[inline]
+#[allow(unreachable_code, reason = "some builds know their backend")]
+pub(crate) fn dot_nibbles(
+    weights: &[Quad],
+    inputs: &[NibbleInputs],
+    sums: &mut [[i32; ROWS_PER_QUAD]],
+) {
+    #[cfg(any(kernel = "armv6m", kernel = "armv7m"))]
+    return arm::dot_nibbles(weights, inputs, sums);
+    #[cfg(kernel = "armv7em")]
+    return arm::dot_nibbles(weights, inputs, sums);
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    return wasm::dot_nibbles(weights, inputs, sums);
+    #[cfg(target_arch = "x86_64")]
+    if x86::selected() {
+        // SAFETY: the processor has AVX2.
+        return unsafe { x86::dot_nibbles(weights, inputs, sums) };
+    }
+    portable::dot_nibbles(weights, inputs, sums);
+}
+
+/// Turns sums into the values of their rows: scales them and adds what the rows start with.
+#[inline]
+#[allow(unreachable_code, reason = "some builds know their backend")]
+pub(crate) fn values(
+    shifts: Shifts,
+    scales: &[Scales],
+    start: &[StartValues],
+    sums: &mut [[i32; ROWS_PER_QUAD]],
+) {
+    #[cfg(kernel = "armv7em")]
+    return arm::values(shifts, scales, start, sums);
+    #[cfg(target_arch = "x86_64")]
+    if x86::selected() {
+        // SAFETY: the processor has AVX2.
+        return unsafe { x86::values(shifts, scales, start, sums) };
+    }
+    portable::values(shifts, scales, start, sums);
+}
+
+/// c and h of units after a step, from the sums of their gates.
+#[inline]
+pub(crate) fn cells(sums: &[[i32; ROWS_PER_QUAD]], c: &mut [i32], h: &mut [i8]) {
+    #[cfg(target_arch = "x86_64")]
+    if x86::selected() {
+        // SAFETY: the processor has AVX2.
+        return unsafe { x86::cells(sums, c, h) };
+    }
+    portable::cells(sums, c, h);
+}

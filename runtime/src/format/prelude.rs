@@ -1,0 +1,139 @@
+//! The first 32 bytes of the file, and the memory that they tell a build of.
+
+use super::header::Header;
+use super::layout::IntegerSections;
+use crate::error::Error;
+
+/// The first bytes of every model. The line feed at the end shows a file that was sent as text.
+pub const MAGIC: [u8; 8] = *b"charlet\n";
+/// The format version that this runtime reads and writes.
+pub const VERSION: u16 = 1;
+/// Bytes before the header.
+pub const PRELUDE_LEN: usize = 32;
+
+/// The words of memory that a model needs, known before it is loaded.
+///
+/// ```
+/// use charlet::{Sizes, State, include_model, sizes_of};
+///
+/// static NAMES: &[u8] = include_model!("../doc/names-tiny.charlet");
+/// const SIZES: Sizes = sizes_of!(NAMES);
+/// static STATE: State<[u32; SIZES.state]> = State::zero();
+/// # assert_eq!((SIZES.state, SIZES.ram_bytes()), (60, 452));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Sizes {
+    /// Words of a [`State`](crate::State).
+    pub state: usize,
+    /// Words of a [`Workspace`](crate::Workspace).
+    pub workspace: usize,
+}
+
+impl Sizes {
+    /// Reads the sizes from a model's first bytes, also while compiling: see [`sizes_of!`](crate::sizes_of).
+    ///
+    /// # Errors
+    /// Those of a file that is no model, is too short, or has another version.
+    pub const fn read(bytes: &[u8]) -> Result<Self, Error> {
+        match Prelude::read(bytes) {
+            Ok(prelude) => Ok(prelude.sizes()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What a model with this header needs; `None` if that overflows.
+    pub const fn of(header: &Header<'_>) -> Option<Self> {
+        let hidden = header.hidden_size as usize;
+        // Words of h of a layer, and of what a step needs beside the logits.
+        let (h, scratch) = match IntegerSections::of(header) {
+            // In single precision nothing is padded.
+            None => (hidden, hidden),
+            Some(sections) => (sections.padded_hidden / 4, sections.most_columns() / 2),
+        };
+        let Some(state) = (h + hidden).checked_mul(header.num_layers as usize) else {
+            return None;
+        };
+        Some(Self {
+            state,
+            workspace: scratch + header.vocab_size as usize,
+        })
+    }
+
+    /// Bytes of one state and one workspace.
+    pub const fn ram_bytes(&self) -> usize {
+        4 * (self.state + self.workspace)
+    }
+}
+
+/// The fixed part at the start of the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Prelude {
+    pub(crate) header_len: u32,
+    pub(crate) file_len: u32,
+    state_words: u32,
+    workspace_words: u32,
+    pub(crate) checksum: u32,
+}
+
+impl Prelude {
+    /// Reads the prelude and checks magic and version, in this order.
+    pub(crate) const fn read(bytes: &[u8]) -> Result<Self, Error> {
+        let Some(prelude) = bytes.first_chunk::<PRELUDE_LEN>() else {
+            return Err(match bytes.first_chunk::<8>() {
+                Some(magic) if u64::from_le_bytes(*magic) != u64::from_le_bytes(MAGIC) => {
+                    Error::NotAModel
+                }
+                _ => Error::Truncated {
+                    expected: PRELUDE_LEN,
+                    actual: bytes.len(),
+                },
+            });
+        };
+        let [m0, m1, m2, m3, m4, m5, m6, m7, v0, v1, _, _, rest @ ..] = *prelude;
+        let magic = u64::from_le_bytes([m0, m1, m2, m3, m4, m5, m6, m7]);
+        if magic != u64::from_le_bytes(MAGIC) {
+            return Err(Error::NotAModel);
+        }
+        let found = u16::from_le_bytes([v0, v1]);
+        if found != VERSION {
+            return Err(Error::UnsupportedVersion {
+                found,
+                supported: VERSION,
+            });
+        }
+        let [
+            h0,
+            h1,
+            h2,
+            h3,
+            f0,
+            f1,
+            f2,
+            f3,
+            s0,
+            s1,
+            s2,
+            s3,
+            w0,
+            w1,
+            w2,
+            w3,
+            checksum @ ..,
+        ] = rest;
+        Ok(Self {
+            header_len: u32::from_le_bytes([h0, h1, h2, h3]),
+            file_len: u32::from_le_bytes([f0, f1, f2, f3]),
+            state_words: u32::from_le_bytes([s0, s1, s2, s3]),
+            workspace_words: u32::from_le_bytes([w0, w1, w2, w3]),
+            checksum: u32::from_le_bytes(checksum),
+        })
+    }
+
+    pub(crate) const fn sizes(&self) -> Sizes {
+        Sizes {
+            state: self.state_words as usize,
+            workspace: self.workspace_words as usize,
+        }
+    }
+}
