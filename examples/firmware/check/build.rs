@@ -4,8 +4,8 @@ use std::env;
 use std::fs;
 use std::path::Path;
 
+use charlet::format::layout::{IntegerSections, SECTION_ALIGN, WeightBits};
 use charlet::format::{self, Cell, Header, Precision};
-use charlet::layout::{IntegerSections, SECTION_ALIGN, WeightBits};
 use rand_core::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro128PlusPlus;
 

@@ -16,10 +16,10 @@ pub const PRELUDE_LEN: usize = 32;
 /// ```
 /// use charlet::{Sizes, State, include_model, sizes_of};
 ///
-/// static NAMES: &[u8] = include_model!("../doc/names-tiny.charlet");
+/// static NAMES: &[u8] = include_model!("../../doc/names-tiny.charlet");
 /// const SIZES: Sizes = sizes_of!(NAMES);
 /// static STATE: State<[u32; SIZES.state]> = State::zero();
-/// # assert_eq!((SIZES.state, SIZES.ram_bytes()), (60, 452));
+/// # assert_eq!((SIZES.state, SIZES.ram_bytes()), (60, 444));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]

@@ -5,6 +5,7 @@
 #![no_main]
 
 use core::fmt::Write;
+use core::hint::black_box;
 
 use app::Failure;
 use charlet::{Model, Token};
@@ -26,6 +27,14 @@ fn run() -> Result<(), Failure> {
     for (name, file) in MODELS {
         let step = instructions(file, &counter, &mut memory)?;
         writeln!(out, "count {name} {step}")?;
+        let load = counter.instructions(|| _ = black_box(Model::from_bytes(black_box(file))));
+        let bytes = u32::try_from(file.len()).map_err(|_| Failure::Print)?;
+        let tenths = load / (bytes / 10);
+        let (whole, tenth) = (tenths / 10, tenths % 10);
+        writeln!(
+            out,
+            "count from_bytes({name}) {load} {whole}.{tenth} a byte"
+        )?;
     }
     compare(&mut memory, &mut out)
 }

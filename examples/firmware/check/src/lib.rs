@@ -4,9 +4,7 @@
 use core::fmt::Write;
 
 use app::Failure;
-use charlet::{Generator, Model, Sampler, State, Workspace, include_model};
-use rand_core::SeedableRng;
-use rand_xoshiro::Xoshiro128PlusPlus;
+use charlet::{Model, Rng, Sampler, Session, State, Workspace, include_model};
 
 /// A model that the build script made, with its name.
 macro_rules! random {
@@ -42,7 +40,7 @@ pub static MODELS: &[(&str, &[u8])] = &[
 const CHARS: usize = 10_000;
 
 /// All ways to choose a token, in turn.
-const SAMPLERS: [Sampler; 3] = [Sampler::greedy(), DRAWING, RESTRICTED];
+const SAMPLERS: [Sampler; 3] = [Sampler::argmax(), DRAWING, RESTRICTED];
 
 // Samplers that are constants bring no floating-point code into a firmware.
 const DRAWING: Sampler = match Sampler::with_temperature(0.8) {
@@ -102,7 +100,7 @@ pub fn compare(memory: &mut Memory, out: &mut impl Write) -> Result<(), Failure>
 fn hash(file: &[u8], memory: &mut Memory) -> Result<u32, Failure> {
     let model = Model::from_bytes(file)?;
     let (mut state, mut workspace) = memory.of(&model);
-    let mut random = Xoshiro128PlusPlus::seed_from_u64(1);
+    let mut rng = Rng::from_seed(1);
     let mut token = model.vocab().start();
     let mut hash = Fnv::new();
     let mut chars = 0;
@@ -110,7 +108,7 @@ fn hash(file: &[u8], memory: &mut Memory) -> Result<u32, Failure> {
         let logits = model.step(token, &mut state, &mut workspace)?;
         hash.words(logits.as_words());
         hash.words(state.as_words());
-        token = sampler.sample(logits, &mut random);
+        token = sampler.sample(logits, || rng.next_u32());
         hash.words(&[token.0.into()]);
         if model.vocab().char(token).is_some() {
             chars += 1;
@@ -129,14 +127,14 @@ fn hash(file: &[u8], memory: &mut Memory) -> Result<u32, Failure> {
 /// What `charlet generate names-i8.charlet -n 20 --temperature 0.8 --seed 1` prints.
 fn names(memory: &mut Memory, out: &mut impl Write) -> Result<(), Failure> {
     let model = Model::from_bytes(NAMES)?;
-    let mut random = Xoshiro128PlusPlus::seed_from_u64(1);
+    let mut rng = Rng::from_seed(1);
+    let (state, workspace) = memory.of(&model);
+    let mut session = Session::new(&model, state, workspace)?;
     for _ in 0..20 {
-        let (mut state, mut workspace) = memory.of(&model);
-        let name = Generator::new(&model, &mut state, &mut workspace, DRAWING, &mut random)?;
         write!(out, "name ")?;
-        for char in name.take(64) {
-            out.write_char(char)?;
-        }
+        session.start_text();
+        let mut letters = session.generate(DRAWING, || rng.next_u32());
+        letters.write_to(out, 64, None)?;
         writeln!(out)?;
     }
     Ok(())

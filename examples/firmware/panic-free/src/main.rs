@@ -16,16 +16,18 @@
 #![no_std]
 #![no_main]
 
-use core::convert::Infallible;
 use core::fmt;
-#[cfg(feature = "panic")]
+#[cfg(any(feature = "from-bytes", feature = "panic"))]
 use core::hint::black_box;
 use core::mem::MaybeUninit;
 use core::panic::PanicInfo;
 use core::ptr;
 
-use app::{Memory, NameMaker};
-use rand_core::{TryRng, utils};
+#[cfg(any(feature = "from-bytes", feature = "panic"))]
+use app::NAMES;
+use app::NameMaker;
+#[cfg(feature = "from-bytes")]
+use charlet::Model;
 
 unsafe extern "C" {
     fn a_panic_can_be_reached() -> !;
@@ -50,39 +52,28 @@ impl fmt::Write for Register {
     }
 }
 
-impl TryRng for Register {
-    type Error = Infallible;
-
-    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+impl Register {
+    fn read(&self) -> u32 {
         // SAFETY: as above.
-        Ok(unsafe { ptr::read_volatile(self.0) })
-    }
-
-    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
-        utils::next_u64_via_u32(self)
-    }
-
-    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
-        utils::fill_bytes_via_next_word(bytes, || self.try_next_u32())
+        unsafe { ptr::read_volatile(self.0) }
     }
 }
 
-// Statics, so that the linker tells how much memory there must be.
-static mut MEMORY: Memory = Memory::new();
-static mut NAMES: MaybeUninit<NameMaker<'static>> = MaybeUninit::uninit();
+// A static, so that the linker tells how much memory there must be; not initialised, so that no
+// zeros are in flash.
+static mut MEMORY: MaybeUninit<NameMaker> = MaybeUninit::uninit();
 
 #[unsafe(no_mangle)]
 extern "C" fn _start() {
-    let (mut port, mut noise) = (Register(0x4000_0000 as _), Register(0x4000_1000 as _));
-    // SAFETY: nothing else uses them.
-    let (memory, names) = unsafe { (&mut *&raw mut MEMORY, &mut *&raw mut NAMES) };
-    if let Ok(maker) = NameMaker::new(memory) {
-        let names = names.write(maker);
-        #[cfg(feature = "panic")]
-        {
-            let Ok(at) = noise.try_next_u32();
-            black_box(app::NAMES[at as usize]);
-        }
-        while names.print("ma", &mut noise, &mut port).is_ok() {}
+    let (mut port, noise) = (Register(0x4000_0000 as _), Register(0x4000_1000 as _));
+    // The model was checked while compiling. Here it is checked again, as one that came by radio is.
+    #[cfg(feature = "from-bytes")]
+    if Model::from_bytes(black_box(NAMES.bytes())).is_err() {
+        return;
     }
+    // SAFETY: nothing else uses it.
+    let names = unsafe { (&mut *&raw mut MEMORY).write(NameMaker::new()) };
+    #[cfg(feature = "panic")]
+    black_box(NAMES.bytes()[noise.read() as usize]);
+    while names.print("ma", || noise.read(), &mut port).is_ok() {}
 }

@@ -4,11 +4,10 @@
 
 use core::fmt::Write;
 
-use app::{Failure, LONGEST, Memory, NameMaker};
+use app::{Failure, LONGEST, NameMaker};
+use charlet::Rng;
 use chip::peak_stack;
 use heapless::String;
-use rand_core::SeedableRng;
-use rand_xoshiro::Xoshiro128PlusPlus;
 
 /// What names begin with: anything, a usual beginning, an unusual one, a letter that no model knows.
 const BEGINNINGS: [&str; 4] = ["", "ma", "zxq", "M"];
@@ -22,16 +21,14 @@ fn main() -> ! {
 
 fn run() -> Result<(), Failure> {
     let mut out = chip::out()?;
-    let mut memory = Memory::new();
-    let mut names = Err(Failure::Print);
-    let mut stack = peak_stack(|| names = NameMaker::new(&mut memory).map_err(Failure::from));
-    let mut names = names?;
-    let mut random = Xoshiro128PlusPlus::seed_from_u64(1);
+    let mut names = NameMaker::new();
+    let mut stack = None;
+    let mut rng = Rng::from_seed(1);
     // Into memory first: what printing takes of the stack is another matter.
     let mut name = Name::new();
     let mut print = |beginning, name: &mut Name| {
         let mut result = Ok(());
-        let bytes = peak_stack(|| result = names.print(beginning, &mut random, name));
+        let bytes = peak_stack(|| result = names.print(beginning, || rng.next_u32(), name));
         stack = stack.max(bytes);
         result
     };
