@@ -34,16 +34,18 @@ impl<'a> Model<'a> {
     /// precision that this runtime was built without, or hold an invalid header, alphabet, size,
     /// weight or scale: each has an [`Error`] of its own.
     pub const fn from_bytes(bytes: &'a [u8]) -> Result<Self, Error> {
-        let mut loader = match Loader::new(bytes) {
-            Ok(loader) => loader,
+        let file = match File::open(bytes) {
+            Ok(file) => file,
             Err(error) => return Err(error),
         };
-        loop {
-            match loader.advance(usize::MAX) {
-                Ok(None) => {}
-                Ok(Some(model)) => return Ok(model),
-                Err(error) => return Err(error),
-            }
+        let model = match file.read(Crc::new().update(file.start).update(file.body)) {
+            Ok(model) => model,
+            Err(error) => return Err(error),
+        };
+        let mut checked = Checked::NOTHING;
+        match model.network.check(&mut checked, usize::MAX) {
+            Ok(_) => Ok(model),
+            Err(error) => Err(error),
         }
     }
 
@@ -224,39 +226,18 @@ impl<'a> Model<'a> {
     }
 }
 
-/// Checks a model piece by piece, for chips that have other things to do meanwhile.
-///
-/// ```
-/// # use charlet::{Loader, Model};
-/// # let bytes = include_bytes!("../doc/names-tiny.charlet");
-/// # fn feed_the_watchdog() {}
-/// let mut loader = Loader::new(bytes)?;
-/// let model: Model = loop {
-///     if let Some(model) = loader.advance(1024)? {
-///         break model;
-///     }
-///     feed_the_watchdog();
-/// };
-/// # Ok::<(), charlet::Error>(())
-/// ```
-#[derive(Clone, Debug)]
-pub struct Loader<'a> {
-    bytes: &'a [u8],
+/// A file whose length is right.
+#[derive(Clone, Copy, Debug)]
+struct File<'a> {
     prelude: Prelude,
-    crc: Crc,
-    /// What the checksum has still to cover.
-    left: &'a [u8],
-    /// The model once its checksum is right, whose weights are checked next.
-    model: Option<Model<'a>>,
-    checked: Checked,
+    /// What the checksum covers before it stands there itself.
+    start: &'a [u8],
+    /// What follows the prelude.
+    body: &'a [u8],
 }
 
-impl<'a> Loader<'a> {
-    /// Takes a file's bytes and looks at the first.
-    ///
-    /// # Errors
-    /// The bytes are no model, are truncated or followed by others, or have another version.
-    pub const fn new(bytes: &'a [u8]) -> Result<Self, Error> {
+impl<'a> File<'a> {
+    const fn open(bytes: &'a [u8]) -> Result<Self, Error> {
         let prelude = match Prelude::read(bytes) {
             Ok(prelude) => prelude,
             Err(error) => return Err(error),
@@ -271,62 +252,26 @@ impl<'a> Loader<'a> {
         if bytes.len() > file_len {
             return Err(Error::TrailingBytes(bytes.len() - file_len));
         }
-        let Some((before, _)) = bytes.split_first_chunk::<{ PRELUDE_LEN - 4 }>() else {
+        let Some((start, body)) = bytes.split_at_checked(PRELUDE_LEN) else {
             return Err(Error::InvalidHeader);
         };
-        let Some((_, left)) = bytes.split_at_checked(PRELUDE_LEN) else {
+        let Some((start, _)) = start.split_last_chunk::<4>() else {
             return Err(Error::InvalidHeader);
         };
         Ok(Self {
-            bytes: left,
             prelude,
-            crc: Crc::new().update(before),
-            left,
-            model: None,
-            checked: Checked::NOTHING,
+            start,
+            body,
         })
     }
 
-    /// Looks at about so many bytes more, each of which is looked at twice; gives the model after the
-    /// last.
-    ///
-    /// # Errors
-    /// Those of [`Model::from_bytes`].
-    pub const fn advance(&mut self, bytes: usize) -> Result<Option<Model<'a>>, Error> {
-        if let Some((now, later)) = self.left.split_at_checked(bytes) {
-            if !later.is_empty() {
-                self.crc = self.crc.update(now);
-                self.left = later;
-                return Ok(None);
-            }
+    /// Compares the checksum, and reads everything but the weights.
+    const fn read(&self, crc: Crc) -> Result<Model<'a>, Error> {
+        if crc.finish() != self.prelude.checksum {
+            return Err(Error::ChecksumMismatch);
         }
-        let model = match self.model {
-            Some(model) => model,
-            None => {
-                if self.crc.update(self.left).finish() != self.prelude.checksum {
-                    return Err(Error::ChecksumMismatch);
-                }
-                self.left = &[];
-                match self.read() {
-                    Ok(model) => model,
-                    Err(error) => return Err(error),
-                }
-            }
-        };
-        match model.network.check(&mut self.checked, bytes) {
-            Ok(true) => Ok(Some(model)),
-            Ok(false) => {
-                self.model = Some(model);
-                Ok(None)
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Reads everything but the weights.
-    const fn read(&self) -> Result<Model<'a>, Error> {
         let header_len = self.prelude.header_len as usize;
-        let Some((header, rest)) = self.bytes.split_at_checked(header_len) else {
+        let Some((header, rest)) = self.body.split_at_checked(header_len) else {
             return Err(Error::InvalidHeader);
         };
         let (Some((header, chars)), Some((mut padding, weights))) = (
@@ -368,5 +313,72 @@ impl<'a> Loader<'a> {
             network,
             checksum: self.prelude.checksum,
         })
+    }
+}
+
+/// Checks a model piece by piece, for chips that have other things to do meanwhile.
+///
+/// ```
+/// # use charlet::{Loader, Model};
+/// # let bytes = include_bytes!("../doc/names-tiny.charlet");
+/// # fn feed_the_watchdog() {}
+/// let mut loader = Loader::new(bytes)?;
+/// let model: Model = loop {
+///     if let Some(model) = loader.advance(1024)? {
+///         break model;
+///     }
+///     feed_the_watchdog();
+/// };
+/// # Ok::<(), charlet::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Loader<'a> {
+    file: File<'a>,
+    crc: Crc,
+    /// What the checksum has still to cover.
+    left: &'a [u8],
+    /// The model once its checksum is right, whose weights are checked next.
+    model: Option<Model<'a>>,
+    checked: Checked,
+}
+
+impl<'a> Loader<'a> {
+    /// Takes a file's bytes and looks at the first.
+    ///
+    /// # Errors
+    /// The bytes are no model, are truncated or followed by others, or have another version.
+    pub const fn new(bytes: &'a [u8]) -> Result<Self, Error> {
+        match File::open(bytes) {
+            Ok(file) => Ok(Self {
+                file,
+                crc: Crc::new().update(file.start),
+                left: file.body,
+                model: None,
+                checked: Checked::NOTHING,
+            }),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Looks at about so many bytes more, each of which is looked at twice; gives the model after the
+    /// last. The header, whose length is that of the alphabet, is looked at in one piece.
+    ///
+    /// # Errors
+    /// Those of [`Model::from_bytes`].
+    pub fn advance(&mut self, bytes: usize) -> Result<Option<Model<'a>>, Error> {
+        let Some(model) = self.model else {
+            let (now, left) = self
+                .left
+                .split_at_checked(bytes)
+                .unwrap_or((self.left, &[]));
+            self.crc = self.crc.update(now);
+            self.left = left;
+            if left.is_empty() {
+                self.model = Some(self.file.read(self.crc)?);
+            }
+            return Ok(None);
+        };
+        let is_whole = model.network.check(&mut self.checked, bytes)?;
+        Ok(is_whole.then_some(model))
     }
 }

@@ -17,13 +17,13 @@
 #![no_main]
 
 use core::fmt;
-#[cfg(any(feature = "from-bytes", feature = "panic"))]
+#[cfg(any(feature = "from-bytes", feature = "loader", feature = "panic"))]
 use core::hint::black_box;
 use core::mem::MaybeUninit;
 use core::panic::PanicInfo;
 use core::ptr;
 
-#[cfg(any(feature = "from-bytes", feature = "panic"))]
+#[cfg(any(feature = "from-bytes", feature = "loader", feature = "panic"))]
 use app::NAMES;
 use app::NameMaker;
 #[cfg(feature = "from-bytes")]
@@ -70,6 +70,10 @@ extern "C" fn _start() {
     #[cfg(feature = "from-bytes")]
     if Model::from_bytes(black_box(NAMES.bytes())).is_err() {
         return;
+    }
+    #[cfg(feature = "loader")]
+    if let Ok(mut loader) = charlet::Loader::new(black_box(NAMES.bytes())) {
+        while let Ok(None) = loader.advance(noise.read() as usize) {}
     }
     // SAFETY: nothing else uses it.
     let names = unsafe { (&mut *&raw mut MEMORY).write(NameMaker::new()) };
