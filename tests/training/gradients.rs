@@ -163,8 +163,8 @@ pub fn shapes() -> Vec<(Shape, Vec<usize>)> {
 pub fn dropouts() -> NetworkConfig {
     NetworkConfig {
         dropout: 0.3,
-        recurrent_dropout: 0.4,
-        character_dropout: 0.1,
+        weight_dropout: 0.4,
+        embedding_dropout: 0.1,
         ..Config::defaults(Mode::Lines).network
     }
 }

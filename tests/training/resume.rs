@@ -29,8 +29,8 @@ fn config(mode: Mode, data: &Path, kind: OptimizerKind, schedule: ScheduleKind) 
     config.network.embedding_size = 3;
     config.network.num_layers = 2;
     config.network.dropout = 0.3;
-    config.network.recurrent_dropout = 0.2;
-    config.network.character_dropout = 0.1;
+    config.network.weight_dropout = 0.2;
+    config.network.embedding_dropout = 0.1;
     config.optimizer = OptimizerConfig::defaults(kind, mode);
     config.schedule = ScheduleConfig::defaults(schedule);
     config.training.epochs = 3;

@@ -78,11 +78,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SHARE")]
     dropout: Option<f64>,
     /// Share of the recurrent weights that is dropped in each batch [default: 0.4, text: 0.2]
-    #[arg(long, value_name = "SHARE")]
-    recurrent_dropout: Option<f64>,
+    #[arg(long, alias = "recurrent-dropout", value_name = "SHARE")]
+    weight_dropout: Option<f64>,
     /// Share of the characters whose embedding is dropped in each batch [default: 0.05, text: 0]
-    #[arg(long, value_name = "SHARE")]
-    character_dropout: Option<f64>,
+    #[arg(long, alias = "character-dropout", value_name = "SHARE")]
+    embedding_dropout: Option<f64>,
     /// Passes over the data [default: 30, text: 20]
     #[arg(long, value_name = "N")]
     epochs: Option<usize>,

@@ -64,12 +64,14 @@ pub struct NetworkConfig {
     pub hidden_size: usize,
     /// Stacked LSTM layers.
     pub num_layers: usize,
-    /// Share of the outputs of each layer that is dropped while training.
+    /// Dropout on the outputs of each layer (Zaremba et al., 2014).
     pub dropout: f64,
-    /// Share of the recurrent weights that is dropped in each batch.
-    pub recurrent_dropout: f64,
-    /// Share of the characters whose embedding is dropped in each batch.
-    pub character_dropout: f64,
+    /// Dropout on the recurrent weights, one mask per batch (DropConnect; Merity et al., 2018).
+    #[serde(alias = "recurrent_dropout")]
+    pub weight_dropout: f64,
+    /// Dropout on whole rows of the embedding, one mask per batch (Gal and Ghahramani, 2016).
+    #[serde(alias = "character_dropout")]
+    pub embedding_dropout: f64,
 }
 
 /// An algorithm that updates weights.

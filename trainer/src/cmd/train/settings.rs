@@ -67,8 +67,8 @@ impl Args {
         set(&mut network.hidden_size, self.hidden);
         set(&mut network.embedding_size, self.embedding);
         set(&mut network.dropout, self.dropout);
-        set(&mut network.recurrent_dropout, self.recurrent_dropout);
-        set(&mut network.character_dropout, self.character_dropout);
+        set(&mut network.weight_dropout, self.weight_dropout);
+        set(&mut network.embedding_dropout, self.embedding_dropout);
         set(&mut optimizer.learning_rate, self.lr);
         set(&mut optimizer.weight_decay, self.weight_decay);
         set(&mut optimizer.momentum, self.momentum);

@@ -26,8 +26,8 @@ impl Dropout {
     /// The next batch's dropout.
     pub fn draw(config: &NetworkConfig, random: &mut Random) -> Self {
         Self {
-            characters: Threshold::new(config.character_dropout),
-            recurrent: Threshold::new(config.recurrent_dropout),
+            characters: Threshold::new(config.embedding_dropout),
+            recurrent: Threshold::new(config.weight_dropout),
             outputs: Threshold::new(config.dropout),
             seed: random.seed(),
         }
@@ -172,8 +172,8 @@ mod tests {
 
     fn dropout(characters: f64, recurrent: f64, outputs: f64) -> Dropout {
         let mut config = Config::defaults(Mode::Lines).network;
-        config.character_dropout = characters;
-        config.recurrent_dropout = recurrent;
+        config.embedding_dropout = characters;
+        config.weight_dropout = recurrent;
         config.dropout = outputs;
         Dropout::draw(&config, &mut Streams::new(1).dropout)
     }
