@@ -1,9 +1,12 @@
-//! What is used where nothing is set; an algorithm's settings depend on the algorithm.
+//! Default settings. Those of an algorithm depend on the algorithm.
 
 use super::{
     Config, DataConfig, DeviceKind, Mode, NetworkConfig, OptimizerConfig, OptimizerKind,
     ScheduleConfig, ScheduleKind, TrainingConfig,
 };
+
+/// Lines of `steps.jsonl` that an epoch gets where `log_every` isn't set.
+pub const LOG_LINES_PER_EPOCH: usize = 100;
 
 impl Config {
     /// The defaults for a kind of data.

@@ -5,11 +5,9 @@ use anyhow::Result;
 use super::metrics::StepMetrics;
 use super::session::Session;
 use super::step::Update;
+use crate::config::LOG_LINES_PER_EPOCH;
 use crate::data::batch::Batch;
 use crate::model::lstm::dropout::Dropout;
-
-/// Lines of `steps.jsonl` in an epoch, about, unless the settings say otherwise.
-const LINES_PER_EPOCH: usize = 100;
 
 impl Session<'_> {
     /// Learns from one batch; tells what is wrong if it diverges.
@@ -51,7 +49,7 @@ impl Session<'_> {
 
     /// Updates from one line of `steps.jsonl` to the next.
     fn log_every(&self) -> usize {
-        let default = || (self.batches.len() / LINES_PER_EPOCH).max(1);
+        let default = || (self.batches.len() / LOG_LINES_PER_EPOCH).max(1);
         self.config.training.log_every.unwrap_or_else(default)
     }
 
