@@ -54,7 +54,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
         }
     }
     #[cfg(feature = "plot")]
-    charlet_trainer::util::atomic_file::write_whole(&args.output, &draw(&runs)?)?;
+    charlet_trainer::util::atomic_file::atomic_write(&args.output, &draw(&runs)?)?;
     let mut out = std::io::stdout().lock();
     if args.json {
         writeln!(out, "{}", serde_json::to_string(&runs)?)?;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use charlet_trainer::data::source::Source;
-use charlet_trainer::inference::text_model::Speaker;
+use charlet_trainer::inference::text_model::TextModel;
 use clap::Parser;
 
 use super::{check_model, read_model};
@@ -35,12 +35,12 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: Args) -> Result<ExitCode> {
     let bytes = read_model(&args.model)?;
-    let mut speaker = Speaker::new(check_model(&args.model, &bytes)?);
+    let mut text_model = TextModel::new(check_model(&args.model, &bytes)?);
     let mut source = Source::read(&args.file)?;
     if args.lowercase {
         source.make_lowercase();
     }
-    let summary = speaker.evaluate(&source)?.summary();
+    let summary = text_model.evaluate(&source)?.summary();
     let mut out = std::io::stdout().lock();
     if args.json {
         writeln!(out, "{}", serde_json::to_string(&summary)?)?;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use charlet_trainer::util::atomic_file::write_whole;
+use charlet_trainer::util::atomic_file::atomic_write;
 use clap::{Command, CommandFactory, Parser};
 use clap_mangen::Man;
 
@@ -44,5 +44,5 @@ fn write_pages(command: Command, folder: &Path) -> Result<()> {
     let man = Man::new(command);
     let mut page = Vec::new();
     man.render(&mut page)?;
-    write_whole(&folder.join(man.get_filename()), &page)
+    atomic_write(&folder.join(man.get_filename()), &page)
 }

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use charlet_trainer::inference::surprisal::{Surprise, Surprises, Unknown};
-use charlet_trainer::inference::text_model::Speaker;
+use charlet_trainer::inference::surprisal::{Surprisal, Surprisals, Unknown};
+use charlet_trainer::inference::text_model::TextModel;
 use charlet_trainer::util::style::Styles;
 use clap::{Parser, ValueEnum};
 use serde::Serialize;
@@ -70,16 +70,16 @@ enum By {
     PerChar,
 }
 
-/// A line and its surprise.
+/// A line and its surprisal.
 struct Scored {
     number: usize,
     line: String,
-    surprise: Surprise,
+    surprisal: Surprisal,
 }
 
 pub(crate) fn run(args: Args) -> Result<ExitCode> {
     let bytes = read_model(&args.model)?;
-    let mut speaker = Speaker::new(check_model(&args.model, &bytes)?);
+    let mut text_model = TextModel::new(check_model(&args.model, &bytes)?);
     let mut out = std::io::stdout().lock();
     let printer = Printer {
         styles: Styles::of_stdout(),
@@ -90,7 +90,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
         printer.header(&mut out)?;
     }
     let lines = Lines::open(&args.file)?;
-    let mut scored = score(&mut speaker, lines, &args);
+    let mut scored = score(&mut text_model, lines, &args);
     if args.sort || args.by.is_some() || args.top.is_some() {
         let mut all = scored.collect::<Result<Vec<_>>>()?;
         all.sort_by(|a, b| most_surprising_first(a, b, args.by.unwrap_or(By::PerChar)));
@@ -104,13 +104,13 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The lines that are to be seen, each with its surprise.
+/// The lines that are to be seen, each with its surprisal.
 fn score(
-    speaker: &mut Speaker<'_>,
+    text_model: &mut TextModel<'_>,
     lines: Lines,
     args: &Args,
 ) -> impl Iterator<Item = Result<Scored>> {
-    let mut surprises = Surprises::new(speaker, !args.each);
+    let mut surprisals = Surprisals::new(text_model, !args.each);
     let threshold = args.threshold.unwrap_or(f64::NEG_INFINITY);
     (1..).zip(lines).filter_map(move |(number, line)| {
         let scored = || -> Result<Option<Scored>> {
@@ -118,15 +118,15 @@ fn score(
             if args.lowercase {
                 line = line.to_lowercase();
             }
-            if line.is_empty() && !surprises.is_carried() {
+            if line.is_empty() && !surprisals.is_carried() {
                 return Ok(None);
             }
-            let surprise = surprises.line(&line, has_break)?;
-            let is_seen = surprise.bits_per_char() > threshold;
+            let surprisal = surprisals.line(&line, has_break)?;
+            let is_seen = surprisal.bits_per_char() > threshold;
             Ok(is_seen.then_some(Scored {
                 number,
                 line,
-                surprise,
+                surprisal,
             }))
         };
         scored().transpose()
@@ -135,8 +135,8 @@ fn score(
 
 fn most_surprising_first(a: &Scored, b: &Scored, by: By) -> Ordering {
     let bits = |scored: &Scored| match by {
-        By::Total => scored.surprise.bits(),
-        By::PerChar => scored.surprise.bits_per_char(),
+        By::Total => scored.surprisal.bits(),
+        By::PerChar => scored.surprisal.bits_per_char(),
     };
     bits(b).total_cmp(&bits(a))
 }
@@ -225,28 +225,28 @@ impl Printer {
     }
 
     fn print(&self, out: &mut impl Write, scored: &Scored) -> Result<()> {
-        let surprise = &scored.surprise;
+        let surprisal = &scored.surprisal;
         if self.is_json {
             let json = Json {
                 number: scored.number,
                 line: &scored.line,
-                bits: surprise.bits(),
-                bits_per_char: surprise.bits_per_char(),
-                chars: surprise.chars.len(),
-                unknown: surprise.unknown,
-                bits_of_chars: self.explains.then_some(&surprise.chars),
+                bits: surprisal.bits(),
+                bits_per_char: surprisal.bits_per_char(),
+                chars: surprisal.chars.len(),
+                unknown: surprisal.unknown,
+                bits_of_chars: self.explains.then_some(&surprisal.chars),
             };
             writeln!(out, "{}", serde_json::to_string(&json)?)?;
             return Ok(());
         }
-        let (bits, per_char) = (surprise.bits(), surprise.bits_per_char());
+        let (bits, per_char) = (surprisal.bits(), surprisal.bits_per_char());
         write!(out, "{bits:>8.2}  {per_char:>9.2}  ")?;
         if self.explains && self.styles.is_styled() {
             self.coloured(out, scored)?;
         } else {
             write!(out, "{}", scored.line)?;
         }
-        if let Some(unknown) = surprise.unknown {
+        if let Some(unknown) = surprisal.unknown {
             let (alarm, char, at) = (self.styles.alarm(), unknown.char, unknown.at);
             write!(
                 out,
@@ -260,9 +260,9 @@ impl Printer {
         Ok(())
     }
 
-    /// The line, each character on the colour of its surprise.
+    /// The line, each character on the colour of its surprisal.
     fn coloured(&self, out: &mut impl Write, scored: &Scored) -> std::io::Result<()> {
-        let mut bits = scored.surprise.chars.iter();
+        let mut bits = scored.surprisal.chars.iter();
         for (char, &bits) in scored.line.chars().zip(bits.by_ref()) {
             let style = self.styles.heat(bits);
             write!(out, "{style}{char}{style:#}")?;
@@ -278,7 +278,7 @@ impl Printer {
     fn listed(&self, out: &mut impl Write, scored: &Scored) -> std::io::Result<()> {
         let names = scored.line.chars().map(char_name).chain(["end".to_owned()]);
         write!(out, "       ")?;
-        for (name, bits) in names.zip(&scored.surprise.chars) {
+        for (name, bits) in names.zip(&scored.surprisal.chars) {
             write!(out, " {name} {bits:.2}")?;
         }
         writeln!(out)

@@ -21,7 +21,7 @@ use charlet_trainer::report::progress_bar::{Bar, Plain};
 #[cfg(feature = "tui")]
 use charlet_trainer::report::tui::{self, Dashboard};
 use charlet_trainer::train::checkpoint::Checkpoint;
-use charlet_trainer::train::control::{Request, Requests};
+use charlet_trainer::train::control::{Control, Request};
 use charlet_trainer::train::observer::Observer;
 use charlet_trainer::train::training_loop::{Outcome, train};
 use charlet_trainer::util::lock::Lock;
@@ -95,12 +95,12 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         Some(checkpoint) => args.resumed_config(&checkpoint.description.config)?,
         None => args.new_config()?,
     };
-    // What can be missing is looked for before a folder is made.
+    // Fails for a missing GPU before a folder is made.
     device(config.training.device)?;
     let budget = args.fit_budget(&mut config)?;
-    let requests = Arc::new(Requests::default());
-    let wanted = Arc::clone(&requests);
-    let wish = move |request| {
+    let control = Arc::new(Control::default());
+    let wanted = Arc::clone(&control);
+    let on_request = move |request| {
         // The second Ctrl-C doesn't wait for the save.
         if wanted.add(request) && request == Request::Stop {
             #[cfg(feature = "tui")]
@@ -108,14 +108,14 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
             std::process::exit(INTERRUPTED.into());
         }
     };
-    let signal = wish.clone();
+    let signal = on_request.clone();
     ctrlc::set_handler(move || signal(Request::Stop)).context("can't listen for Ctrl-C")?;
-    let ask = || requests.next();
+    let next_request = || control.next();
     if args.optimizer.find_lr {
         tell("budget", &budget);
-        return find_lr::run(&args.out(&config), &config, &ask);
+        return find_lr::run(&args.out(&config), &config, &next_request);
     }
-    let mut observers = observers(&config, display(args, wish)?)?;
+    let mut observers = observers(&config, display(args, on_request)?)?;
     let folder = folder(args, &config, lock)?;
     let preset = args.settings.preset;
     tell(
@@ -123,32 +123,38 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         &preset.map_or(Ok(Vec::new()), Preset::departures)?,
     );
     tell("budget", &budget);
-    let outcome = train(&config, begun.as_ref(), &folder, &ask, &mut observers)?;
+    let outcome = train(
+        &config,
+        begun.as_ref(),
+        &folder,
+        &next_request,
+        &mut observers,
+    )?;
     Ok(match outcome {
         Outcome::Finished(_) => ExitCode::SUCCESS,
         Outcome::Interrupted => ExitCode::from(INTERRUPTED),
     })
 }
 
-/// Prints what is worth knowing before a run. A closed pipe doesn't stop a training.
+/// Prints notes before a run. A closed pipe doesn't stop a training.
 fn tell(label: &str, lines: &[String]) {
     for line in lines {
         let _ = writeln!(std::io::stdout(), "{label:9} {line}");
     }
 }
 
-/// How the run is shown. What a key asks for is a `wish`.
+/// How the run is displayed. `on_request` is called for each key command.
 #[cfg_attr(
     not(feature = "tui"),
     expect(unused_variables, reason = "only a dashboard has keys")
 )]
 fn display(
     args: &Args,
-    wish: impl Fn(Request) + Send + Sync + 'static,
+    on_request: impl Fn(Request) + Send + Sync + 'static,
 ) -> Result<Box<dyn Observer>> {
     #[cfg(feature = "tui")]
     if args.output.tui {
-        return Ok(Box::new(Dashboard::new(wish)?));
+        return Ok(Box::new(Dashboard::new(on_request)?));
     }
     let out = std::io::stdout();
     Ok(if out.is_terminal() {
@@ -166,7 +172,7 @@ impl Args {
     }
 }
 
-/// The checkpoint that a run goes on from, which nobody replaces meanwhile.
+/// The checkpoint to resume from, with the lock on its folder.
 fn begun(folder: &Path) -> Result<(Lock, Checkpoint)> {
     let last = RunFolder::last_in(folder);
     ensure!(
@@ -178,7 +184,7 @@ fn begun(folder: &Path) -> Result<(Lock, Checkpoint)> {
     Ok((lock, Checkpoint::load(&last, &Device::Cpu)?))
 }
 
-/// Where the run is, or will be.
+/// The folder of the new or resumed run.
 fn folder(args: &Args, config: &Config, lock: Option<Lock>) -> Result<RunFolder> {
     let name = config.name();
     if let Some(lock) = lock {

@@ -13,7 +13,7 @@ use charlet_trainer::model::device::device;
 use charlet_trainer::model::network::Network;
 use charlet_trainer::model::shape::Shape;
 use charlet_trainer::optim::optimizer::Optimizer;
-use charlet_trainer::train::step::Update;
+use charlet_trainer::train::step::TrainStep;
 use charlet_trainer::util::rng::Streams;
 use charlet_trainer::util::style::Styles;
 use clap::Parser;
@@ -160,19 +160,19 @@ fn measure(shape: &TrainingShape, device: &Device, seconds: f64) -> Result<Measu
     let mut optimizer = Optimizer::new(config, &network)?;
     let batch = random_batch(shape);
     let state = network.zero_state(shape.batch)?;
-    let mut learn = || Update::from_batch(&network, &mut optimizer, &batch, &state, None, rate);
+    let mut learn = || TrainStep::on_batch(&network, &mut optimizer, &batch, &state, None, rate);
     learn()?;
-    network.take_phases();
+    network.take_profile();
     let before = matmul_gflops(device)?;
     let mut updates = Vec::new();
     let start = Instant::now();
     while updates.len() < 2 || start.elapsed().as_secs_f64() < seconds {
         updates.push(learn()?);
     }
-    let phases = network.take_phases();
+    let profile = network.take_profile();
     let matmul_gflops = matmul_gflops(device)?.max(before);
 
-    let median = |time: fn(&Update) -> Duration| {
+    let median = |time: fn(&TrainStep) -> Duration| {
         let mut times: Vec<Duration> = updates.iter().map(time).collect();
         times.sort();
         times[times.len() / 2].as_secs_f64()
@@ -195,8 +195,8 @@ fn measure(shape: &TrainingShape, device: &Device, seconds: f64) -> Result<Measu
         share_of_matmul: gflops / matmul_gflops,
         step_ms: 1e3 * step,
         optimizer_ms: 1e3 * median(|update| update.optimizer),
-        forward_ms: phases.forward().map(per_step).collect(),
-        backward_ms: phases.backward().map(per_step).collect(),
+        forward_ms: profile.forward().map(per_step).collect(),
+        backward_ms: profile.backward().map(per_step).collect(),
         peak_bytes: peak_bytes(),
     })
 }
@@ -287,13 +287,15 @@ fn row(out: &mut std::io::Stdout, measurement: &Measurement) -> Result<()> {
         measurement.optimizer_ms,
         memory.map_or("?".to_owned(), |bytes| format!("{} MB", bytes / 1_000_000)),
     )?;
-    for (way, phases) in [
+    for (way, profile) in [
         ("forward", &measurement.forward_ms),
         ("back", &measurement.backward_ms),
     ] {
-        let phases = phases.iter().filter(|(_, ms)| **ms > 0.0);
-        let phases: Vec<String> = phases.map(|(name, ms)| format!("{name} {ms:.1}")).collect();
-        writeln!(out, "  {way:7}  {}", phases.join(", "))?;
+        let profile = profile.iter().filter(|(_, ms)| **ms > 0.0);
+        let profile: Vec<String> = profile
+            .map(|(name, ms)| format!("{name} {ms:.1}"))
+            .collect();
+        writeln!(out, "  {way:7}  {}", profile.join(", "))?;
     }
     Ok(())
 }

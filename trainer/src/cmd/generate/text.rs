@@ -10,7 +10,7 @@ use charlet_trainer::data::source::Source;
 use charlet_trainer::inference::saved_state::Saved;
 use charlet_trainer::inference::seed_text::SeedText;
 use charlet_trainer::inference::stop::{StopStrings, Until};
-use charlet_trainer::inference::text_model::{Speaker, TextRng, text_rng};
+use charlet_trainer::inference::text_model::{TextModel, TextRng, text_rng};
 use charlet_trainer::util::style::Styles;
 
 use super::{Args, clock, interval, of_prime};
@@ -53,7 +53,7 @@ pub(super) fn run(args: &Args, model: Model<'_>, model_file: &[u8]) -> Result<Ex
 struct Texts<'a, 'm> {
     args: &'a Args,
     model_file: &'a [u8],
-    speaker: Speaker<'m>,
+    text_model: TextModel<'m>,
     /// The random numbers that each temperature starts with.
     rng: TextRng,
     seed: u64,
@@ -69,10 +69,10 @@ impl<'a, 'm> Texts<'a, 'm> {
             .map(|path| Saved::read(path, model_file))
             .transpose()?;
         let seed = args.seed.unwrap_or_else(clock);
-        let mut speaker = Speaker::new(model);
+        let mut text_model = TextModel::new(model);
         let mut rng = text_rng(seed);
         if let Some(saved) = saved {
-            speaker.start_from(saved.position())?;
+            text_model.start_from(saved.position())?;
             if args.seed.is_none() {
                 rng = saved.rng();
             }
@@ -80,7 +80,7 @@ impl<'a, 'm> Texts<'a, 'm> {
         Ok(Self {
             args,
             model_file,
-            speaker,
+            text_model,
             rng,
             seed,
             out: std::io::stdout().lock(),
@@ -98,7 +98,7 @@ impl<'a, 'm> Texts<'a, 'm> {
     }
 
     fn make(&mut self, sampler: Sampler, mut pieces: Option<SeedText<'_>>) -> Result<()> {
-        let is_list = self.speaker.model().vocab().end().is_some();
+        let is_list = self.text_model.model().vocab().end().is_some();
         let is_one = !is_list || self.args.state_in.is_some() || self.args.state_out.is_some();
         let (args, mut rng) = (self.args, self.rng.clone());
         for text in 0..args.count.unwrap_or(if is_one { 1 } else { 10 }) {
@@ -115,15 +115,15 @@ impl<'a, 'm> Texts<'a, 'm> {
     }
 
     fn text(&mut self, sampler: Sampler, rng: &mut TextRng, prime: &str) -> Result<()> {
-        // A copy, which is small: the speaker's own is lent to the generator.
-        let model = *self.speaker.model();
-        let generated = self.speaker.generate(sampler, rng, prime);
+        // A copy, which is small: the generator borrows the text model.
+        let model = *self.text_model.model();
+        let generated = self.text_model.generate(sampler, rng, prime);
         let mut generator = of_prime(generated, prime, model.vocab())?;
         let length = self.args.length(model.vocab().end().is_some());
         print(&mut self.out, self.args, prime, length, &mut generator)?;
         let pending = generator.pending();
         if let Some(path) = &self.args.state_out {
-            let position = self.speaker.position(pending);
+            let position = self.text_model.position(pending);
             Saved::new(self.model_file, position, rng.clone()).write(path)?;
         }
         Ok(())

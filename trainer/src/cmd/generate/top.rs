@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use charlet::{Model, Sampler, Token};
 use charlet_trainer::inference::saved_state::Saved;
-use charlet_trainer::inference::text_model::Speaker;
+use charlet_trainer::inference::text_model::TextModel;
 use charlet_trainer::util::style::Styles;
 use serde::Serialize;
 
@@ -51,16 +51,16 @@ pub(super) fn run(
         sampling.temperature.push(1.0);
     }
     let samplers = sampling.samplers(model.vocab().size())?;
-    let mut speaker = Speaker::new(model);
+    let mut text_model = TextModel::new(model);
     if let Some(path) = &args.state_in {
-        speaker.start_from(Saved::read(path, model_file)?.position())?;
+        text_model.start_from(Saved::read(path, model_file)?.position())?;
     }
     let styles = Styles::of_stdout();
     let mut out = std::io::stdout().lock();
     let is_alone = samplers.len() == 1;
     for (at, &(temperature, sampler)) in samplers.iter().enumerate() {
         let top = of_prime(
-            Top::new(&mut speaker, temperature, sampler, &args.prime, count),
+            Top::new(&mut text_model, temperature, sampler, &args.prime, count),
             &args.prime,
             model.vocab(),
         )?;
@@ -80,14 +80,14 @@ pub(super) fn run(
 impl<'p> Top<'p> {
     /// The `count` tokens that the sampler would most probably choose after a text.
     pub(super) fn new(
-        speaker: &mut Speaker<'_>,
+        text_model: &mut TextModel<'_>,
         temperature: Option<f32>,
         sampler: Sampler,
         prime: &'p str,
         count: usize,
     ) -> Result<Self, charlet::Error> {
-        let probabilities = speaker.probabilities(sampler, prime)?;
-        let vocab = speaker.model().vocab();
+        let probabilities = text_model.probabilities(sampler, prime)?;
+        let vocab = text_model.model().vocab();
         let mut next: Vec<Next> = (0..)
             .map(Token)
             .zip(probabilities)

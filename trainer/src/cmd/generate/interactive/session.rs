@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use charlet::{Model, Sampler};
-use charlet_trainer::inference::text_model::{Speaker, TextRng, text_rng};
+use charlet_trainer::inference::text_model::{TextModel, TextRng, text_rng};
 use charlet_trainer::util::style::Styles;
 use crossterm::event;
 use rustyline::error::ReadlineError;
@@ -27,7 +27,7 @@ const PAUSE: Duration = Duration::from_secs(60);
 pub(super) struct Session<'m> {
     args: Args,
     pace: f64,
-    speaker: Speaker<'m>,
+    text_model: TextModel<'m>,
     rng: TextRng,
     /// The last beginning.
     last: String,
@@ -43,7 +43,7 @@ impl<'m> Session<'m> {
         Ok(Self {
             pace: args.pace.unwrap_or(PACE),
             rng: text_rng(args.seed.unwrap_or_else(clock)),
-            speaker: Speaker::new(model),
+            text_model: TextModel::new(model),
             last: String::new(),
             out: std::io::stdout(),
             styles: Styles::of_stdout(),
@@ -81,8 +81,8 @@ impl<'m> Session<'m> {
         match line.strip_prefix(':') {
             Some(rest) if !rest.starts_with(':') => self.command(Command::parse(rest)?),
             // Of two colons one is meant.
-            Some(rest) => self.speak(rest),
-            None => self.speak(line),
+            Some(rest) => self.continue_text(rest),
+            None => self.continue_text(line),
         }
     }
 
@@ -93,7 +93,13 @@ impl<'m> Session<'m> {
             Command::Quit => return Ok(Next::Leave),
             Command::Top(count) => {
                 let (temperature, sampler) = self.sampler()?;
-                let top = Top::new(&mut self.speaker, temperature, sampler, &self.last, count)?;
+                let top = Top::new(
+                    &mut self.text_model,
+                    temperature,
+                    sampler,
+                    &self.last,
+                    count,
+                )?;
                 top.print(&mut self.out, self.styles)?;
             }
             Command::Seed(seed) => self.rng = text_rng(seed),
@@ -109,7 +115,7 @@ impl<'m> Session<'m> {
             }
         }
         // Settings that can't be are forgotten.
-        let model = self.speaker.model();
+        let model = self.text_model.model();
         args.check(model)?;
         args.sampling.samplers(model.vocab().size())?;
         self.args = args;
@@ -117,10 +123,10 @@ impl<'m> Session<'m> {
     }
 
     /// Continues a beginning while keys are looked for.
-    fn speak(&mut self, prime: &str) -> Result<Next> {
+    fn continue_text(&mut self, prime: &str) -> Result<Next> {
         let (_, sampler) = self.sampler()?;
-        let model = *self.speaker.model();
-        let generated = self.speaker.generate(sampler, &mut self.rng, prime);
+        let model = *self.text_model.model();
+        let generated = self.text_model.generate(sampler, &mut self.rng, prime);
         let mut pending = of_prime(generated, prime, model.vocab())?.pending();
         self.last = prime.to_owned();
         let mut stops = text::stops(&self.args, prime);
@@ -140,7 +146,7 @@ impl<'m> Session<'m> {
             due = due.max(Instant::now()) + interval(self.pace);
             let (_, sampler) = self.sampler()?;
             let Some(token) = pending else { break };
-            let mut generator = self.speaker.go_on(sampler, &mut self.rng, token)?;
+            let mut generator = self.text_model.go_on(sampler, &mut self.rng, token)?;
             let made = generator.next();
             pending = generator.pending();
             let Some(char) = made else { break };
@@ -192,7 +198,7 @@ impl<'m> Session<'m> {
 
     /// The only sampler that there is.
     fn sampler(&self) -> Result<(Option<f32>, Sampler)> {
-        let vocab_size = self.speaker.model().vocab().size();
+        let vocab_size = self.text_model.model().vocab().size();
         let samplers = self.args.sampling.samplers(vocab_size)?;
         samplers.first().copied().context("no temperature is set")
     }
