@@ -88,7 +88,7 @@ fn a_card_shows_what_its_model_says() {
         ("names-tiny", "-n 8 --temperature 0.8 --seed 1"),
         (
             "shakespeare-256k",
-            "--prime ROMEO: --length 400 --temperature 0.7 --seed 1",
+            "--prompt ROMEO: --length 400 --temperature 0.7 --seed 1",
         ),
     ] {
         let file = repository(&format!("models/{name}/{name}.charlet"));

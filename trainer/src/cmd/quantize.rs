@@ -20,21 +20,21 @@ use charlet_trainer::util::atomic_file::atomic_write;
 use charlet_trainer::util::rng::Streams;
 use clap::Parser;
 
-/// Turn a checkpoint into a model in integers, which a chip runs without floating point
+/// Export a checkpoint as an integer model, which needs no floating point on the chip
 ///
-/// It reports what the rounding costs: the held-out loss of the model in floating point and in
-/// integers, both run as on the chip. Where 4 bits cost too much, `train --quantize i4` trains for them.
+/// Prints the held-out loss before and after quantization. If i4 costs too much, train with
+/// `charlet train --quantize i4` (quantization-aware training) instead.
 #[derive(Debug, Parser)]
 #[command(after_help = "Examples:
   charlet quantize charlet-out/names/best.safetensors --to i8 -o names-i8.charlet
   charlet generate names-i8.charlet -n 20")]
 pub(crate) struct Args {
-    /// A checkpoint that a training wrote
+    /// Checkpoint that `charlet train` wrote, such as best.safetensors
     checkpoint: PathBuf,
-    /// The precision of the weights
+    /// Precision of the weights
     #[arg(long, value_enum)]
     to: IntegerPrecision,
-    /// The model file to write
+    /// Model file to write
     #[arg(short, long, value_name = "MODEL")]
     output: PathBuf,
 }

@@ -14,49 +14,51 @@ use clap::{Parser, ValueEnum};
 use serde::Serialize;
 
 use super::names::char_name;
-use super::{check_model, read_model};
+use super::{check_model, read_model, with_default};
 
-/// Tell how much each line of a text surprises a model
+/// Score each line of a text by its surprisal, for example to find anomalies in a log
 ///
-/// A line's surprise is the negative logarithm of its probability, in bits: all of it, and per
-/// character, the end of the line included. A model of lines takes each line by itself, and passes
-/// empty ones over; a model of running text carries h and c from line to line, unless --each is
-/// given. A line with a character that the model doesn't know surprises without limit. Lines are
-/// printed as they come, so that a log that grows can be watched.
+/// Surprisal is -log2(probability), in bits. Each line gets two numbers: the bits of the whole line,
+/// end of line included, and the bits per character.
+///
+/// A list model scores each line on its own and skips empty lines. A text model carries its state from
+/// line to line, unless --each is given. A line with a character unknown to the model scores infinity
+/// (null in JSON). Lines are printed as they arrive, so that `tail -f` can be piped in.
 #[derive(Debug, Parser)]
-#[command(after_help = "Examples:
+#[command(mut_args(|option| with_default(option, default_of)), after_help = "\
+Examples:
   charlet score names.charlet people.txt --top 20
   charlet score names.charlet people.txt --sort --explain
   tail -f log | charlet score log.charlet --threshold 4
   charlet score names.charlet people.txt --json | jq 'select(.unknown)'")]
 pub(crate) struct Args {
-    /// The model
+    /// Model file
     model: PathBuf,
-    /// The file to score, or - for standard input
+    /// Text file to score, - for standard input
     #[arg(default_value = "-")]
     file: PathBuf,
-    /// Make upper case lower case before, as `train --lowercase` does
+    /// Convert the file to lower case first, as `train --lowercase` does
     #[arg(long)]
     lowercase: bool,
-    /// Score each line of a running text by itself, as if it were the first
+    /// Reset the state of a text model at each line
     #[arg(long)]
     each: bool,
-    /// Print the most surprising line first
+    /// Sort by surprisal, highest first
     #[arg(long)]
     sort: bool,
-    /// What --sort and --top compare [default: per-char]
+    /// Sort by this number; implies --sort
     #[arg(long, value_enum, value_name = "WHAT")]
     by: Option<By>,
-    /// Print only lines with more bits per character than this
+    /// Print only lines above this many bits per character
     #[arg(long, value_name = "BITS")]
     threshold: Option<f64>,
-    /// Print only the N most surprising lines, sorted
+    /// Print only the N lines with the highest surprisal; implies --sort
     #[arg(long, value_name = "N")]
     top: Option<usize>,
-    /// Show the surprise of each character
+    /// Show the bits of each character: as colours in a terminal, else as numbers
     #[arg(long)]
     explain: bool,
-    /// Print a line of JSON for each line
+    /// Print one JSON object per line
     #[arg(long)]
     json: bool,
 }
@@ -70,11 +72,20 @@ enum By {
     PerChar,
 }
 
+/// What lines are sorted by unless --by is given.
+const BY: By = By::PerChar;
+
 /// A line and its surprisal.
 struct Scored {
     number: usize,
     line: String,
     surprisal: Surprisal,
+}
+
+/// The default of an option by its id, for the help.
+fn default_of(id: &str) -> Option<String> {
+    let default = BY.to_possible_value()?.get_name().to_owned();
+    (id == "by").then_some(default)
 }
 
 pub(crate) fn run(args: Args) -> Result<ExitCode> {
@@ -93,7 +104,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     let mut scored = score(&mut text_model, lines, &args);
     if args.sort || args.by.is_some() || args.top.is_some() {
         let mut all = scored.collect::<Result<Vec<_>>>()?;
-        all.sort_by(|a, b| most_surprising_first(a, b, args.by.unwrap_or(By::PerChar)));
+        all.sort_by(|a, b| most_surprising_first(a, b, args.by.unwrap_or(BY)));
         all.truncate(args.top.unwrap_or(all.len()));
         return all
             .iter()
@@ -104,7 +115,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The lines that are to be seen, each with its surprisal.
+/// The lines to print, each with its surprisal.
 fn score(
     text_model: &mut TextModel<'_>,
     lines: Lines,
@@ -175,7 +186,7 @@ impl Lines {
         if bytes.is_empty() {
             return Ok(None);
         }
-        // What is no UTF-8 becomes a character that hardly a model knows.
+        // Invalid UTF-8 becomes U+FFFD, which hardly any model knows.
         let text = String::from_utf8_lossy(&bytes);
         let mut line = text.as_ref();
         if std::mem::take(&mut self.is_first) {

@@ -25,11 +25,10 @@ use super::{numbers, seconds, shape};
 /// the input, and for that of the weight.
 const FLOPS: f64 = 6.0;
 
-/// Measure training: forward, backward, clipping, optimizer
+/// Measure training: forward, backward, gradient clipping, optimizer
 ///
-/// Batches of random characters, all lines of the same length, are learnt in single precision on as
-/// many threads as RAYON_NUM_THREADS says, or as the machine has. Beside them stands what this machine
-/// reaches in a large matrix multiplication.
+/// Trains in f32 on random characters, in lines of equal length. Uses RAYON_NUM_THREADS threads, or one per
+/// CPU. A large matrix multiplication is timed for comparison.
 #[derive(Debug, Parser)]
 #[command(after_help = "Examples:
   charlet bench train
@@ -38,29 +37,27 @@ const FLOPS: f64 = 6.0;
 
 JSON: one object with `device`, `threads` and `results`:
   vocab_size, hidden_size, layers, batch, window
-  chars_per_second  the median of all steps
-  gflops            6 per weight that is multiplied and character; the first layer's input is
-                    looked up
-  matmul_gflops     a large matrix multiplication, measured in between
-  share_of_matmul   the one by the other
-  step_ms           milliseconds of a step, by the clock
-  optimizer_ms      those of the optimizer
+  chars_per_second  characters per second, median of all steps
+  gflops            GFLOP/s: 6 operations per weight and character, without the embedding
+  matmul_gflops     GFLOP/s of a large matrix multiplication
+  share_of_matmul   gflops / matmul_gflops
+  step_ms           wall-clock milliseconds per step
+  optimizer_ms      of these, in the optimizer
   forward_ms, backward_ms
-                    milliseconds in the network by kind of work, of all threads together; on a
-                    GPU they aren't told apart and are 0
-  peak_bytes        the most memory the process held; null where only Linux could tell")]
+                    milliseconds per stage, summed over all threads; 0 on a GPU
+  peak_bytes        peak memory of the process; null except on Linux")]
 pub(crate) struct Args {
-    /// So many tokens, hidden units, layers, lines in a batch, and characters in a line
+    /// Vocabulary size, hidden size, layers, lines per batch, characters per line
     #[arg(
         long = "shape",
         value_name = "VOCAB,HIDDEN,LAYERS,BATCH,WINDOW",
         default_values = ["56,128,1,128,10", "65,128,2,50,50", "60,512,2,128,20", "42,700,3,128,100"]
     )]
     shapes: Vec<TrainingShape>,
-    /// How long to measure each shape, or two steps
+    /// Duration per shape; at least two steps are measured
     #[arg(long, value_name = "SECONDS", default_value_t = 3.0, value_parser = seconds)]
     seconds: f64,
-    /// Where it is computed
+    /// Device to train on
     #[arg(long, default_value = "cpu")]
     device: DeviceKind,
     /// Print JSON

@@ -10,7 +10,7 @@ use charlet_trainer::inference::text_model::TextModel;
 use charlet_trainer::util::style::Styles;
 use serde::Serialize;
 
-use super::{Args, of_prime};
+use super::{Args, with_hint};
 use crate::cmd::names::token_name;
 
 /// Columns of the longest bar.
@@ -19,7 +19,9 @@ const BAR: f32 = 40.0;
 /// What may come next after a text.
 #[derive(Serialize)]
 pub(super) struct Top<'p> {
-    prime: &'p str,
+    /// The first name of this field stays: scripts read it.
+    #[serde(rename = "prime")]
+    prompt: &'p str,
     /// Null for the most probable character only.
     temperature: Option<f32>,
     /// The most probable first.
@@ -59,9 +61,9 @@ pub(super) fn run(
     let mut out = std::io::stdout().lock();
     let is_alone = samplers.len() == 1;
     for (at, &(temperature, sampler)) in samplers.iter().enumerate() {
-        let top = of_prime(
-            Top::new(&mut text_model, temperature, sampler, &args.prime, count),
-            &args.prime,
+        let top = with_hint(
+            Top::new(&mut text_model, temperature, sampler, &args.prompt, count),
+            &args.prompt,
             model.vocab(),
         )?;
         if args.json {
@@ -83,10 +85,10 @@ impl<'p> Top<'p> {
         text_model: &mut TextModel<'_>,
         temperature: Option<f32>,
         sampler: Sampler,
-        prime: &'p str,
+        prompt: &'p str,
         count: usize,
     ) -> Result<Self, charlet::Error> {
-        let probabilities = text_model.probabilities(sampler, prime)?;
+        let probabilities = text_model.probabilities(sampler, prompt)?;
         let vocab = text_model.model().vocab();
         let mut next: Vec<Next> = (0..)
             .map(Token)
@@ -101,7 +103,7 @@ impl<'p> Top<'p> {
         next.sort_by(|a, b| b.probability.total_cmp(&a.probability));
         let others = next.split_off(count.min(next.len()));
         Ok(Self {
-            prime,
+            prompt,
             temperature,
             next,
             others: others.iter().map(|next| next.probability).sum(),
