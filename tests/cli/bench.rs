@@ -153,10 +153,11 @@ fn training_is_measured_by_shape() {
         ));
         let optimizer = number("optimizer_ms");
         assert!(optimizer > 0.0 && optimizer < number("step_ms"));
-        let phases = |way: &str| {
-            let phases = result[way].as_object().unwrap().clone();
-            let took = |name: &String| phases[name].as_f64().unwrap() > 0.0;
-            let mut names: Vec<String> = phases.keys().filter(|name| took(name)).cloned().collect();
+        let profile = |way: &str| {
+            let profile = result[way].as_object().unwrap().clone();
+            let took = |name: &String| profile[name].as_f64().unwrap() > 0.0;
+            let mut names: Vec<String> =
+                profile.keys().filter(|name| took(name)).cloned().collect();
             names.sort();
             names
         };
@@ -175,9 +176,9 @@ fn training_is_measured_by_shape() {
             // There is no step from anything but zero.
             expected.retain(|&name| name != "recurrent");
         }
-        assert_eq!(phases("forward_ms"), expected);
+        assert_eq!(profile("forward_ms"), expected);
         expected.retain(|&name| name != "gather");
-        assert_eq!(phases("backward_ms"), expected);
+        assert_eq!(profile("backward_ms"), expected);
         assert!(
             result["peak_bytes"]
                 .as_u64()

@@ -3,7 +3,7 @@
 use std::fs;
 
 use charlet::{Logits, Model, Token};
-use charlet_trainer::inference::text_model::{Speaker, text_rng};
+use charlet_trainer::inference::text_model::{TextModel, text_rng};
 use serde_json::Value;
 
 use crate::support::place::Place;
@@ -50,10 +50,30 @@ fn a_text_ends_with_the_first_stop_string_that_appears() {
 }
 
 #[test]
-fn a_stop_string_may_begin_in_the_prime() {
+fn old_names_of_options_are_read_and_not_shown() {
+    let place = with_text_model();
+    place.write("source", "ab ab cd cab dcü ab");
+    let same = |old: &[&str], new: &[&str]| {
+        let made = |options: &[&str]| generate(&place, "text.charlet", options);
+        assert_eq!(made(old), made(new), "{old:?}");
+    };
+    same(&["--prime", "ü a"], &["--prompt", "ü a"]);
+    same(&["--greedy"], &["--argmax"]);
+    same(
+        &["--random-seed-text", "source", "--seed-length", "3"],
+        &["--prompt-from", "source", "--prompt-length", "3"],
+    );
+    let help = place.succeed(&["generate", "--help"]);
+    for old in ["--prime", "--greedy", "--random-seed-text", "--seed-length"] {
+        assert!(!help.contains(old), "{help}");
+    }
+}
+
+#[test]
+fn a_stop_string_may_begin_in_the_prompt() {
     let place = with_text_model();
     let primed = |options: &[&str]| {
-        let options = [&["--prime", "ü a", "--length", "1"][..], options].concat();
+        let options = [&["--prompt", "ü a", "--length", "1"][..], options].concat();
         generate(&place, "text.charlet", &options)
     };
     let next = primed(&[]).chars().nth(3).unwrap();
@@ -61,14 +81,14 @@ fn a_stop_string_may_begin_in_the_prime() {
     let longer = generate(
         &place,
         "text.charlet",
-        &["--prime", "ü a", "--until", &stop],
+        &["--prompt", "ü a", "--until", &stop],
     );
     assert_eq!(longer, primed(&[]));
     // One that was complete before ends nothing.
     let going_on = generate(
         &place,
         "text.charlet",
-        &["--prime", "ü a", "--until", "ü a", "--length", "2"],
+        &["--prompt", "ü a", "--until", "ü a", "--length", "2"],
     );
     assert_eq!(going_on.chars().count(), 6);
 }
@@ -102,7 +122,7 @@ fn several_temperatures_each_have_a_heading_and_the_text_of_their_own() {
     assert_eq!(all, alone.join("\n"));
     place.fail_with(
         &["generate", &model, "--temperature", "0.5,0"],
-        &["--temperature 0 ", "--greedy"],
+        &["--temperature 0 ", "--argmax"],
     );
 }
 
@@ -112,7 +132,7 @@ fn random_pieces_are_continued_and_the_seed_chooses_them() {
     let source = "ab ab cd Xab cab dcü ab ba cdb aüb cda bXc ab";
     place.write("source", source);
     let options = |seed: &'static str| {
-        let text = ["--random-seed-text", "source", "--seed-length", "9"];
+        let text = ["--prompt-from", "source", "--prompt-length", "9"];
         [&text[..], &["--length", "3", "--seed", seed]].concat()
     };
     let mut pieces = Vec::new();
@@ -121,8 +141,8 @@ fn random_pieces_are_continued_and_the_seed_chooses_them() {
         let piece: String = text.chars().take(9).collect();
         assert_eq!(text.chars().count(), 13, "{text:?}");
         assert!(source.contains(&piece) && !piece.contains('X'), "{piece:?}");
-        // As if it had been given as the prime.
-        let primed = ["--prime", &piece, "--length", "3", "--seed", seed];
+        // As if it had been given as the prompt.
+        let primed = ["--prompt", &piece, "--length", "3", "--seed", seed];
         assert_eq!(text, generate(&place, "text.charlet", &primed));
         pieces.push(piece);
     }
@@ -130,7 +150,7 @@ fn random_pieces_are_continued_and_the_seed_chooses_them() {
     assert!(pieces.len() > 1, "{pieces:?}");
 
     place.write("list", "maria\nÜnal\nanna\n");
-    let list = ["--random-seed-text", "list", "-n", "20"];
+    let list = ["--prompt-from", "list", "-n", "20"];
     let lines = generate(&place, &names(""), &list);
     let beginning = |beginning: &str| lines.lines().any(|line| line.starts_with(beginning));
     assert!(beginning("ma") && beginning("an"), "{lines}");
@@ -139,21 +159,14 @@ fn random_pieces_are_continued_and_the_seed_chooses_them() {
             .lines()
             .all(|line| line.starts_with("ma") || line.starts_with("an"))
     );
-    let long = [
-        "--random-seed-text",
-        "list",
-        "--seed-length",
-        "4",
-        "-n",
-        "20",
-    ];
+    let long = ["--prompt-from", "list", "--prompt-length", "4", "-n", "20"];
     assert!(generate(&place, &names(""), &long).contains("mari"));
 
     place.write("unknown", "XYZ 123");
-    let refused = ["generate", "text.charlet", "--random-seed-text", "unknown"];
-    place.fail_with(&refused, &["--random-seed-text", "'X'"]);
+    let refused = ["generate", "text.charlet", "--prompt-from", "unknown"];
+    place.fail_with(&refused, &["--prompt-from", "'X'"]);
     place.fail_with(
-        &["generate", "text.charlet", "--random-seed-text", "missing"],
+        &["generate", "text.charlet", "--prompt-from", "missing"],
         &["missing"],
     );
 }
@@ -260,7 +273,7 @@ fn the_next_characters_have_the_probabilities_of_the_runtimes_logits() {
         let last = vocab.token('a').unwrap();
         let expected = softmax(&model.step(last, &mut state, &mut workspace).unwrap());
 
-        let printed = generate(&place, &path, &["--prime", "ma", "--top", "99", "--json"]);
+        let printed = generate(&place, &path, &["--prompt", "ma", "--top", "99", "--json"]);
         let top: Value = serde_json::from_str(&printed).unwrap();
         let next = top["next"].as_array().unwrap();
         assert_eq!((next.len(), top["others"].as_f64()), (27, Some(0.0)));
@@ -294,13 +307,13 @@ fn the_shown_probabilities_are_those_of_the_draw() {
     let model = Model::from_bytes(&bytes).unwrap();
     let sampler = charlet::Sampler::with_temperature(0.7).unwrap();
     let sampler = sampler.top_k(5).unwrap().top_p(0.9).unwrap();
-    let mut speaker = Speaker::new(model);
-    let shown = speaker.probabilities(sampler, "ma").unwrap();
+    let mut text_model = TextModel::new(model);
+    let shown = text_model.probabilities(sampler, "ma").unwrap();
     let mut counts = vec![0u32; shown.len()];
     let mut rng = text_rng(3);
     const DRAWS: u32 = 20_000;
     for _ in 0..DRAWS {
-        let drawn = speaker.generate(sampler, &mut rng, "ma").unwrap().next();
+        let drawn = text_model.generate(sampler, &mut rng, "ma").unwrap().next();
         let end = model.vocab().end().unwrap();
         let token = drawn.map_or(end, |char| model.vocab().token(char).unwrap());
         counts[token.index()] += 1;
@@ -314,7 +327,7 @@ fn the_shown_probabilities_are_those_of_the_draw() {
         );
         assert!(share > 0.0 || count == 0, "{token:?}");
     }
-    let greedy = speaker
+    let greedy = text_model
         .probabilities(charlet::Sampler::greedy(), "ma")
         .unwrap();
     assert_eq!(greedy.iter().sum::<f32>(), 1.0);
@@ -325,7 +338,7 @@ fn the_shown_probabilities_are_those_of_the_draw() {
 fn the_next_characters_are_plain_in_a_pipe_and_marks_are_named() {
     let place = with_text_model();
     let model = names("");
-    let top = generate(&place, &model, &["--prime", "maria", "--top"]);
+    let top = generate(&place, &model, &["--prompt", "maria", "--top"]);
     assert_eq!(top.lines().count(), 11, "{top}");
     assert!(top.lines().any(|line| line.starts_with("end ")), "{top}");
     assert!(top.lines().all(|line| line.contains(" %")));
@@ -333,11 +346,11 @@ fn the_next_characters_are_plain_in_a_pipe_and_marks_are_named() {
     let three = generate(&place, &model, &["--top", "3", "--temperature", "0.5,2"]);
     assert!(three.starts_with("--- temperature 0.5\n"), "{three}");
     assert!(three.contains("\n\n--- temperature 2\n"), "{three}");
-    let text = generate(&place, "text.charlet", &["--prime", "ab", "--top", "9"]);
+    let text = generate(&place, "text.charlet", &["--prompt", "ab", "--top", "9"]);
     assert!(text.contains("space") && text.contains("newline"), "{text}");
-    let greedy = generate(&place, &model, &["--greedy", "--top"]);
+    let greedy = generate(&place, &model, &["--argmax", "--top"]);
     assert!(greedy.ends_with("100.00 %\n"), "{greedy}");
     assert_eq!(greedy.lines().count(), 1);
-    place.fail_with(&["generate", &model, "--prime", "?", "--top"], &["'?'"]);
+    place.fail_with(&["generate", &model, "--prompt", "?", "--top"], &["'?'"]);
     place.fail_with(&["generate", &model, "--top", "0"], &["--top"]);
 }

@@ -237,7 +237,7 @@ fn a_page_says_whether_its_run_goes_on() {
     let seen = Mutex::new(None);
     let go_on = |checkpoint, folder: &RunFolder, ends: bool| {
         let slept = Once::new();
-        let ask = || {
+        let next_request = || {
             // The first page comes with the first epoch that ends two seconds after the start.
             slept.call_once(|| std::thread::sleep(Duration::from_millis(2100)));
             let mut seen = seen.lock().unwrap();
@@ -248,7 +248,7 @@ fn a_page_says_whether_its_run_goes_on() {
             &config,
             checkpoint,
             folder,
-            &ask,
+            &next_request,
             &mut observers(&config, Box::new(Plain(std::io::sink()))).unwrap(),
         )
         .unwrap()

@@ -47,7 +47,7 @@ fn each_line_of_a_pipe_is_continued() {
     assert!(lines[0].starts_with("ma") && lines[1].starts_with("kar"));
     // The first as without --interactive, and nothing that only a terminal understands.
     let alone = place.succeed(&[
-        "generate", &names, "--prime", "ma", "-n", "1", "--seed", "1",
+        "generate", &names, "--prompt", "ma", "-n", "1", "--seed", "1",
     ]);
     assert_eq!(alone.trim_end(), lines[0]);
     assert!(!text.contains('\x1b'));
@@ -88,13 +88,13 @@ mod terminal {
         let place = Place::new();
         let mut terminal = start(&place, &names(), &["--pace", "0"]);
         terminal.press("kar\r");
-        let options = ["--prime", "kar", "-n", "1", "--seed", "1"];
+        let options = ["--prompt", "kar", "-n", "1", "--seed", "1"];
         let expected = place.succeed(&[&["generate", &names()][..], &options].concat());
         let expected = format!("> kar\n{}\n>", expected.trim_end());
         terminal.wait_until(|screen| screen.ends_with(&expected));
         terminal.press(":temp 0\r");
         terminal.wait_until(|screen| screen.contains("--temperature 0 won't do"));
-        for command in [":seed 1", ":length 2", ":greedy"] {
+        for command in [":seed 1", ":length 2", ":argmax"] {
             terminal.press(&format!("{command}\r"));
             terminal.wait_until(|screen| screen.ends_with(&format!("{command}\n>")));
         }

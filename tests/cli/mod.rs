@@ -13,7 +13,7 @@ mod html;
 mod interactive;
 /// Commands that use models.
 mod models;
-/// Surprise per line.
+/// Surprisal per line.
 mod score;
 /// Completions and manual pages.
 mod shell;

@@ -16,12 +16,12 @@ fn wrong_options_of_generate_are_refused() {
     let refuse = |options: &[&str], words: &[&str]| {
         place.fail_with(&[&["generate", model][..], options].concat(), words);
     };
-    refuse(&["--prime", "an na"], &["' '"]);
-    refuse(&["--prime", "Ünal"], &["'Ü'"]);
+    refuse(&["--prompt", "an na"], &["' '"]);
+    refuse(&["--prompt", "Ünal"], &["'Ü'"]);
     for temperature in ["0", "-1", "NaN", "inf"] {
         refuse(
             &["--temperature", temperature],
-            &["--temperature", "--greedy"],
+            &["--temperature", "--argmax"],
         );
     }
     refuse(&["--top-k", "0"], &["--top-k 0", "from 1 to 27"]);
@@ -102,11 +102,11 @@ fn generated_text_depends_on_the_seed_only() {
     assert_eq!(names, generate(&options));
     assert_ne!(names, generate(&["-n", "20", "--seed", "2"]));
     assert!(
-        generate(&["--prime", "mar", "-n", "5"])
+        generate(&["--prompt", "mar", "-n", "5"])
             .lines()
             .all(|name| name.starts_with("mar"))
     );
-    let greedy = generate(&["--greedy", "-n", "2"]);
+    let greedy = generate(&["--argmax", "-n", "2"]);
     let (first, second) = greedy.split_once('\n').unwrap();
     assert_eq!(format!("{first}\n"), second);
     assert!(

@@ -159,7 +159,7 @@ fn a_loss_that_stays_too_high_stops_the_run_and_keeps_the_last_good_network() {
     let file = place.write("data.txt", lines());
     let train = ["train", &file, "--hidden", "8", "--epochs", "5"];
     let too_fast = ["--lr", "1e38", "--warmup", "0"];
-    let words = ["halved 5 times", "good.safetensors", "smaller --lr"];
+    let words = ["halved 5 times", "epoch.safetensors", "smaller --lr"];
     place.fail_with(&[&train[..], &too_fast].concat(), &words);
     // The rate rises: the first epochs are fine.
     let rising = ["--lr", "1e38", "--warmup", "1", "--force"];
@@ -181,7 +181,7 @@ fn a_run_that_goes_astray_falls_back_and_is_finished_at_a_lower_rate() {
     let last = Checkpoint::load(&place.path("run/last.safetensors"), &Device::Cpu);
     let progress = last.unwrap().description.progress;
     assert!(
-        progress.fallbacks > 0 && progress.epoch == 2,
+        progress.rollbacks > 0 && progress.epoch == 2,
         "{progress:?}"
     );
     let metrics = fs::read_to_string(place.path("run/metrics.jsonl")).unwrap();
@@ -322,7 +322,7 @@ fn ctrl_c_saves_and_exits_with_130() {
         "config.toml",
         "curves.png",
         "data.charlet",
-        "good.safetensors",
+        "epoch.safetensors",
         "last.safetensors",
         "metrics.jsonl",
         "report.html",

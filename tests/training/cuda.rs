@@ -95,17 +95,17 @@ fn forward(tape: &[f32], product: &[f32]) -> Vec<f32> {
 }
 
 /// What the backward kernel should make of the gradients.
-fn backward(slopes: &[f32], tape: &[f32], product: &[f32]) -> Vec<f32> {
-    let mut after = slopes.to_vec();
+fn backward(grads: &[f32], tape: &[f32], product: &[f32]) -> Vec<f32> {
+    let mut after = grads.to_vec();
     let [c_before, c, _] = PLACES;
     let [dh, dh_last, dc] = PLACES;
     for unit in 0..UNITS {
         let at = |index: usize| gate(unit) + index * HIDDEN;
         let [i, f, g, o] = [0, 1, 2, 3].map(|index| f64::from(tape[at(index)]));
         let squashed = f64::from(tape[c + unit]).tanh();
-        let later = product.get(unit).unwrap_or(&slopes[dh_last + unit]);
-        let d_h = f64::from(slopes[dh + unit]) + f64::from(*later);
-        let d_c = f64::from(slopes[dc + unit]) + d_h * o * (1.0 - squashed.powi(2));
+        let later = product.get(unit).unwrap_or(&grads[dh_last + unit]);
+        let d_h = f64::from(grads[dh + unit]) + f64::from(*later);
+        let d_c = f64::from(grads[dc + unit]) + d_h * o * (1.0 - squashed.powi(2));
         let before = f64::from(tape[c_before + unit]);
         let of_sums = [
             d_c * g * i * (1.0 - i),
@@ -113,8 +113,8 @@ fn backward(slopes: &[f32], tape: &[f32], product: &[f32]) -> Vec<f32> {
             d_c * i * (1.0 - g * g),
             d_h * squashed * o * (1.0 - o),
         ];
-        for (index, slope) in of_sums.into_iter().enumerate() {
-            after[at(index)] = slope as f32;
+        for (index, grad) in of_sums.into_iter().enumerate() {
+            after[at(index)] = grad as f32;
         }
         after[dc + unit] = (d_c * f) as f32;
     }
@@ -128,7 +128,7 @@ fn the_kernels_compute_a_step_and_its_gradient() {
     let mut random = Streams::new(6).weights;
     let mut values = |count: usize| -> Vec<f32> { (0..count).map(|_| random.normal()).collect() };
     let (tape, sums) = (values(LENGTH), values(4 * UNITS));
-    let (slopes, product) = (values(LENGTH), values(GOING_ON * HIDDEN));
+    let (grads, product) = (values(LENGTH), values(GOING_ON * HIDDEN));
     let sizes = [UNITS, HIDDEN, GATES];
     let [c_before, c, _] = PLACES;
 
@@ -141,11 +141,11 @@ fn the_kernels_compute_a_step_and_its_gradient() {
 
     let kernels = Command::new(folder.path().join("kernels"));
     let numbers = [&sizes[..], &[c_before, c], &PLACES, &[GOING_ON * HIDDEN]].concat();
-    let slopes_after = run(kernels, "backward", [&slopes, &actual, &product], &numbers);
+    let grads_after = run(kernels, "backward", [&grads, &actual, &product], &numbers);
     KERNEL.check_all(
         "backward",
-        &slopes_after,
-        &backward(&slopes, &actual, &product),
+        &grads_after,
+        &backward(&grads, &actual, &product),
     );
 }
 
@@ -177,15 +177,15 @@ fn the_network_on_a_gpu_agrees_with_the_processor() {
             let mean = |nats: f64| nats / batch.predictions() as f64;
             GPU.check(
                 &format!("loss of {what}"),
-                mean(actual.nats),
-                mean(expected.nats),
+                mean(actual.loss_sum),
+                mean(expected.loss_sum),
             );
             let (state, expected_state) = (floats(&actual.state), floats(&expected.state));
             GPU.check_all(&format!("state of {what}"), &state, &expected_state);
             GPU.check_all(
                 &format!("gradient of {what}"),
-                &actual.slopes,
-                &expected.slopes,
+                &actual.grads,
+                &expected.grads,
             );
         }
     }

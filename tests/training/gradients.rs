@@ -163,8 +163,8 @@ pub fn shapes() -> Vec<(Shape, Vec<usize>)> {
 pub fn dropouts() -> NetworkConfig {
     NetworkConfig {
         dropout: 0.3,
-        recurrent_dropout: 0.4,
-        character_dropout: 0.1,
+        weight_dropout: 0.4,
+        embedding_dropout: 0.1,
         ..Config::defaults(Mode::Lines).network
     }
 }
@@ -253,15 +253,15 @@ fn a_training_gradient_agrees_with_the_composed_network() {
             let dropout = with_dropout.then_some(dropout);
             let (loss, last) = composed(&network, &batch, &start, dropout);
             let mean = (&loss / batch.predictions() as f64).unwrap();
-            let slopes = mean.backward().unwrap();
-            let expected = floats(slopes.get(network.parameters()).unwrap());
+            let grads = mean.backward().unwrap();
+            let expected = floats(grads.get(network.parameters()).unwrap());
             // A second one overwrites what the first left behind.
             for _ in 0..2 {
                 let gradient = network.gradient(&batch, &start, dropout).unwrap();
                 let what = format!("{shape:?}, every {kept}th state");
                 let nats = f64::from(loss.to_scalar::<f32>().unwrap());
-                LOSS.check(&format!("loss of {what}"), gradient.nats, nats);
-                GRADIENT.check_all(&format!("gradient of {what}"), &gradient.slopes, &expected);
+                LOSS.check(&format!("loss of {what}"), gradient.loss_sum, nats);
+                GRADIENT.check_all(&format!("gradient of {what}"), &gradient.grads, &expected);
                 if lengths.iter().all(|&length| length == lengths[0]) {
                     let [actual, expected] = [&gradient.state, &last].map(floats);
                     BETWEEN_OURS.check_all(&format!("state of {what}"), &actual, &expected);
@@ -285,7 +285,7 @@ fn gradients_are_the_slopes_of_the_loss() {
     let loss = || network.run(&batch, start.as_tensor(), None).unwrap().loss;
     let gradients = loss().backward().unwrap();
     let check = |what: &str, var: &Var| {
-        let slopes = floats(gradients.get(var).unwrap());
+        let grads = floats(gradients.get(var).unwrap());
         let values = floats(var);
         for at in (0..values.len()).step_by(3) {
             let at_offset = |offset: f32| -> f64 {
@@ -295,9 +295,9 @@ fn gradients_are_the_slopes_of_the_loss() {
                     .unwrap();
                 loss().to_scalar::<f32>().unwrap().into()
             };
-            let slope = (at_offset(1e-2) - at_offset(-1e-2)) / 2e-2;
+            let grad = (at_offset(1e-2) - at_offset(-1e-2)) / 2e-2;
             at_offset(0.0);
-            FINITE_DIFFERENCE.check(&format!("{what}[{at}]"), slopes[at].into(), slope);
+            FINITE_DIFFERENCE.check(&format!("{what}[{at}]"), grads[at].into(), grad);
         }
     };
     check("parameters", network.parameters());

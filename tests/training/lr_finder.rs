@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader, Read};
 #[cfg(unix)]
 use std::process::{Command, Stdio};
 
-use charlet_trainer::train::lr_finder::Sweep;
+use charlet_trainer::train::lr_finder::LrFinder;
 
 use crate::support::place::{Place, SHORT, lines};
 
@@ -26,7 +26,7 @@ fn losses(noise: f64) -> Vec<(f64, f64)> {
 #[test]
 fn the_suggestion_lies_where_the_loss_falls() {
     for noise in [0.0, 0.1] {
-        let suggestion = Sweep::of(&losses(noise)).suggestion().unwrap();
+        let suggestion = LrFinder::of(&losses(noise)).suggestion().unwrap();
         assert!(
             (4e-4..2.5e-3).contains(&suggestion.steepest),
             "{suggestion:?}"
@@ -42,7 +42,7 @@ fn where_the_loss_never_falls_nothing_is_suggested() {
         .map(|step| (f64::from(step), f64::from(step)))
         .collect();
     for losses in [&rising[..], &rising[..1], &[]] {
-        let error = Sweep::of(losses).suggestion().unwrap_err().to_string();
+        let error = LrFinder::of(losses).suggestion().unwrap_err().to_string();
         assert!(error.contains("falls at no learning rate"), "{error}");
     }
 }

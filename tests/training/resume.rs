@@ -29,8 +29,8 @@ fn config(mode: Mode, data: &Path, kind: OptimizerKind, schedule: ScheduleKind) 
     config.network.embedding_size = 3;
     config.network.num_layers = 2;
     config.network.dropout = 0.3;
-    config.network.recurrent_dropout = 0.2;
-    config.network.character_dropout = 0.1;
+    config.network.weight_dropout = 0.2;
+    config.network.embedding_dropout = 0.1;
     config.optimizer = OptimizerConfig::defaults(kind, mode);
     config.schedule = ScheduleConfig::defaults(schedule);
     config.training.epochs = 3;
@@ -48,7 +48,7 @@ fn config(mode: Mode, data: &Path, kind: OptimizerKind, schedule: ScheduleKind) 
 fn go_on(config: &Config, folder: &Path, batches: usize) -> Outcome {
     let last = RunFolder::last_in(folder);
     let left = AtomicUsize::new(batches);
-    let ask = || {
+    let next_request = || {
         let less = |left: usize| left.checked_sub(1);
         let left = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
         left.is_err().then_some(Request::Stop)
@@ -65,7 +65,7 @@ fn go_on(config: &Config, folder: &Path, batches: usize) -> Outcome {
         config,
         checkpoint.as_ref(),
         &folder,
-        &ask,
+        &next_request,
         &mut observers(config, Box::new(Plain(sink()))).unwrap(),
     )
     .unwrap()
@@ -179,7 +179,7 @@ fn what_is_asked_for_in_between_changes_nothing() {
     let (whole, asked) = (folder.path().join("whole"), folder.path().join("asked"));
     go_on(&config, &whole, usize::MAX);
     let count = AtomicUsize::new(0);
-    let ask = || match count.fetch_add(1, Ordering::Relaxed) % 4 {
+    let next_request = || match count.fetch_add(1, Ordering::Relaxed) % 4 {
         0 => Some(Request::Sample),
         1 => Some(Request::Save),
         _ => None,
@@ -190,7 +190,7 @@ fn what_is_asked_for_in_between_changes_nothing() {
         &config,
         None,
         &run,
-        &ask,
+        &next_request,
         &mut observers(&config, Box::new(Plain(&mut printed))).unwrap(),
     )
     .unwrap();
@@ -219,7 +219,7 @@ fn a_stopped_run_falls_back_as_an_unbroken_one() {
     let (whole, broken) = (folder.path().join("whole"), folder.path().join("broken"));
     go_on(&config, &whole, usize::MAX);
     let last = Checkpoint::load(&RunFolder::last_in(&whole), &Device::Cpu).unwrap();
-    assert!(last.description.progress.fallbacks > 0);
+    assert!(last.description.progress.rollbacks > 0);
     while go_on(&config, &broken, 7) == Outcome::Interrupted {}
     assert_same(&whole, &broken);
 }
@@ -314,4 +314,54 @@ fn what_cannot_change_when_a_run_goes_on_is_refused() {
     // A damaged checkpoint is told, and nothing is touched.
     fs::write(place.path("run/last.safetensors"), b"half").unwrap();
     resume(&[], &["run/last.safetensors"]);
+}
+
+/// A run of a version that called some settings and a file by other names.
+#[test]
+fn a_run_of_an_older_version_is_resumed() {
+    let place = Place::new();
+    let file = place.write("data.txt", lines());
+    let train = [&["train", &file, "--out", "new"][..], &SHORT].concat();
+    place.succeed(&train);
+    fs::create_dir(place.path("old")).unwrap();
+    for name in place.files("new") {
+        let contents = fs::read(place.path("new").join(&name)).unwrap();
+        let contents = match name.as_str() {
+            "config.toml" => old_names(&String::from_utf8(contents).unwrap()).into_bytes(),
+            _ if name.ends_with(".safetensors") => old_checkpoint(&contents),
+            _ => contents,
+        };
+        let old = name.replace("epoch.safetensors", "good.safetensors");
+        fs::write(place.path("old").join(old), contents).unwrap();
+    }
+    // Again from its settings, and on from its checkpoint.
+    let again = ["train", "--config", "old/config.toml", "--out", "again"];
+    place.succeed(&again);
+    for run in ["new", "old"] {
+        place.succeed(&["train", "--resume", run, "--epochs", "3"]);
+    }
+    assert_same(&place.path("new"), &place.path("old"));
+}
+
+fn old_names(text: &str) -> String {
+    let (old, new) = (
+        ["recurrent_dropout", "character_dropout"],
+        ["weight_dropout", "embedding_dropout"],
+    );
+    let mut text = text.to_owned();
+    for (old, new) in old.into_iter().zip(new) {
+        assert_eq!(text.matches(new).count(), 1, "{text}");
+        text = text.replace(new, old);
+    }
+    text
+}
+
+/// A checkpoint whose header has the old names: its length in 8 bytes, JSON, tensors.
+fn old_checkpoint(bytes: &[u8]) -> Vec<u8> {
+    let (length, rest) = bytes.split_first_chunk::<8>().unwrap();
+    let (header, tensors) = rest.split_at(u64::from_le_bytes(*length) as usize);
+    let mut header = old_names(std::str::from_utf8(header).unwrap()).into_bytes();
+    header.resize(header.len().next_multiple_of(8), b' ');
+    let length = (header.len() as u64).to_le_bytes();
+    [&length[..], &header, tensors].concat()
 }

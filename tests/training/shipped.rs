@@ -8,7 +8,7 @@ use charlet_trainer::config::preset::Preset;
 use charlet_trainer::data::corpus::{BUNDLED_NAMES, Corpus, bigram_loss};
 use charlet_trainer::data::source::Source;
 use charlet_trainer::inference::novelty::novelty;
-use charlet_trainer::inference::text_model::Speaker;
+use charlet_trainer::inference::text_model::TextModel;
 use charlet_trainer::util::rng::Streams;
 use sha2::{Digest, Sha256};
 
@@ -66,8 +66,8 @@ fn the_names_models_are_what_their_card_says() {
         let value = |key: &str| card_value(&card, &format!("{name}: {key}"));
         assert_eq!(hex(&Sha256::digest(&bytes)), value("sha256"));
         assert_eq!(format!("{} bytes", bytes.len()), value("size"));
-        let mut speaker = Speaker::new(Model::from_bytes(&bytes).unwrap());
-        let loss = speaker.evaluate(&held_out).unwrap().nats_per_char();
+        let mut text_model = TextModel::new(Model::from_bytes(&bytes).unwrap());
+        let loss = text_model.evaluate(&held_out).unwrap().nats_per_char();
         let stated = value("held-out loss");
         let stated = stated.strip_suffix(" nats/char").unwrap().parse().unwrap();
         CARD.check(&format!("held-out loss of {name}"), loss, stated);
@@ -88,7 +88,7 @@ fn a_card_shows_what_its_model_says() {
         ("names-tiny", "-n 8 --temperature 0.8 --seed 1"),
         (
             "shakespeare-256k",
-            "--prime ROMEO: --length 400 --temperature 0.7 --seed 1",
+            "--prompt ROMEO: --length 400 --temperature 0.7 --seed 1",
         ),
     ] {
         let file = repository(&format!("models/{name}/{name}.charlet"));

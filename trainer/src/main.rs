@@ -6,12 +6,11 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// Trains character-level LSTM models, and runs them as a microcontroller would
+/// Train character-level LSTM models, and run them exactly as a microcontroller does
 #[derive(Debug, Parser)]
 #[command(
     name = "charlet",
     version,
-    about,
     max_term_width = 100,
     args_override_self = true
 )]

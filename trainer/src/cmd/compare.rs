@@ -19,20 +19,20 @@ const EXAMPLES: &str = "Examples:
   charlet compare charlet-out/*
   charlet compare small large --json | jq '.[0].run'";
 
-/// Show runs side by side, the one with the lowest held-out loss first
+/// Compare training runs in a table, lowest held-out loss first
 ///
-/// The loss is that of the best epoch, as the training measured it.
+/// The loss is that of the best epoch. The last column shows the settings in which the runs differ.
 #[cfg_attr(
     feature = "plot",
-    doc = "A picture has the held-out losses of all runs over their epochs."
+    doc = "A plot shows the held-out loss of all runs over their epochs."
 )]
 #[derive(Debug, Parser)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The folders of the runs
+    /// Output folders of runs
     #[arg(required = true, value_name = "RUN")]
     runs: Vec<PathBuf>,
-    /// The picture to write, .png or .svg
+    /// Plot to write, .png or .svg
     #[cfg(feature = "plot")]
     #[arg(short, long, value_name = "FILE", default_value = "compare.png")]
     output: PathBuf,
@@ -54,7 +54,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
         }
     }
     #[cfg(feature = "plot")]
-    charlet_trainer::util::atomic_file::write_whole(&args.output, &draw(&runs)?)?;
+    charlet_trainer::util::atomic_file::atomic_write(&args.output, &draw(&runs)?)?;
     let mut out = std::io::stdout().lock();
     if args.json {
         writeln!(out, "{}", serde_json::to_string(&runs)?)?;

@@ -7,14 +7,14 @@ use anyhow::Result;
 use clap::{CommandFactory, Parser};
 use clap_complete::Shell;
 
-/// Print what lets a shell complete commands and options
+/// Print a completion script for a shell
 #[derive(Debug, Parser)]
 #[command(after_help = "Examples:
   charlet completions bash > ~/.local/share/bash-completion/completions/charlet
   charlet completions zsh > ~/.zfunc/_charlet
   charlet completions fish > ~/.config/fish/completions/charlet.fish")]
 pub(crate) struct Args {
-    /// The shell
+    /// Shell to write the script for
     shell: Shell,
 }
 

@@ -6,26 +6,35 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use charlet_trainer::data::source::Source;
-use charlet_trainer::inference::text_model::Speaker;
+use charlet_trainer::inference::text_model::TextModel;
 use clap::Parser;
 
 use super::{check_model, read_model};
 
-/// Measure how well a model predicts a file, run as a chip would run it
+/// Measure the loss of a model on a file, exactly as the chip computes it
 ///
-/// A model of lines starts afresh with every line, and predicts its end too; a model of running
-/// text carries its state through the whole file. The loss is the mean negative log-probability of
-/// a character: less is better.
+/// The loss is the mean cross-entropy per character; lower is better. A list model resets its state
+/// at each line and also predicts the end of the line. A text model carries its state through the whole
+/// file.
 #[derive(Debug, Parser)]
-#[command(after_help = "Examples:
+#[command(after_help = "\
+Output, and keys of --json:
+  characters     chars          predictions made
+  nats in all    nats           cross-entropy of the whole file
+  nats per char  nats_per_char  mean cross-entropy per character: the loss
+  bits per char  bits_per_char  the same in bits
+  lines          lines          list models only
+  bits per line  bits_per_line  list models only
+
+Examples:
   charlet eval names.charlet held-out.txt
   charlet eval alice.charlet end.txt --json | jq .bits_per_char")]
 pub(crate) struct Args {
-    /// The model
+    /// Model file
     model: PathBuf,
-    /// The file to predict
+    /// Text file to evaluate on
     file: PathBuf,
-    /// Make upper case lower case before, as `train --lowercase` does
+    /// Convert the file to lower case first, as `train --lowercase` does
     #[arg(long)]
     lowercase: bool,
     /// Print JSON
@@ -35,12 +44,12 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: Args) -> Result<ExitCode> {
     let bytes = read_model(&args.model)?;
-    let mut speaker = Speaker::new(check_model(&args.model, &bytes)?);
+    let mut text_model = TextModel::new(check_model(&args.model, &bytes)?);
     let mut source = Source::read(&args.file)?;
     if args.lowercase {
         source.make_lowercase();
     }
-    let summary = speaker.evaluate(&source)?.summary();
+    let summary = text_model.evaluate(&source)?.summary();
     let mut out = std::io::stdout().lock();
     if args.json {
         writeln!(out, "{}", serde_json::to_string(&summary)?)?;

@@ -15,87 +15,127 @@ use charlet_trainer::inference::text_model::LINE_LIMIT;
 use clap::Parser;
 
 use self::sampling::Sampling;
-use super::{check_model, read_model};
+use super::{check_model, read_model, with_default};
 
+/// Characters per second with --interactive: slow enough to read along.
+const INTERACTIVE_PACE: f64 = 60.0;
 /// Length of a text that has no end mark.
 const TEXT_LENGTH: usize = 400;
 
-/// Make text with a model, run as a chip would run it
+/// Number of texts, where nothing is said.
+const LINES: usize = 10;
+const TEXTS: usize = 1;
+
+/// Generate text with a model, exactly as the chip does
 ///
-/// The same model, options and seed give the same text on every machine.
+/// A model trained on a list writes lines; a model trained on running text writes one text. The same
+/// model, options and seed give the same text on every machine.
 #[derive(Clone, Debug, Parser)]
-#[command(after_help = "Examples:
+#[command(
+    mut_args(|option| with_default(option, default_of)),
+    after_help = "\
+Examples:
   charlet generate names.charlet -n 20 --temperature 0.8 --seed 1
-  charlet generate names.charlet --prime ma
-  charlet generate names.charlet --prime ma --top
-  charlet generate alice.charlet --prime \"alice \" --length 1000 --top-p 0.9
-  charlet generate alice.charlet --random-seed-text alice.txt --temperature 0.2,0.5,1.0,1.2
+  charlet generate names.charlet --prompt ma
+  charlet generate names.charlet --prompt ma --top
+  charlet generate alice.charlet --prompt \"alice \" --length 1000 --top-p 0.9
+  charlet generate alice.charlet --prompt-from alice.txt --temperature 0.2,0.5,1.0,1.2
   charlet generate alice.charlet --until '\\n\\n' --length 5000 --state-out chapter.json
   charlet generate alice.charlet --state-in chapter.json
-  charlet generate alice.charlet --interactive")]
+  charlet generate alice.charlet --interactive"
+)]
 pub(crate) struct Args {
-    /// The model
+    /// Model file
+    #[arg(value_name = "MODEL")]
     model: PathBuf,
-    /// How many texts to make [default: 10 lines, or 1 text]
+    /// Number of texts
     #[arg(short = 'n', long = "count", value_name = "N")]
     count: Option<usize>,
     #[command(flatten)]
     sampling: Sampling,
-    /// A text to continue
+    /// Text to continue
     #[arg(
         long,
+        alias = "prime",
         value_name = "TEXT",
         default_value = "",
-        hide_default_value = true
+        hide_default_value = true,
+        help_heading = "Prompt"
     )]
-    prime: String,
-    /// Continue a random piece of this file, chosen by the seed; of a list the beginning of a line
-    #[arg(long, value_name = "FILE", conflicts_with = "prime")]
-    random_seed_text: Option<PathBuf>,
-    /// Characters of such a piece [default: 40, of a line 2]
-    #[arg(long, value_name = "N", requires = "random_seed_text")]
-    seed_length: Option<usize>,
-    /// The seed of the random choices [default: from the clock]
-    #[arg(long, value_name = "S")]
-    seed: Option<u64>,
-    /// Characters to make at most [default: 64 for a line, 400 for a text]
-    #[arg(long, value_name = "L")]
+    prompt: String,
+    /// Continue random excerpts of this file: of a list, the beginnings of lines
+    #[arg(
+        long,
+        alias = "random-seed-text",
+        value_name = "FILE",
+        conflicts_with = "prompt",
+        help_heading = "Prompt"
+    )]
+    prompt_from: Option<PathBuf>,
+    /// Characters per excerpt
+    #[arg(
+        long,
+        alias = "seed-length",
+        value_name = "N",
+        requires = "prompt_from",
+        help_heading = "Prompt"
+    )]
+    prompt_length: Option<usize>,
+    /// Maximum number of characters per text, not counting the prompt
+    #[arg(long, value_name = "N", help_heading = "Length")]
     length: Option<usize>,
-    /// End a text when this has appeared, at --length at the latest; \n is a line break, \t a tab. May
-    /// be given several times
-    #[arg(long, value_name = "TEXT", value_parser = unescaped)]
+    /// Stop after this string; \n is a line break, \t a tab. Can be repeated
+    #[arg(long, value_name = "TEXT", value_parser = unescaped, help_heading = "Length")]
     until: Vec<String>,
-    /// Characters to print in a second, 0 for all at once [default: 0, --interactive: 60]
-    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = pace)]
-    pace: Option<f64>,
-    /// Start where --state-out left a text: with its h and c, and its random choices unless --seed is
-    /// given
-    #[arg(long, value_name = "FILE")]
+    /// Load hidden state, cell state and random-number generator from this file; --seed overrides the
+    /// generator
+    #[arg(long, value_name = "FILE", help_heading = "State")]
     state_in: Option<PathBuf>,
-    /// Save h and c, and how far the random choices are, after the text
-    #[arg(long, value_name = "FILE")]
+    /// Save hidden state, cell state and random-number generator after the text
+    #[arg(long, value_name = "FILE", help_heading = "State")]
     state_out: Option<PathBuf>,
-    /// Show the K most probable next characters instead of making text; at temperature 1 unless one
-    /// is given
+    /// Instead of generating, show the K most probable next characters; at temperature 1 unless one is
+    /// given
     #[arg(
         long,
         value_name = "K",
         num_args = 0..=1,
         default_missing_value = "10",
-        conflicts_with_all = ["count", "length", "until", "random_seed_text", "state_out", "pace"]
+        conflicts_with_all = ["count", "length", "until", "prompt_from", "state_out", "pace"],
+        help_heading = "Output"
     )]
     top: Option<usize>,
-    /// Print them as JSON, a line for each temperature
-    #[arg(long, requires = "top")]
+    /// With --top: print JSON, one line per temperature
+    #[arg(long, requires = "top", help_heading = "Output")]
     json: bool,
-    /// Type beginnings and watch them being continued, with keys that change the temperature; from a
-    /// pipe, continue each line
+    /// Characters printed per second; 0 prints without delay
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = pace, help_heading = "Output")]
+    pace: Option<f64>,
+    /// Type prompts and watch the model continue them; keys change temperature and speed. From a
+    /// pipe: continue each line
     #[arg(
         short,
         long,
-        conflicts_with_all = ["count", "prime", "random_seed_text", "state_in", "state_out", "top"]
+        conflicts_with_all = ["count", "prompt", "prompt_from", "state_in", "state_out", "top"],
+        help_heading = "Output"
     )]
     interactive: bool,
+}
+
+/// The default of an option by its id, for the help.
+fn default_of(id: &str) -> Option<String> {
+    Some(match id {
+        "count" => format!("{LINES} for a list, {TEXTS} for running text"),
+        "temperature" => sampling::TEMPERATURE.to_string(),
+        "seed" => "from the clock".to_owned(),
+        "prompt_length" => {
+            let (line, text) = (text::PROMPT_LENGTH_OF_LINE, text::PROMPT_LENGTH);
+            format!("{line} for a list, {text} for running text")
+        }
+        "length" => format!("{LINE_LIMIT} for a list, {TEXT_LENGTH} for running text"),
+        "pace" => format!("0; {} with --interactive", INTERACTIVE_PACE),
+        _ => return None,
+    })
 }
 
 impl Args {
@@ -114,14 +154,14 @@ impl Args {
             }
         }
         ensure!(
-            self.seed_length != Some(0),
-            "--seed-length must be at least 1"
+            self.prompt_length != Some(0),
+            "--prompt-length must be at least 1"
         );
         ensure!(self.top != Some(0), "--top must be at least 1");
         let is_one = self.sampling.temperatures().len() < 2;
         ensure!(
             is_one || !self.interactive,
-            "--interactive takes one --temperature: change it by the arrow keys"
+            "--interactive takes one --temperature: change it with the arrow keys"
         );
         ensure!(
             self.state_out.is_none() || (is_one && self.count.is_none_or(|count| count == 1)),
@@ -198,15 +238,15 @@ fn interval(pace: f64) -> Duration {
     }
 }
 
-/// An error of a beginning names it, and what might be meant.
-fn of_prime<T>(result: Result<T, charlet::Error>, prime: &str, vocab: &Vocab<'_>) -> Result<T> {
+/// Adds the prompt and a remedy to an error.
+fn with_hint<T>(result: Result<T, charlet::Error>, prompt: &str, vocab: &Vocab<'_>) -> Result<T> {
     let hint = match result {
         Err(charlet::Error::UnknownChar(char)) if has_lower_case(vocab, char) => {
             ", which has lower case only"
         }
         _ => "",
     };
-    result.with_context(|| format!("can't continue {prime:?} with this model{hint}"))
+    result.with_context(|| format!("can't continue {prompt:?} with this model{hint}"))
 }
 
 fn has_lower_case(vocab: &Vocab<'_>, char: char) -> bool {

@@ -12,20 +12,23 @@ use serde::Serialize;
 
 use super::{check_model, read_model};
 
-/// Show what a model is and what it needs on the chip
+/// Show a model's sizes, alphabet, flash and RAM
+///
+/// Flash is the size of the model file. RAM is the state and workspace of one session; the stack comes on
+/// top.
 #[derive(Debug, Parser)]
 #[command(after_help = "Examples:
   charlet info names.charlet
   charlet info names.charlet --json | jq .ram_bytes")]
 pub(crate) struct Args {
-    /// The model
+    /// Model file
     model: PathBuf,
     /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
-/// What there is to know about a model file.
+/// The facts about a model file.
 #[derive(Serialize)]
 struct Info<'m> {
     format_version: u16,

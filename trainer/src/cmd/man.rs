@@ -5,17 +5,17 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use charlet_trainer::util::atomic_file::write_whole;
+use charlet_trainer::util::atomic_file::atomic_write;
 use clap::{Command, CommandFactory, Parser};
 use clap_mangen::Man;
 
-/// Print the manual page of charlet, or write the pages of all commands into a folder
+/// Print the manual page, or write the pages of all commands
 #[derive(Debug, Parser)]
 #[command(after_help = "Examples:
   charlet man | man -l -
   charlet man --out ~/.local/share/man/man1")]
 pub(crate) struct Args {
-    /// The folder for charlet.1 and a page for each command
+    /// Write charlet.1 and a page per command into this folder
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }
@@ -44,5 +44,5 @@ fn write_pages(command: Command, folder: &Path) -> Result<()> {
     let man = Man::new(command);
     let mut page = Vec::new();
     man.render(&mut page)?;
-    write_whole(&folder.join(man.get_filename()), &page)
+    atomic_write(&folder.join(man.get_filename()), &page)
 }

@@ -1,4 +1,4 @@
-//! The subcommands, one file each.
+//! The subcommands, one file or folder each.
 
 pub(crate) mod bench;
 pub(crate) mod compare;
@@ -16,6 +16,18 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use charlet::Model;
+use clap::Arg;
+use clap::builder::StyledStr;
+
+/// An option whose help ends with its default. Defaults are looked up by id where they are used, so that
+/// no help text repeats them.
+fn with_default(option: Arg, default_of: impl Fn(&str) -> Option<String>) -> Arg {
+    let Some(default) = default_of(option.get_id().as_str()) else {
+        return option;
+    };
+    let help = option.get_help().map(StyledStr::to_string);
+    option.help(format!("{} [default: {default}]", help.unwrap_or_default()))
+}
 
 /// The bytes of a model file.
 fn read_model(path: &Path) -> Result<Vec<u8>> {

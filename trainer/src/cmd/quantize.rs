@@ -13,28 +13,28 @@ use charlet_trainer::data::corpus::Corpus;
 use charlet_trainer::data::source::Source;
 use charlet_trainer::export::model_file::model_file;
 use charlet_trainer::inference::sample::texts;
-use charlet_trainer::inference::text_model::Speaker;
+use charlet_trainer::inference::text_model::TextModel;
 use charlet_trainer::train::checkpoint::Checkpoint;
 use charlet_trainer::train::metrics::Loss;
-use charlet_trainer::util::atomic_file::write_whole;
+use charlet_trainer::util::atomic_file::atomic_write;
 use charlet_trainer::util::rng::Streams;
 use clap::Parser;
 
-/// Turn a checkpoint into a model in integers, which a chip runs without floating point
+/// Export a checkpoint as an integer model, which needs no floating point on the chip
 ///
-/// It reports what the rounding costs: the held-out loss of the model in floating point and in
-/// integers, both run as on the chip. Where 4 bits cost too much, `train --quantize i4` trains for them.
+/// Prints the held-out loss before and after quantization. If i4 costs too much, train with
+/// `charlet train --quantize i4` (quantization-aware training) instead.
 #[derive(Debug, Parser)]
 #[command(after_help = "Examples:
   charlet quantize charlet-out/names/best.safetensors --to i8 -o names-i8.charlet
   charlet generate names-i8.charlet -n 20")]
 pub(crate) struct Args {
-    /// A checkpoint that a training wrote
+    /// Checkpoint that `charlet train` wrote, such as best.safetensors
     checkpoint: PathBuf,
-    /// The precision of the weights
+    /// Precision of the weights
     #[arg(long, value_enum)]
     to: IntegerPrecision,
-    /// The model file to write
+    /// Model file to write
     #[arg(short, long, value_name = "MODEL")]
     output: PathBuf,
 }
@@ -48,7 +48,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     let network = checkpoint.network()?;
     let float = model_file(&network, alphabet, Precision::F32)?;
     let integer = model_file(&network, alphabet, args.to.into())?;
-    write_whole(&args.output, &integer)?;
+    atomic_write(&args.output, &integer)?;
     let mut out = std::io::stdout().lock();
     writeln!(
         out,
@@ -67,15 +67,15 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     };
     let mut before = None;
     for (precision, bytes) in [(Precision::F32, &float), (args.to.into(), &integer)] {
-        let evaluation = Speaker::new(Model::from_bytes(bytes)?).evaluate(&held_out)?;
-        let nats = evaluation.nats_per_char();
-        let loss = Loss {
-            nats,
+        let evaluation = TextModel::new(Model::from_bytes(bytes)?).evaluate(&held_out)?;
+        let loss = evaluation.nats_per_char();
+        let shown = Loss {
+            nats_per_char: loss,
             sequences: &corpus.validation,
         };
-        writeln!(out, "{precision:5} held out {loss}")?;
-        if let Some(before) = before.replace(nats) {
-            writeln!(out, "cost  {:+.4} nats/char", nats - before)?;
+        writeln!(out, "{precision:5} held out {shown}")?;
+        if let Some(before) = before.replace(loss) {
+            writeln!(out, "cost  {:+.4} nats/char", loss - before)?;
         }
     }
     for line in texts(&integer, &mut streams.samples)? {

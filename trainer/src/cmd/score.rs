@@ -7,56 +7,58 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use charlet_trainer::inference::surprisal::{Surprise, Surprises, Unknown};
-use charlet_trainer::inference::text_model::Speaker;
+use charlet_trainer::inference::surprisal::{Surprisal, Surprisals, Unknown};
+use charlet_trainer::inference::text_model::TextModel;
 use charlet_trainer::util::style::Styles;
 use clap::{Parser, ValueEnum};
 use serde::Serialize;
 
 use super::names::char_name;
-use super::{check_model, read_model};
+use super::{check_model, read_model, with_default};
 
-/// Tell how much each line of a text surprises a model
+/// Score each line of a text by its surprisal, for example to find anomalies in a log
 ///
-/// A line's surprise is the negative logarithm of its probability, in bits: all of it, and per
-/// character, the end of the line included. A model of lines takes each line by itself, and passes
-/// empty ones over; a model of running text carries h and c from line to line, unless --each is
-/// given. A line with a character that the model doesn't know surprises without limit. Lines are
-/// printed as they come, so that a log that grows can be watched.
+/// Surprisal is -log2(probability), in bits. Each line gets two numbers: the bits of the whole line,
+/// end of line included, and the bits per character.
+///
+/// A list model scores each line on its own and skips empty lines. A text model carries its state from
+/// line to line, unless --each is given. A line with a character unknown to the model scores infinity
+/// (null in JSON). Lines are printed as they arrive, so that `tail -f` can be piped in.
 #[derive(Debug, Parser)]
-#[command(after_help = "Examples:
+#[command(mut_args(|option| with_default(option, default_of)), after_help = "\
+Examples:
   charlet score names.charlet people.txt --top 20
   charlet score names.charlet people.txt --sort --explain
   tail -f log | charlet score log.charlet --threshold 4
   charlet score names.charlet people.txt --json | jq 'select(.unknown)'")]
 pub(crate) struct Args {
-    /// The model
+    /// Model file
     model: PathBuf,
-    /// The file to score, or - for standard input
+    /// Text file to score, - for standard input
     #[arg(default_value = "-")]
     file: PathBuf,
-    /// Make upper case lower case before, as `train --lowercase` does
+    /// Convert the file to lower case first, as `train --lowercase` does
     #[arg(long)]
     lowercase: bool,
-    /// Score each line of a running text by itself, as if it were the first
+    /// Reset the state of a text model at each line
     #[arg(long)]
     each: bool,
-    /// Print the most surprising line first
+    /// Sort by surprisal, highest first
     #[arg(long)]
     sort: bool,
-    /// What --sort and --top compare [default: per-char]
+    /// Sort by this number; implies --sort
     #[arg(long, value_enum, value_name = "WHAT")]
     by: Option<By>,
-    /// Print only lines with more bits per character than this
+    /// Print only lines above this many bits per character
     #[arg(long, value_name = "BITS")]
     threshold: Option<f64>,
-    /// Print only the N most surprising lines, sorted
+    /// Print only the N lines with the highest surprisal; implies --sort
     #[arg(long, value_name = "N")]
     top: Option<usize>,
-    /// Show the surprise of each character
+    /// Show the bits of each character: as colours in a terminal, else as numbers
     #[arg(long)]
     explain: bool,
-    /// Print a line of JSON for each line
+    /// Print one JSON object per line
     #[arg(long)]
     json: bool,
 }
@@ -70,16 +72,25 @@ enum By {
     PerChar,
 }
 
-/// A line and its surprise.
+/// What lines are sorted by unless --by is given.
+const BY: By = By::PerChar;
+
+/// A line and its surprisal.
 struct Scored {
     number: usize,
     line: String,
-    surprise: Surprise,
+    surprisal: Surprisal,
+}
+
+/// The default of an option by its id, for the help.
+fn default_of(id: &str) -> Option<String> {
+    let default = BY.to_possible_value()?.get_name().to_owned();
+    (id == "by").then_some(default)
 }
 
 pub(crate) fn run(args: Args) -> Result<ExitCode> {
     let bytes = read_model(&args.model)?;
-    let mut speaker = Speaker::new(check_model(&args.model, &bytes)?);
+    let mut text_model = TextModel::new(check_model(&args.model, &bytes)?);
     let mut out = std::io::stdout().lock();
     let printer = Printer {
         styles: Styles::of_stdout(),
@@ -90,10 +101,10 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
         printer.header(&mut out)?;
     }
     let lines = Lines::open(&args.file)?;
-    let mut scored = score(&mut speaker, lines, &args);
+    let mut scored = score(&mut text_model, lines, &args);
     if args.sort || args.by.is_some() || args.top.is_some() {
         let mut all = scored.collect::<Result<Vec<_>>>()?;
-        all.sort_by(|a, b| most_surprising_first(a, b, args.by.unwrap_or(By::PerChar)));
+        all.sort_by(|a, b| most_surprising_first(a, b, args.by.unwrap_or(BY)));
         all.truncate(args.top.unwrap_or(all.len()));
         return all
             .iter()
@@ -104,13 +115,13 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The lines that are to be seen, each with its surprise.
+/// The lines to print, each with its surprisal.
 fn score(
-    speaker: &mut Speaker<'_>,
+    text_model: &mut TextModel<'_>,
     lines: Lines,
     args: &Args,
 ) -> impl Iterator<Item = Result<Scored>> {
-    let mut surprises = Surprises::new(speaker, !args.each);
+    let mut surprisals = Surprisals::new(text_model, !args.each);
     let threshold = args.threshold.unwrap_or(f64::NEG_INFINITY);
     (1..).zip(lines).filter_map(move |(number, line)| {
         let scored = || -> Result<Option<Scored>> {
@@ -118,15 +129,15 @@ fn score(
             if args.lowercase {
                 line = line.to_lowercase();
             }
-            if line.is_empty() && !surprises.is_carried() {
+            if line.is_empty() && !surprisals.is_carried() {
                 return Ok(None);
             }
-            let surprise = surprises.line(&line, has_break)?;
-            let is_seen = surprise.bits_per_char() > threshold;
+            let surprisal = surprisals.line(&line, has_break)?;
+            let is_seen = surprisal.bits_per_char() > threshold;
             Ok(is_seen.then_some(Scored {
                 number,
                 line,
-                surprise,
+                surprisal,
             }))
         };
         scored().transpose()
@@ -135,8 +146,8 @@ fn score(
 
 fn most_surprising_first(a: &Scored, b: &Scored, by: By) -> Ordering {
     let bits = |scored: &Scored| match by {
-        By::Total => scored.surprise.bits(),
-        By::PerChar => scored.surprise.bits_per_char(),
+        By::Total => scored.surprisal.bits(),
+        By::PerChar => scored.surprisal.bits_per_char(),
     };
     bits(b).total_cmp(&bits(a))
 }
@@ -175,7 +186,7 @@ impl Lines {
         if bytes.is_empty() {
             return Ok(None);
         }
-        // What is no UTF-8 becomes a character that hardly a model knows.
+        // Invalid UTF-8 becomes U+FFFD, which hardly any model knows.
         let text = String::from_utf8_lossy(&bytes);
         let mut line = text.as_ref();
         if std::mem::take(&mut self.is_first) {
@@ -225,28 +236,28 @@ impl Printer {
     }
 
     fn print(&self, out: &mut impl Write, scored: &Scored) -> Result<()> {
-        let surprise = &scored.surprise;
+        let surprisal = &scored.surprisal;
         if self.is_json {
             let json = Json {
                 number: scored.number,
                 line: &scored.line,
-                bits: surprise.bits(),
-                bits_per_char: surprise.bits_per_char(),
-                chars: surprise.chars.len(),
-                unknown: surprise.unknown,
-                bits_of_chars: self.explains.then_some(&surprise.chars),
+                bits: surprisal.bits(),
+                bits_per_char: surprisal.bits_per_char(),
+                chars: surprisal.chars.len(),
+                unknown: surprisal.unknown,
+                bits_of_chars: self.explains.then_some(&surprisal.chars),
             };
             writeln!(out, "{}", serde_json::to_string(&json)?)?;
             return Ok(());
         }
-        let (bits, per_char) = (surprise.bits(), surprise.bits_per_char());
+        let (bits, per_char) = (surprisal.bits(), surprisal.bits_per_char());
         write!(out, "{bits:>8.2}  {per_char:>9.2}  ")?;
         if self.explains && self.styles.is_styled() {
             self.coloured(out, scored)?;
         } else {
             write!(out, "{}", scored.line)?;
         }
-        if let Some(unknown) = surprise.unknown {
+        if let Some(unknown) = surprisal.unknown {
             let (alarm, char, at) = (self.styles.alarm(), unknown.char, unknown.at);
             write!(
                 out,
@@ -260,9 +271,9 @@ impl Printer {
         Ok(())
     }
 
-    /// The line, each character on the colour of its surprise.
+    /// The line, each character on the colour of its surprisal.
     fn coloured(&self, out: &mut impl Write, scored: &Scored) -> std::io::Result<()> {
-        let mut bits = scored.surprise.chars.iter();
+        let mut bits = scored.surprisal.chars.iter();
         for (char, &bits) in scored.line.chars().zip(bits.by_ref()) {
             let style = self.styles.heat(bits);
             write!(out, "{style}{char}{style:#}")?;
@@ -278,7 +289,7 @@ impl Printer {
     fn listed(&self, out: &mut impl Write, scored: &Scored) -> std::io::Result<()> {
         let names = scored.line.chars().map(char_name).chain(["end".to_owned()]);
         write!(out, "       ")?;
-        for (name, bits) in names.zip(&scored.surprise.chars) {
+        for (name, bits) in names.zip(&scored.surprisal.chars) {
             write!(out, " {name} {bits:.2}")?;
         }
         writeln!(out)

@@ -95,8 +95,8 @@ impl Config {
 impl NetworkConfig {
     fn check(&self) -> Result<()> {
         below_one("dropout", self.dropout)?;
-        below_one("recurrent dropout", self.recurrent_dropout)?;
-        below_one("character dropout", self.character_dropout)
+        below_one("weight dropout", self.weight_dropout)?;
+        below_one("embedding dropout", self.embedding_dropout)
     }
 }
 

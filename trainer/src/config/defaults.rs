@@ -1,9 +1,12 @@
-//! What is used where nothing is set; an algorithm's settings depend on the algorithm.
+//! Default settings. Those of an algorithm depend on the algorithm.
 
 use super::{
     Config, DataConfig, DeviceKind, Mode, NetworkConfig, OptimizerConfig, OptimizerKind,
     ScheduleConfig, ScheduleKind, TrainingConfig,
 };
+
+/// Lines of `steps.jsonl` that an epoch gets where `log_every` isn't set.
+pub const LOG_LINES_PER_EPOCH: usize = 100;
 
 impl Config {
     /// The defaults for a kind of data.
@@ -22,8 +25,8 @@ impl Config {
                 hidden_size: if lines { 128 } else { 192 },
                 num_layers: 1,
                 dropout: 0.2,
-                recurrent_dropout: if lines { 0.4 } else { 0.2 },
-                character_dropout: if lines { 0.05 } else { 0.0 },
+                weight_dropout: if lines { 0.4 } else { 0.2 },
+                embedding_dropout: if lines { 0.05 } else { 0.0 },
             },
             optimizer: OptimizerConfig::defaults(OptimizerKind::AdamW, mode),
             schedule: ScheduleConfig::defaults(ScheduleKind::Cosine),

@@ -2,10 +2,17 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
 use super::{Config, Mode, OptimizerConfig, ScheduleConfig};
+
+/// Former names of settings of the network, read until 0.2. In checkpoints they are serde's aliases of
+/// [`NetworkConfig`](super::NetworkConfig); here the new name must replace the default before the merge.
+const RENAMED: [(&str, &str); 2] = [
+    ("recurrent_dropout", "weight_dropout"),
+    ("character_dropout", "embedding_dropout"),
+];
 
 impl Config {
     /// The defaults, overridden by what a TOML file sets; `mode` overrides the file's.
@@ -28,7 +35,8 @@ impl Config {
     ///
     /// # Errors
     /// If it has a setting that doesn't exist.
-    pub(crate) fn from_table(set: toml::Table, mode: Option<Mode>) -> Result<Self> {
+    pub(crate) fn from_table(mut set: toml::Table, mode: Option<Mode>) -> Result<Self> {
+        rename(&mut set)?;
         let mode = match mode {
             Some(mode) => mode,
             None => setting(&set, "data", "mode")?.unwrap_or(Mode::Lines),
@@ -70,6 +78,23 @@ fn setting<'t, T: Deserialize<'t>>(
         .map(read)
         .transpose()
         .with_context(|| format!("{section}.{key}"))
+}
+
+/// Gives settings the names that they have today.
+fn rename(set: &mut toml::Table) -> Result<()> {
+    let Some(toml::Value::Table(network)) = set.get_mut("network") else {
+        return Ok(());
+    };
+    for (old, new) in RENAMED {
+        if let Some(value) = network.remove(old) {
+            let twice = network.insert(new.to_owned(), value);
+            ensure!(
+                twice.is_none(),
+                "network.{old} is the old name of network.{new}: leave one of them out"
+            );
+        }
+    }
+    Ok(())
 }
 
 /// A TOML error without the excerpt, which would take several lines.
@@ -135,6 +160,29 @@ mod tests {
         let step = ScheduleConfig::defaults(ScheduleKind::Step);
         assert_eq!(config.schedule, step);
         assert_eq!(parse(&config.to_toml().unwrap(), None).unwrap(), config);
+    }
+
+    #[test]
+    fn old_names_are_read_and_new_ones_written() {
+        let old = "network = {recurrent_dropout = 0.25, character_dropout = 0.125}";
+        let config = parse(old, None).unwrap();
+        let network = &config.network;
+        assert_eq!(
+            (network.weight_dropout, network.embedding_dropout),
+            (0.25, 0.125)
+        );
+        let mut written = config.to_toml().unwrap();
+        let mut checkpoint = serde_json::to_string(&config).unwrap();
+        for (old, new) in RENAMED {
+            assert!(written.contains(new) && !written.contains(old), "{written}");
+            written = written.replace(new, old);
+            checkpoint = checkpoint.replace(new, old);
+        }
+        assert_eq!(parse(&written, None).unwrap(), config);
+        assert_eq!(serde_json::from_str::<Config>(&checkpoint).unwrap(), config);
+        let twice = "network = {recurrent_dropout = 0.25, weight_dropout = 0.5}";
+        let error = format!("{:#}", parse(twice, None).unwrap_err());
+        assert!(error.contains("network.weight_dropout"), "{error}");
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod resume;
 use std::path::{Path, PathBuf};
 
 use charlet::format::Precision;
+pub use defaults::LOG_LINES_PER_EPOCH;
 pub(crate) use resume::settings;
 use serde::{Deserialize, Serialize};
 
@@ -16,15 +17,15 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// What is learnt.
+    /// The training data.
     pub data: DataConfig,
     /// The network's shape.
     pub network: NetworkConfig,
     /// How its weights are updated.
     pub optimizer: OptimizerConfig,
-    /// How the learning rate changes.
+    /// The learning-rate schedule.
     pub schedule: ScheduleConfig,
-    /// How long and on what it is trained.
+    /// The training loop.
     pub training: TrainingConfig,
 }
 
@@ -32,13 +33,13 @@ pub struct Config {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
-    /// Each line is a sequence of its own, with marks where it starts and ends
+    /// A list: each line is a sequence of its own
     Lines,
-    /// One running text; the state is carried from window to window
+    /// Running text: the hidden state is carried from window to window
     Text,
 }
 
-/// What is learnt.
+/// The training data.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DataConfig {
@@ -46,11 +47,11 @@ pub struct DataConfig {
     pub path: Option<PathBuf>,
     /// How it is read.
     pub mode: Mode,
-    /// Whether upper case is made lower case.
+    /// Whether the data is converted to lower case.
     pub lowercase: bool,
-    /// A file to measure the held-out loss on, instead of a share of the data.
+    /// The file to measure the held-out loss on; absent for a share of the data.
     pub validation: Option<PathBuf>,
-    /// The share of the data that is held out: random lines, or the end of the text.
+    /// Share of the data that is held out: random lines of a list, the end of a text.
     pub validation_split: f64,
 }
 
@@ -58,18 +59,20 @@ pub struct DataConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NetworkConfig {
-    /// Size of the vector that a character is turned into.
+    /// Size of the embedding vector of a character.
     pub embedding_size: usize,
-    /// Hidden units of each layer.
+    /// Hidden units per layer.
     pub hidden_size: usize,
-    /// Stacked LSTM layers.
+    /// LSTM layers.
     pub num_layers: usize,
-    /// Share of the outputs of each layer that is dropped while training.
+    /// Dropout on the outputs of each layer (Zaremba et al., 2014).
     pub dropout: f64,
-    /// Share of the recurrent weights that is dropped in each batch.
-    pub recurrent_dropout: f64,
-    /// Share of the characters whose embedding is dropped in each batch.
-    pub character_dropout: f64,
+    /// Dropout on the recurrent weights, one mask per batch (DropConnect; Merity et al., 2018).
+    #[serde(alias = "recurrent_dropout")]
+    pub weight_dropout: f64,
+    /// Dropout on whole rows of the embedding, one mask per batch (Gal and Ghahramani, 2016).
+    #[serde(alias = "character_dropout")]
+    pub embedding_dropout: f64,
 }
 
 /// An algorithm that updates weights.
@@ -79,9 +82,9 @@ pub enum OptimizerKind {
     /// Adam with decoupled weight decay
     #[value(name = "adamw")]
     AdamW,
-    /// Gradients averaged, and divided by the running average of their magnitude
+    /// Adam
     Adam,
-    /// Gradients divided by a running average of their magnitude
+    /// RMSprop
     #[value(name = "rmsprop")]
     RmsProp,
     /// Stochastic gradient descent with momentum
@@ -94,72 +97,72 @@ pub enum OptimizerKind {
 pub struct OptimizerConfig {
     /// The algorithm.
     pub kind: OptimizerKind,
-    /// The learning rate that the schedule starts from, or rises to.
+    /// The base learning rate: the highest of the schedule.
     pub learning_rate: f64,
-    /// What is kept of the last update's direction (SGD).
+    /// Momentum (SGD).
     pub momentum: f64,
-    /// Decay of the running average of gradients (AdamW, Adam).
+    /// Decay of the first moment (AdamW, Adam).
     pub beta1: f64,
-    /// Decay of the running average of squared gradients (AdamW, Adam, RMSprop).
+    /// Decay of the second moment (AdamW, Adam, RMSprop).
     pub beta2: f64,
-    /// Weight decay, of matrices only: decoupled in AdamW, else a part of the gradient.
+    /// Weight decay of matrices, not of biases: decoupled in AdamW, else L2 regularization.
     pub weight_decay: f64,
-    /// Gradients are scaled down to this norm, taken over all weights.
+    /// The global norm that gradients are clipped to.
     pub clip_norm: f64,
 }
 
-/// A way in which the learning rate changes.
+/// A learning-rate schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum ScheduleKind {
-    /// It stays
+    /// The same rate throughout
     Constant,
-    /// It falls by a factor every so many epochs
+    /// Multiply by a factor every --schedule-epochs epochs
     Step,
-    /// It falls by a factor every epoch
+    /// Multiply by a factor every epoch
     Exponential,
-    /// It rises from 0, then falls along half a cosine
+    /// Linear warmup, then cosine decay to 1 % of the rate
     Cosine,
-    /// It falls by a factor when the held-out loss hasn't for so many epochs
+    /// Multiply by a factor when the held-out loss hasn't fallen for --schedule-epochs epochs
     Plateau,
 }
 
-/// How the learning rate changes, with the settings of each way.
+/// A learning-rate schedule and its settings.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
 pub enum ScheduleConfig {
-    /// It stays.
+    /// The same rate throughout.
     Constant {},
-    /// It falls again and again.
+    /// The rate is multiplied by a factor every few epochs.
     Step {
-        /// Epochs from one fall to the next.
+        /// Epochs between two reductions.
         epochs: usize,
-        /// What it is multiplied with.
+        /// The rate is multiplied by this.
         factor: f64,
     },
-    /// It falls with every epoch.
+    /// The rate is multiplied by a factor every epoch.
     Exponential {
-        /// What it is multiplied with.
+        /// The rate is multiplied by this.
         factor: f64,
     },
-    /// A linear rise, then half a cosine.
+    /// Linear warmup, then cosine decay.
     Cosine {
         /// Share of all steps in which the rate rises from 0.
         warmup: f64,
-        /// The rate falls to this share of its height.
+        /// The last rate, as a share of the highest.
         final_rate: f64,
     },
-    /// It falls when the held-out loss doesn't.
+    /// The rate is multiplied by a factor when the held-out loss stops falling.
     Plateau {
-        /// Epochs without a lower held-out loss before it falls.
+        /// Epochs without a lower held-out loss before a reduction.
         epochs: usize,
-        /// What it is multiplied with.
+        /// The rate is multiplied by this.
         factor: f64,
     },
 }
 
 impl ScheduleConfig {
-    /// Which way it is.
+    /// The schedule without its settings.
     pub fn kind(&self) -> ScheduleKind {
         match self {
             Self::Constant {} => ScheduleKind::Constant,
@@ -171,57 +174,57 @@ impl ScheduleConfig {
     }
 }
 
-/// How long and on what the network is trained.
+/// The training loop: its length, its device, what it logs and saves.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrainingConfig {
     /// Passes over the data.
     pub epochs: usize,
-    /// Lines, or places in the text, that are learnt at once.
+    /// Sequences per batch: lines of a list, or streams that read a text in parallel.
     pub batch_size: usize,
-    /// Characters that a gradient reaches back, for running text.
+    /// Characters per backpropagation window of running text (truncated BPTT).
     pub window: usize,
-    /// Seed of everything random: weights, order, dropout, held-out lines and samples.
+    /// Seed of the initial weights, the order of batches, dropout, held-out lines and samples.
     pub seed: u64,
-    /// Where it is computed.
+    /// Device to train on.
     pub device: DeviceKind,
-    /// Epochs from one set of samples to the next.
+    /// Epochs between samples.
     pub sample_every: usize,
-    /// Train for this integer precision, with weights rounded as on the chip, and export it.
+    /// Integer precision to export; weights are rounded to it in every forward pass.
     pub quantize: Option<IntegerPrecision>,
-    /// The checkpoint whose weights are the first.
+    /// Checkpoint of the initial weights.
     pub init_from: Option<PathBuf>,
-    /// Decay of a running average of the weights, which is evaluated and exported in their place.
+    /// Decay of an exponential moving average of the weights, evaluated and exported in their place.
     pub ema: Option<f64>,
-    /// Epochs without a lower held-out loss after which the training ends.
+    /// Epochs without a lower held-out loss before training stops.
     pub patience: Option<usize>,
-    /// Networks that are kept beside the best and the last: the best of all epochs.
+    /// Checkpoints of the best epochs to keep, besides the best and the last.
     pub keep: usize,
-    /// Updates from one set of samples to the next, beside those of epochs.
+    /// Batches between samples, in addition to those of `sample_every`.
     pub sample_steps: Option<usize>,
-    /// Seconds from one checkpoint to the next within an epoch.
+    /// Seconds between checkpoints within an epoch.
     pub save_every: f64,
-    /// Updates from one line of `steps.jsonl` to the next; absent for about 100 lines an epoch.
+    /// Batches between lines of `steps.jsonl`; absent for about [`LOG_LINES_PER_EPOCH`] lines.
     pub log_every: Option<usize>,
-    /// Whether event files for TensorBoard are written too.
+    /// Whether TensorBoard event files are written.
     #[serde(default)]
     pub tensorboard: bool,
 }
 
 impl TrainingConfig {
-    /// The precision that the model is trained for.
+    /// The precision of the exported model.
     pub fn precision(&self) -> Precision {
         self.quantize.map_or(Precision::F32, Into::into)
     }
 }
 
-/// A precision in integers.
+/// Integer precisions of a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum IntegerPrecision {
-    /// Weights of 8 bits, with a scale for every row
+    /// 8-bit weights, one scale per row
     I8,
-    /// Weights of 4 bits in the layers, with a scale for every row: train for it with `--quantize`
+    /// 4-bit weights in the LSTM layers, one scale per row; train with `--quantize i4` for it
     I4,
 }
 
@@ -243,13 +246,13 @@ impl From<IntegerPrecision> for charlet::layout::WeightBits {
     }
 }
 
-/// Where a network is trained.
+/// Devices to train on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum DeviceKind {
-    /// The processor
+    /// CPU
     Cpu,
-    /// The first CUDA device, in a build with the feature `cuda`
+    /// First CUDA GPU; needs a build with the feature `cuda`
     Cuda,
 }
 

@@ -1,25 +1,25 @@
-//! Settings of networks that are known from elsewhere, and of our own best ones, as data.
+//! Presets: settings of well-known models, and of our own best ones, as TOML files.
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
 use super::{Config, Mode};
 
-/// A network that is known from elsewhere, or one of our own.
+/// Settings of well-known models, and of our own best ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Preset {
-    /// 2 x 512, windows of 20, RMSprop: as in many guides to text generation
+    /// Text: 2 layers of 512, windows of 20, RMSprop, as in many tutorials
     Guide,
-    /// 3 x 700, lower case, windows of 100, Adam: as is popular for Alice in Wonderland
+    /// Text: 3 layers of 700, lower case, windows of 100, Adam, as in tutorials on Alice in Wonderland
     Alice,
-    /// 1 x 500, one place in the text at a time, Adam: for a long book read in order
+    /// Text: 1 layer of 500, batch size 1, Adam, for a long book read in order
     Quijote,
-    /// 1 x 128, RMSprop at a high rate: for lists of names
+    /// List: 1 layer of 128, RMSprop at a high learning rate
     Names,
-    /// 1 x 456, 8-bit weights in less than 1,000,000 bytes: our best for a megabyte of text
+    /// Text: 1 layer of 456, i8, below 1,000,000 bytes: our best for about 1 MB of text
     #[value(name = "shakespeare-1m")]
     Shakespeare1m,
-    /// 1 x 280, 4-bit weights in less than 256 KB: our best for a small chip
+    /// Text: 1 layer of 280, i4, below 256 KB: our best for a small chip
     #[value(name = "shakespeare-256k")]
     Shakespeare256k,
 }

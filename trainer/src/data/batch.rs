@@ -18,12 +18,12 @@ pub struct Batch {
     /// Length of each sequence, the longest first; what stands beyond it is padding.
     pub lengths: Vec<usize>,
     /// Whether the state goes on from the batch before, instead of from zero.
-    pub continues: bool,
+    pub carry_state: bool,
 }
 
 impl Batch {
     /// Pads sequences of inputs and targets, which must come longest first.
-    pub fn new(sequences: &[(Vec<u32>, Vec<u32>)], continues: bool) -> Self {
+    pub fn new(sequences: &[(Vec<u32>, Vec<u32>)], carry_state: bool) -> Self {
         let lengths: Vec<usize> = sequences.iter().map(|(inputs, _)| inputs.len()).collect();
         assert!(
             lengths.is_sorted_by(|a, b| a >= b),
@@ -44,7 +44,7 @@ impl Batch {
             inputs,
             targets,
             lengths,
-            continues,
+            carry_state,
         }
     }
 
@@ -187,7 +187,7 @@ mod tests {
             inputs: vec![2, 2, 0, 1, 1, 0],
             targets: vec![0, 1, 1, 2, 2, 0],
             lengths: vec![3, 2],
-            continues: false,
+            carry_state: false,
         };
         assert_eq!(batches, [expected]);
         assert_eq!(batches[0].mask(), [1.0, 1.0, 1.0, 1.0, 1.0, 0.0]);
@@ -226,7 +226,10 @@ mod tests {
         );
         assert_eq!(batches[1].targets, [4, 10, 5, 11]);
         assert_eq!(batches[1].inputs, [3, 9, 4, 10]);
-        assert_eq!((batches[0].continues, batches[1].continues), (false, true));
+        assert_eq!(
+            (batches[0].carry_state, batches[1].carry_state),
+            (false, true)
+        );
     }
 
     #[test]

@@ -37,7 +37,7 @@ pub fn header(shape: Shape, alphabet: &Alphabet, precision: Precision) -> Result
 pub fn model_file(network: &Network, alphabet: &Alphabet, precision: Precision) -> Result<Vec<u8>> {
     let header = header(network.shape(), alphabet, precision)?;
     let mut file = vec![0; format::file_len(&header).context(TOO_LARGE)?];
-    let weights = Weights::of(network)?;
+    let weights = PlainWeights::of(network)?;
     match precision {
         Precision::F32 => {
             let sections = Sections::of(&header).context(TOO_LARGE)?;
@@ -77,7 +77,7 @@ impl Matrix {
 }
 
 /// A network's weights as plain numbers.
-pub(crate) struct Weights {
+pub(crate) struct PlainWeights {
     pub(crate) shape: Shape,
     embedding: Matrix,
     /// weight_ih, weight_hh and bias of each layer.
@@ -86,7 +86,7 @@ pub(crate) struct Weights {
     pub(crate) head_bias: Matrix,
 }
 
-impl Weights {
+impl PlainWeights {
     fn of(network: &Network) -> Result<Self> {
         let tensors = network.tensors()?;
         let mut matrices = tensors.iter().map(|(_, tensor)| -> Result<Matrix> {
@@ -135,7 +135,7 @@ impl Columns<'_> {
 }
 
 /// Puts every weight where [`charlet::layout`] says.
-fn place(weights: &Weights, sections: Sections, bytes: &mut [u8]) {
+fn place(weights: &PlainWeights, sections: Sections, bytes: &mut [u8]) {
     let Shape {
         vocab_size,
         hidden_size,

@@ -9,7 +9,7 @@ use charlet::layout::{
     COLUMN_ORDER, COLUMNS, IntegerSections, ROWS_PER_QUAD, SECTION_ALIGN, WeightBits,
 };
 
-use super::model_file::Weights;
+use super::model_file::PlainWeights;
 use crate::model::fake_quant::{rounded_weight, scale_of};
 
 /// Fraction bits of h, of gate sums and logits, as in the runtime.
@@ -27,12 +27,12 @@ const START_SHIFT: i32 = 8;
 const START_LIMIT: f64 = 32.0;
 
 /// The weights' part of an integer model file.
-pub(crate) fn quantize(weights: &Weights, sections: &IntegerSections) -> Vec<u8> {
+pub(crate) fn quantize(weights: &PlainWeights, sections: &IntegerSections) -> Vec<u8> {
     let vocab_size = weights.shape.vocab_size;
-    let layers: Vec<Matrix> = (0..weights.shape.num_layers)
-        .map(|layer| Matrix::of_layer(weights, layer, sections))
+    let layers: Vec<QuantizedMatrix> = (0..weights.shape.num_layers)
+        .map(|layer| QuantizedMatrix::of_layer(weights, layer, sections))
         .collect();
-    let head = Matrix::of_head(weights, sections);
+    let head = QuantizedMatrix::of_head(weights, sections);
 
     let mut bytes = Vec::with_capacity(sections.bytes().unwrap_or(0));
     for matrix in layers.iter().chain([&head]) {
@@ -130,16 +130,16 @@ impl Row {
 }
 
 /// The rows of a layer or of the head, in the order of the file, with their shifts.
-struct Matrix {
+struct QuantizedMatrix {
     bits: WeightBits,
     rows: Vec<Row>,
     first_shift: u8,
     second_shift: u8,
 }
 
-impl Matrix {
+impl QuantizedMatrix {
     /// A layer's rows for [x, h], each part padded.
-    fn of_layer(weights: &Weights, layer: usize, sections: &IntegerSections) -> Self {
+    fn of_layer(weights: &PlainWeights, layer: usize, sections: &IntegerSections) -> Self {
         let [weight_ih, weight_hh, bias] = &weights.layers[layer];
         let bits = sections.weight_bits;
         let rows = (0..4 * weights.shape.hidden_size).map(|row| {
@@ -163,7 +163,7 @@ impl Matrix {
     }
 
     /// The head's rows, filled up to whole blocks.
-    fn of_head(weights: &Weights, sections: &IntegerSections) -> Self {
+    fn of_head(weights: &PlainWeights, sections: &IntegerSections) -> Self {
         let vocab_size = weights.shape.vocab_size;
         let rows = (0..ROWS_PER_QUAD * sections.head_blocks).map(|token| {
             let mut values = Vec::new();

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use charlet::{Model, Sampler};
 
-use super::text_model::{Speaker, text_rng};
+use super::text_model::{TextModel, text_rng};
 use crate::data::corpus::{Corpus, Sequences};
 
 /// Lines, or characters of a text, that are made to find out.
@@ -60,7 +60,7 @@ impl std::fmt::Display for Novelty {
 /// # Errors
 /// If the model file is not valid, which would be our mistake.
 pub fn novelty(model: &[u8], corpus: &Corpus) -> Result<Novelty> {
-    let mut speaker = Speaker::new(Model::from_bytes(model)?);
+    let mut text_model = TextModel::new(Model::from_bytes(model)?);
     // The same draws every time, so that one epoch compares with another.
     let mut rng = text_rng(0);
     let sampler = Sampler::with_temperature(TEMPERATURE)?;
@@ -68,13 +68,13 @@ pub fn novelty(model: &[u8], corpus: &Corpus) -> Result<Novelty> {
         Sequences::Lines(_) => {
             let mut known = 0;
             for _ in 0..LINES {
-                let line = speaker.line(sampler, &mut rng)?;
+                let line = text_model.line(sampler, &mut rng)?;
                 known += usize::from(corpus.known.contains(&line));
             }
             Ok(Novelty::KnownLines(known as f64 / LINES as f64))
         }
         Sequences::Text(text) => {
-            let sample = speaker.generate(sampler, &mut rng, "")?.take(CHARS);
+            let sample = text_model.generate(sampler, &mut rng, "")?.take(CHARS);
             let sample: Vec<char> = sample.collect();
             let tokens = corpus.alphabet.encode(&sample.iter().collect::<String>());
             let copied = longest_common(&tokens, text);

@@ -4,7 +4,7 @@ use anyhow::Result;
 use charlet::{Model, Sampler};
 
 use super::novelty::{Novelty, novelty};
-use super::text_model::{Speaker, text_rng};
+use super::text_model::{TextModel, text_rng};
 use crate::data::corpus::Corpus;
 use crate::util::rng::Random;
 
@@ -66,16 +66,18 @@ impl Sample {
 /// # Errors
 /// If the model file is not valid, which would be our mistake.
 pub fn texts(model: &[u8], random: &mut Random) -> Result<Vec<Text>> {
-    let mut speaker = Speaker::new(Model::from_bytes(model)?);
+    let mut text_model = TextModel::new(Model::from_bytes(model)?);
     let is_list = Model::from_bytes(model)?.vocab().end().is_some();
     let mut rng = text_rng(random.seed());
     let mut sample = |temperature: f32| -> Result<Text> {
         let sampler = Sampler::with_temperature(temperature)?;
         let text = if is_list {
-            let lines = (0..SAMPLE_LINES).map(|_| speaker.line(sampler, &mut rng));
+            let lines = (0..SAMPLE_LINES).map(|_| text_model.line(sampler, &mut rng));
             lines.collect::<Result<Vec<_>, _>>()?.join("  ")
         } else {
-            let text = speaker.generate(sampler, &mut rng, "")?.take(SAMPLE_LENGTH);
+            let text = text_model
+                .generate(sampler, &mut rng, "")?
+                .take(SAMPLE_LENGTH);
             text.collect()
         };
         Ok(Text { temperature, text })
@@ -89,12 +91,12 @@ pub fn texts(model: &[u8], random: &mut Random) -> Result<Vec<Text>> {
 /// If the model file is not valid, which would be our mistake.
 pub(crate) fn sorted_samples(model: &[u8], corpus: &Corpus, random: &mut Random) -> Result<String> {
     const COUNT: usize = 30;
-    let mut speaker = Speaker::new(Model::from_bytes(model)?);
+    let mut text_model = TextModel::new(Model::from_bytes(model)?);
     let mut rng = text_rng(random.seed());
     let sampler = Sampler::with_temperature(0.8)?;
     let mut lines = Vec::new();
     for _ in 0..COUNT {
-        lines.push(speaker.line(sampler, &mut rng)?);
+        lines.push(text_model.line(sampler, &mut rng)?);
     }
     lines.sort();
     lines.dedup();

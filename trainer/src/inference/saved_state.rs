@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::text_model::{Position, TextRng};
-use crate::util::atomic_file::write_whole;
+use crate::util::atomic_file::atomic_write;
 
 /// The version of the file.
 const VERSION: u32 = 1;
@@ -96,7 +96,7 @@ impl Saved {
     pub fn write(&self, path: &Path) -> Result<()> {
         let mut json = serde_json::to_string(self)?;
         json.push('\n');
-        write_whole(path, json.as_bytes())
+        atomic_write(path, json.as_bytes())
     }
 
     /// Where the text was left.

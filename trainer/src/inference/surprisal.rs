@@ -3,11 +3,11 @@
 use charlet::{Error, Scorer, Token};
 use serde::Serialize;
 
-use super::text_model::Speaker;
+use super::text_model::TextModel;
 
 /// How much a line surprised a model.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Surprise {
+pub struct Surprisal {
     /// Bits of each character and, where the model predicts it, of the line's end: the negative
     /// logarithm of its probability. Infinite for a character that the model doesn't know.
     pub chars: Vec<f64>,
@@ -24,7 +24,7 @@ pub struct Unknown {
     pub at: usize,
 }
 
-impl Surprise {
+impl Surprisal {
     /// Bits of the whole line.
     pub fn bits(&self) -> f64 {
         self.chars.iter().sum()
@@ -38,20 +38,23 @@ impl Surprise {
 
 /// Scores lines one after the other.
 #[derive(Debug)]
-pub struct Surprises<'s, 'm> {
-    speaker: &'s mut Speaker<'m>,
+pub struct Surprisals<'s, 'm> {
+    text_model: &'s mut TextModel<'m>,
     /// The token that the next line's first character follows, where lines follow each other.
     pending: Option<Token>,
 }
 
-impl<'s, 'm> Surprises<'s, 'm> {
+impl<'s, 'm> Surprisals<'s, 'm> {
     /// Scores each line by itself, or carries h and c from line to line. A model of lines knows
     /// only lines by themselves.
-    pub fn new(speaker: &'s mut Speaker<'m>, carried: bool) -> Self {
-        let vocab = speaker.model.vocab();
+    pub fn new(text_model: &'s mut TextModel<'m>, carried: bool) -> Self {
+        let vocab = text_model.model.vocab();
         let pending = (carried && vocab.end().is_none()).then(|| vocab.start());
-        speaker.state.reset();
-        Self { speaker, pending }
+        text_model.state.reset();
+        Self {
+            text_model,
+            pending,
+        }
     }
 
     /// Whether h and c are carried from line to line, so that empty lines count as well.
@@ -63,14 +66,14 @@ impl<'s, 'm> Surprises<'s, 'm> {
     /// running text if the line has one and the model knows it.
     ///
     /// # Errors
-    /// Never, unless the speaker's memory doesn't fit its model.
-    pub fn line(&mut self, line: &str, has_break: bool) -> Result<Surprise, Error> {
-        let Speaker {
+    /// Never: memory and model of a text model fit each other.
+    pub fn line(&mut self, line: &str, has_break: bool) -> Result<Surprisal, Error> {
+        let TextModel {
             model,
             state,
             workspace,
             ..
-        } = &mut *self.speaker;
+        } = &mut *self.text_model;
         let vocab = model.vocab();
         let start = match self.pending {
             Some(pending) => pending,
@@ -82,22 +85,22 @@ impl<'s, 'm> Surprises<'s, 'm> {
         let mut scorer = Scorer::new(model, state, workspace)?.start_from(start)?;
         let knows_break = vocab.token('\n').is_some();
         let line_break = (has_break && knows_break).then_some('\n');
-        let mut surprise = Surprise::default();
+        let mut surprisal = Surprisal::default();
         for (at, char) in (1..).zip(line.chars().chain(line_break)) {
             match scorer.char(char) {
-                Ok(log_prob) => surprise.chars.push(bits(log_prob)),
+                Ok(log_prob) => surprisal.chars.push(bits(log_prob)),
                 // It is passed over, so that what follows is judged by what came before.
                 Err(_) => {
-                    surprise.unknown.get_or_insert(Unknown { char, at });
-                    surprise.chars.push(f64::INFINITY);
+                    surprisal.unknown.get_or_insert(Unknown { char, at });
+                    surprisal.chars.push(f64::INFINITY);
                 }
             }
         }
         if self.pending.is_some() {
             self.pending = Some(scorer.pending());
         }
-        surprise.chars.extend(scorer.end().map(bits));
-        Ok(surprise)
+        surprisal.chars.extend(scorer.end().map(bits));
+        Ok(surprisal)
     }
 }
 

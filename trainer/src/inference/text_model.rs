@@ -38,7 +38,7 @@ impl Position {
 
 /// A model with the memory that it needs.
 #[derive(Clone, Debug)]
-pub struct Speaker<'m> {
+pub struct TextModel<'m> {
     pub(super) model: Model<'m>,
     pub(super) state: State<Vec<u32>>,
     pub(super) workspace: Workspace<Vec<u32>>,
@@ -46,7 +46,7 @@ pub struct Speaker<'m> {
     start: Position,
 }
 
-impl<'m> Speaker<'m> {
+impl<'m> TextModel<'m> {
     /// Makes memory for a model.
     pub fn new(model: Model<'m>) -> Self {
         let sizes = model.sizes();
@@ -209,8 +209,8 @@ impl<'m> Speaker<'m> {
 /// How well a model predicts a text.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Evaluation {
-    /// Sum of the negative log-probabilities.
-    pub nats: f64,
+    /// Negative log-likelihood of the text, in nats.
+    pub nll: f64,
     /// Characters predicted, the end of each line included.
     pub chars: usize,
     /// Lines, for a model of lines.
@@ -219,23 +219,23 @@ pub struct Evaluation {
 
 impl Evaluation {
     fn add(&mut self, log_prob: f32) {
-        self.nats -= f64::from(log_prob);
+        self.nll -= f64::from(log_prob);
         self.chars += 1;
     }
 
     /// The mean per character, in nats.
     pub fn nats_per_char(&self) -> f64 {
-        self.nats / self.chars as f64
+        self.nll / self.chars as f64
     }
 
     /// The summary for scripts.
     pub fn summary(&self) -> EvaluationSummary {
         let bits = |nats: f64| nats / std::f64::consts::LN_2;
         EvaluationSummary {
-            nats: self.nats,
+            nats: self.nll,
             nats_per_char: self.nats_per_char(),
             bits_per_char: bits(self.nats_per_char()),
-            bits_per_line: self.lines.map(|lines| bits(self.nats) / lines as f64),
+            bits_per_line: self.lines.map(|lines| bits(self.nll) / lines as f64),
             chars: self.chars,
             lines: self.lines,
         }

@@ -3,7 +3,7 @@
 use super::shape::Shape;
 
 /// A layer, or all of them.
-pub(crate) struct Layer {
+pub(crate) struct LayerSummary {
     pub(crate) name: String,
     pub(crate) inputs: usize,
     pub(crate) outputs: usize,
@@ -11,11 +11,11 @@ pub(crate) struct Layer {
 }
 
 /// The layers, and all of them at the end.
-pub(crate) fn layers(shape: Shape) -> Vec<Layer> {
+pub(crate) fn layers(shape: Shape) -> Vec<LayerSummary> {
     let all = shape.parameters();
     let layer = |name: String, inputs: usize, outputs: usize, prefix: &str| {
         let part = all.iter().filter(|part| part.name.starts_with(prefix));
-        Layer {
+        LayerSummary {
             name,
             inputs,
             outputs,

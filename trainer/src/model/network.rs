@@ -10,15 +10,15 @@ use charlet::layout::WeightBits;
 use super::fake_quant;
 use super::lstm::cpu::{Scratch, SequenceLoss};
 use super::lstm::dropout::Dropout;
-use super::lstm::gpu::Pass;
-use super::lstm::profile::Phases;
+use super::lstm::gpu::GpuPass;
+use super::lstm::profile::Profile;
 use super::lstm::reference::Trace;
 use super::lstm::{contiguous, reference};
 use super::shape::{Parameter, Shape};
 use crate::data::batch::Batch;
 use crate::util::rng::Random;
 
-/// What a pass through the network gives.
+/// What a forward pass gives.
 #[derive(Clone, Debug)]
 pub struct Output {
     /// The summed cross-entropy of the batch's predictions, in nats; a scalar.
@@ -39,13 +39,13 @@ impl Output {
     }
 }
 
-/// What a pass through the network and back gives.
+/// What a forward and backward pass give.
 #[derive(Clone, Debug)]
-pub struct Gradient {
+pub struct LossAndGrads {
     /// The summed cross-entropy of the batch's predictions, in nats.
-    pub nats: f64,
-    /// The slopes of the mean cross-entropy, in the order of [`Network::parameters`].
-    pub slopes: Vec<f32>,
+    pub loss_sum: f64,
+    /// The gradients of the mean cross-entropy, in the order of [`Network::parameters`].
+    pub grads: Vec<f32>,
     /// The state after the last step, `[2, layers, batch, hidden_size]`, h first.
     pub state: Tensor,
 }
@@ -194,7 +194,7 @@ impl Network {
         self.check_state(batch, state)?;
         let outputs = dropout.and_then(|dropout| dropout.outputs());
         let parameters = self.effective(dropout)?;
-        let pass = Pass::new(self.shape, &parameters, batch, state, outputs)?;
+        let pass = GpuPass::new(self.shape, &parameters, batch, state, outputs)?;
         Output::new(&parameters.apply_op2(state, pass)?, state)
     }
 
@@ -208,18 +208,18 @@ impl Network {
         batch: &Batch,
         state: &Tensor,
         dropout: Option<Dropout>,
-    ) -> Result<Gradient> {
+    ) -> Result<LossAndGrads> {
         let predictions = batch.predictions();
         if !self.parameters.device().is_cpu() {
             let output = self.run(batch, state, dropout)?;
-            let nats = f64::from(output.loss.to_scalar::<f32>()?);
+            let loss_sum = f64::from(output.loss.to_scalar::<f32>()?);
             let gradients = (output.loss / predictions as f64)?.backward()?;
-            let slopes = gradients
+            let grads = gradients
                 .get(&self.parameters)
                 .context("the weights have no gradient")?;
-            return Ok(Gradient {
-                nats,
-                slopes: slopes.to_vec1()?,
+            return Ok(LossAndGrads {
+                loss_sum,
+                grads: grads.to_vec1()?,
                 state: output.state.detach(),
             });
         }
@@ -239,14 +239,14 @@ impl Network {
         }
         let parameters = changed.as_deref().unwrap_or(exact);
         let start = state.flatten_all()?.to_vec1::<f32>()?;
-        let mut slopes = operation.gradient(parameters, &start, 1.0 / predictions as f32);
+        let mut grads = operation.gradient(parameters, &start, 1.0 / predictions as f32);
         if let Some(dropout) = dropout {
-            dropout.mask_parameters(self.shape, &mut slopes.parameters);
+            dropout.mask_parameters(self.shape, &mut grads.parameters);
         }
-        Ok(Gradient {
-            nats: slopes.nats,
-            slopes: slopes.parameters,
-            state: Tensor::from_vec(slopes.state, state.shape(), &Device::Cpu)?,
+        Ok(LossAndGrads {
+            loss_sum: grads.loss_sum,
+            grads: grads.parameters,
+            state: Tensor::from_vec(grads.state, state.shape(), &Device::Cpu)?,
         })
     }
 
@@ -274,9 +274,9 @@ impl Network {
     }
 
     /// Where the time of the fused passes went since this was last asked.
-    pub fn take_phases(&self) -> Phases {
+    pub fn take_profile(&self) -> Profile {
         let mut scratch = self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
-        scratch.take_phases()
+        scratch.take_profile()
     }
 
     /// Runs a batch with plain tensor operations and keeps every step.

@@ -3,7 +3,7 @@
 use super::shape::Shape;
 
 /// The parameters of a layer, their rows in the order of the gates i, f, g, o.
-pub(crate) struct Layer<T> {
+pub(crate) struct LayerWeights<T> {
     /// `[4 hidden_size, input_size]`
     pub(crate) weight_ih: T,
     /// `[4 hidden_size, hidden_size]`
@@ -16,7 +16,7 @@ pub(crate) struct Layer<T> {
 pub(crate) struct Weights<T> {
     /// `[vocab_size, embedding_size]`
     pub(crate) embedding: T,
-    pub(crate) layers: Vec<Layer<T>>,
+    pub(crate) layers: Vec<LayerWeights<T>>,
     /// `[vocab_size, hidden_size]`
     pub(crate) head_weight: T,
     /// `[vocab_size]`
@@ -28,7 +28,7 @@ impl<T> Weights<T> {
     fn collect(num_layers: usize, mut next: impl FnMut() -> T) -> Self {
         let embedding = next();
         let layers = (0..num_layers)
-            .map(|_| Layer {
+            .map(|_| LayerWeights {
                 weight_ih: next(),
                 weight_hh: next(),
                 bias: next(),

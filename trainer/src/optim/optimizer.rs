@@ -15,9 +15,9 @@ use crate::config::{OptimizerConfig, OptimizerKind};
 use crate::model::network::Network;
 use crate::model::shape::Shape;
 
-/// Names of the running averages in a checkpoint.
-const MEAN: &str = "optimizer.mean";
-const SQUARE: &str = "optimizer.square";
+/// Names of the running moments in a checkpoint.
+const FIRST_MOMENT: &str = "optimizer.mean";
+const SECOND_MOMENT: &str = "optimizer.square";
 /// Weights that a thread updates at once. Fixed, so that the norm is summed in the same order whatever
 /// the number of threads.
 pub(super) const PIECE: usize = 1 << 14;
@@ -29,27 +29,27 @@ pub struct Optimizer {
     shape: Shape,
     /// All weights in one vector.
     parameters: Var,
-    averages: Averages,
+    moments: Moments,
     /// Updates made.
     steps: usize,
 }
 
 /// What is remembered of all gradients so far.
 #[derive(Debug)]
-struct Averages {
+struct Moments {
     /// Running average of the gradient, or its sum with momentum.
-    mean: Vec<f32>,
-    /// Running average of the gradient's square.
-    square: Vec<f32>,
+    first_moment: Vec<f32>,
+    /// Running average of the squared gradient.
+    second_moment: Vec<f32>,
 }
 
 impl OptimizerKind {
     /// The names of what it remembers.
-    fn averages(self) -> &'static [&'static str] {
+    fn moments(self) -> &'static [&'static str] {
         match self {
-            Self::AdamW | Self::Adam => &[MEAN, SQUARE],
-            Self::RmsProp => &[SQUARE],
-            Self::Sgd => &[MEAN],
+            Self::AdamW | Self::Adam => &[FIRST_MOMENT, SECOND_MOMENT],
+            Self::RmsProp => &[SECOND_MOMENT],
+            Self::Sgd => &[FIRST_MOMENT],
         }
     }
 }
@@ -65,9 +65,9 @@ impl Optimizer {
             config,
             shape: network.shape(),
             parameters: network.parameters().clone(),
-            averages: Averages {
-                mean: vec![0.0; count],
-                square: vec![0.0; count],
+            moments: Moments {
+                first_moment: vec![0.0; count],
+                second_moment: vec![0.0; count],
             },
             steps: 0,
         })
@@ -79,17 +79,17 @@ impl Optimizer {
     /// If the gradient has another length, or the device no memory left.
     pub fn step(&mut self, gradient: &[f32], learning_rate: f64) -> Result<f64> {
         ensure!(
-            gradient.len() == self.averages.mean.len(),
+            gradient.len() == self.moments.first_moment.len(),
             "the gradient has another length"
         );
         let norm = norm(gradient);
         self.steps += 1;
         let rule = Rule::new(&self.config, self.steps, norm, learning_rate);
-        let update = Update {
+        let update = UpdateOp {
             rule,
             shape: self.shape,
             gradient,
-            averages: Mutex::new(&mut self.averages),
+            moments: Mutex::new(&mut self.moments),
         };
         if self.parameters.device().is_cpu() {
             self.parameters.inplace_op1(&update)?;
@@ -102,15 +102,22 @@ impl Optimizer {
         Ok(norm)
     }
 
-    /// The running averages that this algorithm uses, by name, and the number of updates.
+    /// The running moments that this algorithm uses, by name, and the number of updates.
     ///
     /// # Errors
     /// If there is no memory left.
     pub fn state(&self) -> Result<(HashMap<String, Tensor>, usize)> {
-        let Averages { mean, square } = &self.averages;
+        let Moments {
+            first_moment,
+            second_moment,
+        } = &self.moments;
         let mut tensors = HashMap::new();
-        for &name in self.config.kind.averages() {
-            let average = if name == MEAN { mean } else { square };
+        for &name in self.config.kind.moments() {
+            let average = if name == FIRST_MOMENT {
+                first_moment
+            } else {
+                second_moment
+            };
             let tensor = Tensor::from_slice(average, average.len(), &Device::Cpu)?;
             tensors.insert(name.to_owned(), tensor);
         }
@@ -132,14 +139,14 @@ impl Optimizer {
             );
             Ok(tensor.to_dtype(DType::F32)?.to_vec1()?)
         };
-        let names = self.config.kind.averages();
+        let names = self.config.kind.moments();
         let found = names.iter().map(|name| find(name));
         let found: Vec<_> = found.collect::<Result<_>>()?;
         for (name, average) in names.iter().zip(found) {
-            let own = if *name == MEAN {
-                &mut self.averages.mean
+            let own = if *name == FIRST_MOMENT {
+                &mut self.moments.first_moment
             } else {
-                &mut self.averages.square
+                &mut self.moments.second_moment
             };
             *own = average;
         }
@@ -149,15 +156,15 @@ impl Optimizer {
 }
 
 /// An update of all weights, as an operation on their tensor.
-struct Update<'a> {
+struct UpdateOp<'a> {
     rule: Rule,
     shape: Shape,
     gradient: &'a [f32],
     /// Changed too, though an operation only lends itself.
-    averages: Mutex<&'a mut Averages>,
+    moments: Mutex<&'a mut Moments>,
 }
 
-impl InplaceOp1 for Update<'_> {
+impl InplaceOp1 for UpdateOp<'_> {
     fn name(&self) -> &'static str {
         "charlet-update"
     }
@@ -167,18 +174,25 @@ impl InplaceOp1 for Update<'_> {
         else {
             candle_core::bail!("the optimizer needs contiguous floats");
         };
-        let mut averages = self.averages.lock().unwrap_or_else(PoisonError::into_inner);
-        let Averages { mean, square } = &mut **averages;
-        let mut rest = (&mut weights[from..to], &mut mean[..], &mut square[..]);
+        let mut moments = self.moments.lock().unwrap_or_else(PoisonError::into_inner);
+        let Moments {
+            first_moment,
+            second_moment,
+        } = &mut **moments;
+        let mut rest = (
+            &mut weights[from..to],
+            &mut first_moment[..],
+            &mut second_moment[..],
+        );
         let mut gradient = self.gradient;
         let mut pieces = Vec::new();
         for parameter in self.shape.parameters() {
             let count = parameter.dims.iter().product();
-            let (weights, mean, square) = rest;
-            let (weights, mean, square) = (
+            let (weights, first_moment, second_moment) = rest;
+            let (weights, first_moment, second_moment) = (
                 weights.split_at_mut(count),
-                mean.split_at_mut(count),
-                square.split_at_mut(count),
+                first_moment.split_at_mut(count),
+                second_moment.split_at_mut(count),
             );
             let (own, others) = gradient.split_at(count);
             let rule = if parameter.is_matrix() {
@@ -186,17 +200,20 @@ impl InplaceOp1 for Update<'_> {
             } else {
                 self.rule.without_decay()
             };
-            let averages = mean.0.chunks_mut(PIECE).zip(square.0.chunks_mut(PIECE));
+            let moments = first_moment
+                .0
+                .chunks_mut(PIECE)
+                .zip(second_moment.0.chunks_mut(PIECE));
             let values = weights.0.chunks_mut(PIECE).zip(own.chunks(PIECE));
-            pieces.extend(values.zip(averages).map(|piece| (rule, piece)));
-            rest = (weights.1, mean.1, square.1);
+            pieces.extend(values.zip(moments).map(|piece| (rule, piece)));
+            rest = (weights.1, first_moment.1, second_moment.1);
             gradient = others;
         }
-        pieces
-            .into_par_iter()
-            .for_each(|(rule, ((weights, gradient), (mean, square)))| {
-                rule.apply(weights, gradient, mean, square);
-            });
+        pieces.into_par_iter().for_each(
+            |(rule, ((weights, gradient), (first_moment, second_moment)))| {
+                rule.apply(weights, gradient, first_moment, second_moment);
+            },
+        );
         Ok(())
     }
 }
@@ -238,14 +255,14 @@ mod tests {
         network.parameters().to_vec1().unwrap()
     }
 
-    fn slopes(factor: f32) -> Vec<f32> {
+    fn grads(factor: f32) -> Vec<f32> {
         (0..SHAPE.parameter_count())
             .map(|at| factor * (at as f32 - 6.5))
             .collect()
     }
 
     /// Updates written out by hand, in double precision.
-    fn expected(config: &OptimizerConfig, weights: &[f32], slopes: &[Vec<f32>]) -> Vec<f64> {
+    fn expected(config: &OptimizerConfig, weights: &[f32], grads: &[Vec<f32>]) -> Vec<f64> {
         let decays: Vec<bool> = SHAPE
             .parameters()
             .iter()
@@ -253,14 +270,14 @@ mod tests {
             .collect();
         let one = |at: usize| {
             let mut weight = f64::from(weights[at]);
-            let (mut mean, mut square) = (0.0, 0.0);
-            for (step, slope) in slopes.iter().enumerate() {
-                let norm = slope
+            let (mut first_moment, mut second_moment) = (0.0, 0.0);
+            for (step, grad) in grads.iter().enumerate() {
+                let norm = grad
                     .iter()
                     .map(|s| f64::from(*s).powi(2))
                     .sum::<f64>()
                     .sqrt();
-                let clipped = f64::from(slope[at]) * (config.clip_norm / norm).min(1.0);
+                let clipped = f64::from(grad[at]) * (config.clip_norm / norm).min(1.0);
                 let decay = if decays[at] {
                     config.weight_decay * weight
                 } else {
@@ -271,21 +288,21 @@ mod tests {
                     _ => clipped + decay,
                 };
                 let exponent = step as i32 + 1;
-                square = config.beta2 * square + (1.0 - config.beta2) * g * g;
+                second_moment = config.beta2 * second_moment + (1.0 - config.beta2) * g * g;
                 weight -= 0.1
                     * match config.kind {
                         OptimizerKind::AdamW | OptimizerKind::Adam => {
-                            mean = config.beta1 * mean + (1.0 - config.beta1) * g;
-                            let mean = mean / (1.0 - config.beta1.powi(exponent));
-                            let square = square / (1.0 - config.beta2.powi(exponent));
+                            first_moment = config.beta1 * first_moment + (1.0 - config.beta1) * g;
+                            let first_moment = first_moment / (1.0 - config.beta1.powi(exponent));
+                            let second_moment = second_moment / (1.0 - config.beta2.powi(exponent));
                             let is_decoupled = config.kind == OptimizerKind::AdamW;
                             let beside = if is_decoupled { decay } else { 0.0 };
-                            mean / (square.sqrt() + 1e-8) + beside
+                            first_moment / (second_moment.sqrt() + 1e-8) + beside
                         }
-                        OptimizerKind::RmsProp => g / (square.sqrt() + 1e-8),
+                        OptimizerKind::RmsProp => g / (second_moment.sqrt() + 1e-8),
                         OptimizerKind::Sgd => {
-                            mean = config.momentum * mean + g;
-                            mean
+                            first_moment = config.momentum * first_moment + g;
+                            first_moment
                         }
                     };
             }
@@ -300,11 +317,11 @@ mod tests {
             let (config, network) = (config(kind), network());
             let mut optimizer = Optimizer::new(config.clone(), &network).unwrap();
             // The first is longer than the clipping norm, the second shorter.
-            let all = [slopes(3.0), slopes(-0.01)];
+            let all = [grads(3.0), grads(-0.01)];
             let expected = expected(&config, &values(&network), &all);
-            for slopes in &all {
-                let norm = optimizer.step(slopes, 0.1).unwrap();
-                let exact = slopes.iter().map(|s| s * s).sum::<f32>().sqrt();
+            for grads in &all {
+                let norm = optimizer.step(grads, 0.1).unwrap();
+                let exact = grads.iter().map(|s| s * s).sum::<f32>().sqrt();
                 assert!((norm - f64::from(exact)).abs() < 1e-4 * norm);
             }
             for (value, expected) in values(&network).iter().zip(expected) {
@@ -323,12 +340,12 @@ mod tests {
             let config = config(kind);
             let mut optimizer = Optimizer::new(config.clone(), &first).unwrap();
             let mut other = Optimizer::new(config, &second).unwrap();
-            optimizer.step(&slopes(1.0), 0.1).unwrap();
+            optimizer.step(&grads(1.0), 0.1).unwrap();
             let (tensors, steps) = optimizer.state().unwrap();
             other.restore(&tensors, steps).unwrap();
             second.parameters().set(first.parameters()).unwrap();
-            optimizer.step(&slopes(2.0), 0.1).unwrap();
-            other.step(&slopes(2.0), 0.1).unwrap();
+            optimizer.step(&grads(2.0), 0.1).unwrap();
+            other.step(&grads(2.0), 0.1).unwrap();
             assert_eq!(values(&first), values(&second), "{kind:?}");
             assert!(other.restore(&HashMap::new(), 1).is_err());
         }

@@ -19,11 +19,11 @@ pub(super) struct Rule {
     beta1: f32,
     beta2: f32,
     /// 1 without the betas, which single precision would make of them with a larger error.
-    rest1: f32,
-    rest2: f32,
-    /// What averages are multiplied with, since they started from zero.
-    unbias1: f32,
-    unbias2: f32,
+    one_minus_beta1: f32,
+    one_minus_beta2: f32,
+    /// What moments are multiplied with, since they started from zero.
+    bias_correction1: f32,
+    bias_correction2: f32,
     /// Weight decay that is a part of the gradient.
     coupled: f32,
     /// Weight decay beside the gradient.
@@ -43,7 +43,7 @@ impl Rule {
         } else {
             1.0
         };
-        let unbias = |beta: f64| (1.0 / (1.0 - beta.powf(steps as f64))) as f32;
+        let bias_correction = |beta: f64| (1.0 / (1.0 - beta.powf(steps as f64))) as f32;
         let decay = config.weight_decay as f32;
         let (coupled, decoupled) = match config.kind {
             OptimizerKind::AdamW => (0.0, decay),
@@ -55,10 +55,10 @@ impl Rule {
             momentum: config.momentum as f32,
             beta1: config.beta1 as f32,
             beta2: config.beta2 as f32,
-            rest1: (1.0 - config.beta1) as f32,
-            rest2: (1.0 - config.beta2) as f32,
-            unbias1: unbias(config.beta1),
-            unbias2: unbias(config.beta2),
+            one_minus_beta1: (1.0 - config.beta1) as f32,
+            one_minus_beta2: (1.0 - config.beta2) as f32,
+            bias_correction1: bias_correction(config.beta1),
+            bias_correction2: bias_correction(config.beta2),
             coupled,
             decoupled,
             learning_rate: learning_rate as f32,
@@ -77,50 +77,59 @@ impl Rule {
         self,
         weights: &mut [f32],
         gradient: &[f32],
-        mean: &mut [f32],
-        square: &mut [f32],
+        first_moment: &mut [f32],
+        second_moment: &mut [f32],
     ) {
         match self.kind {
             OptimizerKind::AdamW | OptimizerKind::Adam => {
-                adam(self, weights, gradient, mean, square);
+                adam(self, weights, gradient, first_moment, second_moment);
             }
-            OptimizerKind::RmsProp => rms_prop(self, weights, gradient, square),
-            OptimizerKind::Sgd => sgd(self, weights, gradient, mean),
+            OptimizerKind::RmsProp => rms_prop(self, weights, gradient, second_moment),
+            OptimizerKind::Sgd => sgd(self, weights, gradient, first_moment),
         }
     }
 }
 
 /// Kingma and Ba, 2015, and with the decay decoupled Loshchilov and Hutter, 2019.
 #[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2", "aarch64+neon"))]
-fn adam(rule: Rule, weights: &mut [f32], gradient: &[f32], mean: &mut [f32], square: &mut [f32]) {
+fn adam(
+    rule: Rule,
+    weights: &mut [f32],
+    gradient: &[f32],
+    first_moment: &mut [f32],
+    second_moment: &mut [f32],
+) {
     let values = weights.iter_mut().zip(gradient);
-    for ((weight, gradient), (mean, square)) in values.zip(mean.iter_mut().zip(square)) {
+    for ((weight, gradient), (first_moment, second_moment)) in
+        values.zip(first_moment.iter_mut().zip(second_moment))
+    {
         let gradient = gradient * rule.clip + *weight * rule.coupled;
-        *mean = *mean * rule.beta1 + gradient * rule.rest1;
-        *square = *square * rule.beta2 + gradient * gradient * rule.rest2;
-        let direction = *mean * rule.unbias1 / ((*square * rule.unbias2).sqrt() + EPSILON);
+        *first_moment = *first_moment * rule.beta1 + gradient * rule.one_minus_beta1;
+        *second_moment = *second_moment * rule.beta2 + gradient * gradient * rule.one_minus_beta2;
+        let direction = *first_moment * rule.bias_correction1
+            / ((*second_moment * rule.bias_correction2).sqrt() + EPSILON);
         *weight -= (direction + *weight * rule.decoupled) * rule.learning_rate;
     }
 }
 
 /// Tieleman and Hinton, 2012.
 #[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2", "aarch64+neon"))]
-fn rms_prop(rule: Rule, weights: &mut [f32], gradient: &[f32], square: &mut [f32]) {
-    for ((weight, gradient), square) in weights.iter_mut().zip(gradient).zip(square) {
+fn rms_prop(rule: Rule, weights: &mut [f32], gradient: &[f32], second_moment: &mut [f32]) {
+    for ((weight, gradient), second_moment) in weights.iter_mut().zip(gradient).zip(second_moment) {
         let gradient = gradient * rule.clip + *weight * rule.coupled;
-        *square = *square * rule.beta2 + gradient * gradient * rule.rest2;
-        *weight -= gradient / (square.sqrt() + EPSILON) * rule.learning_rate;
+        *second_moment = *second_moment * rule.beta2 + gradient * gradient * rule.one_minus_beta2;
+        *weight -= gradient / (second_moment.sqrt() + EPSILON) * rule.learning_rate;
     }
 }
 
-/// Momentum as in Sutskever et al., 2013, and PyTorch: `mean` is the sum of all gradients, each
+/// Momentum as in Sutskever et al., 2013, and PyTorch: `first_moment` is the sum of all gradients, each
 /// shrunk by the momentum once a step.
 #[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2", "aarch64+neon"))]
-fn sgd(rule: Rule, weights: &mut [f32], gradient: &[f32], mean: &mut [f32]) {
-    for ((weight, gradient), mean) in weights.iter_mut().zip(gradient).zip(mean) {
+fn sgd(rule: Rule, weights: &mut [f32], gradient: &[f32], first_moment: &mut [f32]) {
+    for ((weight, gradient), first_moment) in weights.iter_mut().zip(gradient).zip(first_moment) {
         let gradient = gradient * rule.clip + *weight * rule.coupled;
-        *mean = *mean * rule.momentum + gradient;
-        *weight -= *mean * rule.learning_rate;
+        *first_moment = *first_moment * rule.momentum + gradient;
+        *weight -= *first_moment * rule.learning_rate;
     }
 }
 

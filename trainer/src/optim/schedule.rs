@@ -44,19 +44,19 @@ impl Plateau {
     }
 }
 
-/// The learning rate of the next step, where the highest is `height`.
+/// The learning rate of the next step; `base_lr` is the highest.
 pub fn learning_rate(
-    height: f64,
+    base_lr: f64,
     schedule: &ScheduleConfig,
     clock: Clock,
     plateau: Plateau,
 ) -> f64 {
     match *schedule {
-        ScheduleConfig::Constant {} => height,
-        ScheduleConfig::Step { epochs, factor } => height * power(factor, clock.epoch / epochs),
-        ScheduleConfig::Exponential { factor } => height * power(factor, clock.epoch),
-        ScheduleConfig::Cosine { warmup, final_rate } => cosine(height, warmup, final_rate, clock),
-        ScheduleConfig::Plateau { factor, .. } => height * factor.powi(plateau.falls),
+        ScheduleConfig::Constant {} => base_lr,
+        ScheduleConfig::Step { epochs, factor } => base_lr * power(factor, clock.epoch / epochs),
+        ScheduleConfig::Exponential { factor } => base_lr * power(factor, clock.epoch),
+        ScheduleConfig::Cosine { warmup, final_rate } => cosine(base_lr, warmup, final_rate, clock),
+        ScheduleConfig::Plateau { factor, .. } => base_lr * factor.powi(plateau.falls),
     }
 }
 
@@ -65,22 +65,22 @@ fn power(factor: f64, exponent: usize) -> f64 {
 }
 
 /// A linear rise, then half a cosine down to the final share (Loshchilov and Hutter, 2017).
-fn cosine(height: f64, warmup: f64, final_rate: f64, clock: Clock) -> f64 {
+fn cosine(base_lr: f64, warmup: f64, final_rate: f64, clock: Clock) -> f64 {
     let (step, total) = (clock.step as f64, clock.total_steps as f64);
     let warmup = (warmup * total).ceil();
     if step < warmup {
-        return height * (step + 1.0) / warmup;
+        return base_lr * (step + 1.0) / warmup;
     }
     let progress = (step - warmup) / (total - warmup).max(1.0);
     let cosine = 0.5 * (1.0 + (std::f64::consts::PI * progress).cos());
-    height * (final_rate + (1.0 - final_rate) * cosine)
+    base_lr * (final_rate + (1.0 - final_rate) * cosine)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Rates of a training of 100 steps in 10 epochs, as shares of their height.
+    /// Rates of a training of 100 steps in 10 epochs, as shares of the base rate.
     fn rate(schedule: ScheduleConfig, step: usize) -> f64 {
         let clock = Clock {
             step,

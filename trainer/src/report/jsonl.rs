@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 use crate::train::metrics::{EpochMetrics, StepMetrics};
 use crate::train::observer::{EpochEnd, Observer, ProgressSnapshot, Start, Task};
-use crate::util::atomic_file::write_whole;
+use crate::util::atomic_file::atomic_write;
 
 /// Writes both logs. A run goes on from what they hold.
 #[derive(Debug, Default)]
@@ -101,7 +101,7 @@ impl Log {
                 }
                 kept += text.len();
             }
-            write_whole(path, &written.as_bytes()[..kept])?;
+            atomic_write(path, &written.as_bytes()[..kept])?;
             Ok(Self {
                 path: path.to_owned(),
                 file: OpenOptions::new().append(true).open(path)?,

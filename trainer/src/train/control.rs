@@ -1,27 +1,27 @@
-//! What somebody wants of a training under way.
+//! Controls a training from outside: save, sample, stop.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// What somebody can want.
+/// A request to a training under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Request {
-    /// Save the run as it is.
+    /// Save a checkpoint.
     Save,
-    /// Let the model speak.
+    /// Print a sample.
     Sample,
     /// Save and stop.
     Stop,
 }
 
-/// What is wanted and was not done yet; shared by those who ask and the training.
+/// Pending requests, shared between the training and signal handlers or keys.
 #[derive(Debug, Default)]
-pub struct Requests {
+pub struct Control {
     save: AtomicBool,
     sample: AtomicBool,
     stop: AtomicBool,
 }
 
-impl Requests {
+impl Control {
     fn of(&self, request: Request) -> &AtomicBool {
         match request {
             Request::Save => &self.save,
@@ -30,12 +30,12 @@ impl Requests {
         }
     }
 
-    /// Asks for something; tells whether it was wanted already.
+    /// Adds a request; returns whether it was pending already.
     pub fn add(&self, request: Request) -> bool {
         self.of(request).swap(true, Ordering::Relaxed)
     }
 
-    /// What is to be done now. Stopping comes last, and stays.
+    /// The next request. Stopping comes last, and stays pending.
     pub fn next(&self) -> Option<Request> {
         let once = [Request::Save, Request::Sample];
         let mut wanted = once.into_iter();
@@ -45,8 +45,8 @@ impl Requests {
     }
 }
 
-/// Asked before each batch, until nothing more is wanted.
-pub type Ask<'s> = &'s (dyn Fn() -> Option<Request> + Sync);
+/// Called before each batch until it returns `None`.
+pub type NextRequest<'s> = &'s (dyn Fn() -> Option<Request> + Sync);
 
 #[cfg(test)]
 mod tests {
@@ -54,16 +54,16 @@ mod tests {
 
     #[test]
     fn what_is_wanted_is_done_once_and_stopping_last() {
-        let requests = Requests::default();
-        assert_eq!(requests.next(), None);
-        assert!(!requests.add(Request::Stop));
-        assert!(!requests.add(Request::Sample));
-        assert!(requests.add(Request::Sample));
-        assert!(!requests.add(Request::Save));
-        assert_eq!(requests.next(), Some(Request::Save));
-        assert_eq!(requests.next(), Some(Request::Sample));
-        assert_eq!(requests.next(), Some(Request::Stop));
-        assert_eq!(requests.next(), Some(Request::Stop));
-        assert!(requests.add(Request::Stop));
+        let control = Control::default();
+        assert_eq!(control.next(), None);
+        assert!(!control.add(Request::Stop));
+        assert!(!control.add(Request::Sample));
+        assert!(control.add(Request::Sample));
+        assert!(!control.add(Request::Save));
+        assert_eq!(control.next(), Some(Request::Save));
+        assert_eq!(control.next(), Some(Request::Sample));
+        assert_eq!(control.next(), Some(Request::Stop));
+        assert_eq!(control.next(), Some(Request::Stop));
+        assert!(control.add(Request::Stop));
     }
 }

@@ -1,4 +1,4 @@
-//! The end of an epoch: the network is measured, saved and heard.
+//! The end of an epoch: validate, sample, save.
 
 use anyhow::Result;
 
@@ -10,10 +10,10 @@ use crate::export::model_file::model_file;
 use crate::inference::novelty::Novelty;
 use crate::inference::sample::Sample;
 use crate::model::network::Network;
-use crate::util::atomic_file::write_whole;
+use crate::util::atomic_file::atomic_write;
 
 impl Session<'_> {
-    /// Measures, saves and reports an epoch.
+    /// Validates, samples, saves and reports an epoch.
     pub(super) fn finish_epoch(&mut self) -> Result<()> {
         let network = self.evaluated()?;
         let loss = self.validate(&network)?;
@@ -35,20 +35,20 @@ impl Session<'_> {
         let metrics = self.epoch_metrics(totals, loss, sample.as_ref());
         if is_best {
             self.save_weights(&network, &self.folder.best())?;
-            write_whole(&self.folder.model(), &model)?;
+            atomic_write(&self.folder.model(), &model)?;
         }
         self.keep(&network, epoch)?;
         self.observer.epoch(&EpochEnd {
             metrics: &metrics,
             epochs: self.config.training.epochs,
             held_out: Loss {
-                nats: loss,
+                nats_per_char: loss,
                 sequences: &self.corpus.validation,
             },
             is_best,
             sample: sample.as_ref(),
         })?;
-        // Last: whoever goes on from an earlier checkpoint makes all of the above again.
+        // Last: a run that resumes from an earlier checkpoint repeats all of the above.
         self.save_epoch()
     }
 
@@ -71,25 +71,25 @@ impl Session<'_> {
         }
     }
 
-    /// The held-out loss per prediction. A text is cut into streams, as for learning: the exact
-    /// figure, of one unbroken text, is the runtime's at the end.
+    /// The held-out loss per prediction. A text is cut into streams, as for training; at the end the
+    /// runtime measures the exact loss of the unbroken text.
     fn validate(&self, network: &Network) -> Result<f64> {
-        let (mut nats, mut chars) = (0.0, 0);
+        let (mut loss_sum, mut chars) = (0.0, 0);
         // Replaced by the first batch; a GPU has no memory of no size.
         let mut state = network.zero_state(1)?;
         for batch in self.batches_of(&self.corpus.validation).pass(None) {
-            if !batch.continues {
+            if !batch.carry_state {
                 state = network.zero_state(batch.size)?;
             }
             let output = network.run(&batch, &state, None)?;
-            nats += f64::from(output.loss.to_scalar::<f32>()?);
+            loss_sum += f64::from(output.loss.to_scalar::<f32>()?);
             chars += batch.predictions();
             state = output.state.detach();
         }
-        Ok(nats / chars as f64)
+        Ok(loss_sum / chars as f64)
     }
 
-    /// Lets the model speak, if it is time to within an epoch.
+    /// Samples every `sample_steps` batches.
     pub(super) fn sample_in_time(&mut self) -> Result<()> {
         let every = self.config.training.sample_steps;
         if every.is_some_and(|every| self.progress.steps.is_multiple_of(every)) {
@@ -101,7 +101,7 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Lets the model speak because somebody asks for it.
+    /// Samples on request.
     pub(super) fn sample_now(&mut self) -> Result<()> {
         let model = self.exported(&self.evaluated()?)?;
         let sample = Sample::of(&model, self.corpus, &mut self.unplanned)?;

@@ -18,8 +18,8 @@ use crate::data::corpus::Corpus;
 use crate::data::source::Source;
 use crate::export::model_file::model_file;
 use crate::inference::sample::{Sample, sorted_samples};
-use crate::inference::text_model::{Evaluation, Speaker};
-use crate::util::atomic_file::write_whole;
+use crate::inference::text_model::{Evaluation, TextModel};
+use crate::util::atomic_file::atomic_write;
 use crate::util::rng::Random;
 use crate::util::run_dir::RunFolder;
 
@@ -48,7 +48,7 @@ impl Session<'_> {
         self.save_last()?;
         if self.progress.best.is_none() {
             let model = self.exported(&self.evaluated()?)?;
-            write_whole(&self.folder.model(), &model)?;
+            atomic_write(&self.folder.model(), &model)?;
         }
         self.stop();
         self.observer.end(&Ending::Stopped, self.elapsed());
@@ -107,7 +107,7 @@ fn finalize(
     precisions.sort_by_key(|&precision| precision != exported);
     let export = |precision| model_file(&best, &corpus.alphabet, precision);
     let model = export(exported)?;
-    write_whole(&folder.model(), &model)?;
+    atomic_write(&folder.model(), &model)?;
     // The others are what the same weights do in other arithmetic.
     let [first, second, third] =
         precisions.map(|precision| measure(corpus, precision, &export(precision)?));
@@ -118,7 +118,7 @@ fn finalize(
             _ => format!("as {}, {} bytes", measured.precision, measured.bytes),
         };
         let loss = Loss {
-            nats: measured.evaluation.nats_per_char(),
+            nats_per_char: measured.evaluation.nats_per_char(),
             sequences: &corpus.validation,
         };
         observer.line(&format!("runtime   {what}: held out {loss}"));
@@ -141,7 +141,7 @@ fn measure(corpus: &Corpus, precision: Precision, model: &[u8]) -> Result<Measur
     Ok(Measured {
         precision,
         bytes: model.len(),
-        evaluation: Speaker::new(Model::from_bytes(model)?).evaluate(&held_out)?,
+        evaluation: TextModel::new(Model::from_bytes(model)?).evaluate(&held_out)?,
     })
 }
 

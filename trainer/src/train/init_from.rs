@@ -18,7 +18,7 @@ type Tokens = BTreeMap<Option<char>, usize>;
 ///
 /// # Errors
 /// If the networks differ in more than their characters.
-pub fn adopt(network: &Network, alphabet: &Alphabet, from: &Checkpoint) -> Result<String> {
+pub fn load_matching(network: &Network, alphabet: &Alphabet, from: &Checkpoint) -> Result<String> {
     let old_network = from.network()?;
     check(network.shape(), old_network.shape())?;
     let (new, old) = (tokens(alphabet), tokens(&from.description.alphabet));

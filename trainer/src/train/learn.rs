@@ -4,12 +4,10 @@ use anyhow::Result;
 
 use super::metrics::StepMetrics;
 use super::session::Session;
-use super::step::Update;
+use super::step::TrainStep;
+use crate::config::LOG_LINES_PER_EPOCH;
 use crate::data::batch::Batch;
 use crate::model::lstm::dropout::Dropout;
-
-/// Lines of `steps.jsonl` in an epoch, about, unless the settings say otherwise.
-const LINES_PER_EPOCH: usize = 100;
 
 impl Session<'_> {
     /// Learns from one batch; tells what is wrong if it diverges.
@@ -17,7 +15,7 @@ impl Session<'_> {
         let random = &mut self.progress.streams.dropout;
         let dropout = Dropout::draw(&self.config.network, random);
         let rate = self.learning_rate();
-        let update = Update::from_batch(
+        let update = TrainStep::on_batch(
             &self.network,
             &mut self.optimizer,
             batch,
@@ -30,7 +28,7 @@ impl Session<'_> {
         let progress = &mut self.progress;
         progress.steps += 1;
         for totals in [&mut progress.totals, &mut progress.line] {
-            totals.add(update.nats, predictions, update.norm, time);
+            totals.add(update.loss_sum, predictions, update.norm, time);
         }
         self.state = update.state;
         if let Some(ema) = &mut self.ema {
@@ -39,9 +37,9 @@ impl Session<'_> {
         let now = self.now();
         self.observer.batch(&now);
         let guess = (self.corpus.alphabet.size() as f64).ln();
-        let loss = update.nats / predictions as f64;
+        let loss = update.loss_sum / predictions as f64;
         let smoothed = self.progress.smooth(loss);
-        let problem = self.progress.watch.observe(loss, predictions, guess);
+        let problem = self.progress.divergence.observe(loss, predictions, guess);
         // What is rolled back is no part of the log.
         if problem.is_none() && self.progress.steps.is_multiple_of(self.log_every()) {
             self.report_steps(smoothed, rate)?;
@@ -51,7 +49,7 @@ impl Session<'_> {
 
     /// Updates from one line of `steps.jsonl` to the next.
     fn log_every(&self) -> usize {
-        let default = || (self.batches.len() / LINES_PER_EPOCH).max(1);
+        let default = || (self.batches.len() / LOG_LINES_PER_EPOCH).max(1);
         self.config.training.log_every.unwrap_or_else(default)
     }
 

@@ -1,8 +1,7 @@
-//! A sweep through learning rates: which are too small to learn with, and which destroy the network
-//! (the range test of Smith, 2017).
+//! The learning-rate range test (Smith, 2017): trains on batch after batch with rising rates.
 //!
-//! What is suggested is a third of the rate at which the loss is lowest. Of the rates that short trainings
-//! were made with, these gave the lowest held-out loss:
+//! It suggests a third of the rate at which the loss is lowest. Checked against short trainings; the last
+//! column has the rate with the lowest held-out loss:
 //!
 //! | training | falls fastest at | lowest at | a third | best of those tried |
 //! | --- | --- | --- | --- | --- |
@@ -19,23 +18,22 @@ use std::fmt::Write;
 
 use anyhow::{Context, Result};
 
-use super::control::Ask;
-use super::control::Request;
+use super::control::{NextRequest, Request};
 use super::session::{batches, first_network};
-use super::step::Update;
+use super::step::TrainStep;
 use crate::config::Config;
 use crate::data::corpus::Corpus;
 use crate::model::lstm::dropout::Dropout;
 use crate::optim::optimizer::Optimizer;
 use crate::util::rng::Streams;
 
-/// Batches of a sweep. The rate rises by the same factor from each to the next.
+/// Batches of a range test. The rate rises by the same factor from each to the next.
 pub const BATCHES: usize = 211;
 const LOWEST: f64 = 1e-6;
 const HIGHEST: f64 = 10.0;
 /// Losses are averaged over so many batches on each side.
 const REACH: usize = 8;
-/// A sweep ends when the loss is so many times that of guessing.
+/// The test ends when the loss exceeds that of guessing by this factor.
 const DIVERGED: f64 = 1.25;
 /// How many times the suggested rate the one with the lowest loss is.
 const SAFETY: f64 = 3.0;
@@ -43,7 +41,7 @@ const SAFETY: f64 = 3.0;
 const NO_FALL: &str =
     "the loss falls at no learning rate: is there anything to learn in these data?";
 
-/// What a batch brought.
+/// The loss at one learning rate.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Point {
     /// Its learning rate.
@@ -54,14 +52,14 @@ pub struct Point {
     pub smoothed: f64,
 }
 
-/// What all batches brought, in the order of their rates.
+/// The result of a range test, by rising rate.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Sweep {
+pub struct LrFinder {
     /// The batches.
     pub points: Vec<Point>,
 }
 
-/// Rates that stand out in a sweep.
+/// What a range test suggests.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Suggestion {
     /// The one to train with.
@@ -72,24 +70,24 @@ pub struct Suggestion {
     pub lowest: f64,
 }
 
-impl Sweep {
-    /// Learns batch after batch with ever larger rates, as configured, on a network that is thrown
-    /// away; `advance` is told of each batch. `None` if it was stopped.
+impl LrFinder {
+    /// Runs the test on a new network, which is dropped afterwards. `advance` gets each rate and loss.
+    /// `None` if it was stopped.
     ///
     /// # Errors
     /// If the data can't be used, or the device has no memory left.
     pub fn run(
         config: &Config,
-        ask: Ask<'_>,
+        next_request: NextRequest<'_>,
         advance: impl FnMut(f64, f64) + Send,
     ) -> Result<Option<Self>> {
         // On one of the pool's own threads, as a training.
-        rayon::scope(|_| Self::run_in_pool(config, ask, advance))
+        rayon::scope(|_| Self::run_in_pool(config, next_request, advance))
     }
 
     fn run_in_pool(
         config: &Config,
-        ask: Ask<'_>,
+        next_request: NextRequest<'_>,
         mut advance: impl FnMut(f64, f64),
     ) -> Result<Option<Self>> {
         let mut streams = Streams::new(config.training.seed);
@@ -102,14 +100,14 @@ impl Sweep {
         let mut state = network.zero_state(1)?;
         let mut losses = Vec::new();
         for (rate, batch) in rates().zip(passes) {
-            if ask() == Some(Request::Stop) {
+            if next_request() == Some(Request::Stop) {
                 return Ok(None);
             }
-            if !batch.continues {
+            if !batch.carry_state {
                 state = network.zero_state(batch.size)?;
             }
             let dropout = Dropout::draw(&config.network, &mut streams.dropout);
-            let update = Update::from_batch(
+            let update = TrainStep::on_batch(
                 &network,
                 &mut optimizer,
                 &batch,
@@ -118,7 +116,7 @@ impl Sweep {
                 rate,
             )?;
             state = update.state;
-            let loss = update.nats / batch.predictions() as f64;
+            let loss = update.loss_sum / batch.predictions() as f64;
             if !loss.is_finite() {
                 break;
             }
@@ -132,7 +130,7 @@ impl Sweep {
         Ok(Some(Self::of(&losses)))
     }
 
-    /// A sweep with these losses, each with its rate.
+    /// The result for these losses, each with its rate.
     pub fn of(losses: &[(f64, f64)]) -> Self {
         let point = |(at, &(rate, loss))| {
             // As many on each side, so that the mean is of this place.

@@ -56,15 +56,19 @@ pub struct StepMetrics {
 #[derive(Clone, Copy, Debug)]
 pub struct Loss<'c> {
     /// Nats per character.
-    pub nats: f64,
+    pub nats_per_char: f64,
     /// What it was measured on.
     pub sequences: &'c Sequences,
 }
 
 impl std::fmt::Display for Loss<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let bits = self.nats / std::f64::consts::LN_2;
-        write!(f, "{:.3} nats/char = {bits:.3} bits/char", self.nats)?;
+        let bits = self.nats_per_char / std::f64::consts::LN_2;
+        write!(
+            f,
+            "{:.3} nats/char = {bits:.3} bits/char",
+            self.nats_per_char
+        )?;
         if let Some(per_line) = self.sequences.predictions_per_line() {
             write!(f, " = {:.2} bits/line", bits * per_line)?;
         }

@@ -1,4 +1,6 @@
-//! How far a run is: all that going on needs beside the tensors.
+//! Progress of a run: all that resuming needs, besides tensors.
+//!
+//! Renamed fields keep their first names in checkpoints.
 
 use std::time::Duration;
 
@@ -8,7 +10,7 @@ use super::divergence::DivergenceMonitor;
 use crate::optim::schedule::Plateau;
 use crate::util::rng::Streams;
 
-/// How far a run is.
+/// Progress of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
     /// Epochs completed.
@@ -22,14 +24,16 @@ pub struct Progress {
     pub line: Totals,
     /// The random sequences; that of the order as it was when the epoch began.
     pub streams: Streams,
-    /// What the schedule knows of the losses.
+    /// State of a plateau schedule.
     pub plateau: Plateau,
-    /// What the training losses were like.
-    pub watch: DivergenceMonitor,
+    /// Watches the training loss for divergence.
+    #[serde(rename = "watch")]
+    pub divergence: DivergenceMonitor,
     /// The training loss, smoothed over about a thousand batches.
     pub smoothed: Option<f64>,
-    /// How often the run fell back to an earlier network, each time to half the learning rate.
-    pub fallbacks: i32,
+    /// Rollbacks so far; each halved the learning rate.
+    #[serde(rename = "fallbacks")]
+    pub rollbacks: i32,
     /// Held-out loss in nats per prediction, after the last epoch.
     pub validation_loss: Option<f64>,
     /// The epoch with the lowest held-out loss.
@@ -53,7 +57,8 @@ pub struct Epoch {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Totals {
     /// Summed cross-entropy.
-    pub nats: f64,
+    #[serde(rename = "nats")]
+    pub loss_sum: f64,
     /// Predictions.
     pub chars: usize,
     /// Batches learnt: the place in the epoch.
@@ -68,8 +73,8 @@ pub struct Totals {
 impl Totals {
     /// Adds a batch: its summed cross-entropy, its predictions, the norm of its gradients, and the time
     /// that it took.
-    pub fn add(&mut self, nats: f64, predictions: usize, norm: f64, time: Duration) {
-        self.nats += nats;
+    pub fn add(&mut self, loss_sum: f64, predictions: usize, norm: f64, time: Duration) {
+        self.loss_sum += loss_sum;
         self.chars += predictions;
         self.batches += 1;
         self.norm += norm;
@@ -78,7 +83,7 @@ impl Totals {
 
     /// The mean loss.
     pub fn nats_per_char(&self) -> f64 {
-        self.nats / self.chars as f64
+        self.loss_sum / self.chars as f64
     }
 
     /// The mean norm of the gradients.
@@ -97,9 +102,9 @@ impl Progress {
             line: Totals::default(),
             streams,
             plateau: Plateau::default(),
-            watch: DivergenceMonitor::default(),
+            divergence: DivergenceMonitor::default(),
             smoothed: None,
-            fallbacks: 0,
+            rollbacks: 0,
             validation_loss: None,
             best: None,
             kept: Vec::new(),

@@ -1,4 +1,4 @@
-//! How a run is saved, and taken up again.
+//! Saving, restoring and rolling back a run.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -11,13 +11,13 @@ use super::checkpoint::{Checkpoint, Description, STATE, WEIGHTS};
 use super::progress::Epoch;
 use super::session::Session;
 use crate::model::network::Network;
-use crate::util::atomic_file::{link, remove, write_whole};
+use crate::util::atomic_file::{atomic_write, link, remove};
 
-/// How often a run that diverges is rolled back.
-const MAX_FALLBACKS: i32 = 5;
+/// A run that diverges more often fails.
+const MAX_ROLLBACKS: i32 = 5;
 
 impl Session<'_> {
-    /// Saves because somebody asks for it.
+    /// Saves on request.
     pub(super) fn save_now(&mut self) -> Result<()> {
         self.save_last()?;
         let (step, last) = (self.progress.steps, self.folder.last());
@@ -28,18 +28,18 @@ impl Session<'_> {
 
     /// Rolls back to the end of the last epoch, and halves the learning rate.
     pub(super) fn rollback(&mut self, problem: &str) -> Result<()> {
-        let fallbacks = self.progress.fallbacks + 1;
-        let good = self.folder.good();
+        let rollbacks = self.progress.rollbacks + 1;
+        let epoch = self.folder.epoch_checkpoint();
         ensure!(
-            fallbacks <= MAX_FALLBACKS,
-            "{problem}, though the learning rate was halved {MAX_FALLBACKS} times: {} has the network \
+            rollbacks <= MAX_ROLLBACKS,
+            "{problem}, though the learning rate was halved {MAX_ROLLBACKS} times: {} has the network \
              after epoch {}; try a smaller --lr",
-            good.display(),
+            epoch.display(),
             self.progress.epoch
         );
         let step = self.progress.steps;
-        self.restore(&Checkpoint::load(&good, &Device::Cpu)?)?;
-        self.progress.fallbacks = fallbacks;
+        self.restore(&Checkpoint::load(&epoch, &Device::Cpu)?)?;
+        self.progress.rollbacks = rollbacks;
         let now = self.now();
         self.observer.rollback(&now)?;
         self.observer.line(&format!(
@@ -49,7 +49,7 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Takes up what a checkpoint has.
+    /// Restores the state that a checkpoint holds.
     pub(super) fn restore(&mut self, checkpoint: &Checkpoint) -> Result<()> {
         let Checkpoint {
             tensors,
@@ -71,7 +71,7 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Saves, if it is time to.
+    /// Saves if `save_every` seconds have passed.
     pub(super) fn save_in_time(&mut self) -> Result<()> {
         if self.saved.elapsed().as_secs_f64() >= self.config.training.save_every {
             self.save_last()?;
@@ -81,26 +81,26 @@ impl Session<'_> {
 
     /// Saves the run as it is.
     pub(super) fn save_last(&mut self) -> Result<()> {
-        let bytes = self.whole()?.to_bytes()?;
-        write_whole(&self.folder.last(), &bytes)?;
+        let bytes = self.resumable()?.to_bytes()?;
+        atomic_write(&self.folder.last(), &bytes)?;
         self.saved = Instant::now();
         Ok(())
     }
 
-    /// Saves the run where it is good to fall back on.
+    /// Saves the run at the end of an epoch, where a rollback returns to.
     pub(super) fn save_epoch(&mut self) -> Result<()> {
-        let bytes = self.whole()?.to_bytes()?;
-        // First, since a run that goes on from the last must find this one.
-        let (good, last) = (self.folder.good(), self.folder.last());
-        write_whole(&good, &bytes)?;
-        // Without writing it twice, where the file system can.
-        link(&good, &last).or_else(|_| write_whole(&last, &bytes))?;
+        let bytes = self.resumable()?.to_bytes()?;
+        // First: a run that resumes from the last checkpoint must find this one.
+        let (epoch, last) = (self.folder.epoch_checkpoint(), self.folder.last());
+        atomic_write(&epoch, &bytes)?;
+        // A hard link where the file system has them, instead of writing it twice.
+        link(&epoch, &last).or_else(|_| atomic_write(&last, &bytes))?;
         self.saved = Instant::now();
         Ok(())
     }
 
-    /// A checkpoint to go on from.
-    fn whole(&mut self) -> Result<Checkpoint> {
+    /// A checkpoint with all that resuming needs.
+    fn resumable(&mut self) -> Result<Checkpoint> {
         self.observer.sync()?;
         self.progress.seconds = self.elapsed().as_secs_f64();
         let mut checkpoint = self.checkpoint(&self.evaluated()?)?;
@@ -116,9 +116,9 @@ impl Session<'_> {
         Ok(checkpoint)
     }
 
-    /// Saves a network to use, not to go on from.
+    /// Saves a network without the optimizer's state.
     pub(super) fn save_weights(&self, network: &Network, path: &Path) -> Result<()> {
-        write_whole(path, &self.checkpoint(network)?.to_bytes()?)
+        atomic_write(path, &self.checkpoint(network)?.to_bytes()?)
     }
 
     fn checkpoint(&self, network: &Network) -> Result<Checkpoint> {
@@ -133,7 +133,7 @@ impl Session<'_> {
         })
     }
 
-    /// Keeps an epoch's network while it is among the best.
+    /// Saves an epoch's network if it is among the best, and removes the one it replaces.
     pub(super) fn keep(&mut self, network: &Network, epoch: Epoch) -> Result<()> {
         let dropped = self.progress.keep(epoch, self.config.training.keep);
         if !dropped.contains(&epoch) {

@@ -8,7 +8,7 @@ use candle_core::{Device, Tensor};
 use charlet::layout::WeightBits;
 
 use super::checkpoint::{Checkpoint, Description};
-use super::init_from::adopt;
+use super::init_from::load_matching;
 use super::observer::{Observer, ProgressSnapshot, Start, Task};
 use super::progress::Progress;
 use super::summary::summary;
@@ -21,7 +21,7 @@ use crate::model::shape::Shape;
 use crate::optim::ema::Ema;
 use crate::optim::optimizer::Optimizer;
 use crate::optim::schedule::{Clock, learning_rate};
-use crate::util::atomic_file::write_whole;
+use crate::util::atomic_file::atomic_write;
 use crate::util::rng::{Random, Streams};
 use crate::util::run_dir::RunFolder;
 
@@ -65,7 +65,7 @@ impl<'r> Session<'r> {
         session.observer.line(&notes);
         session.save_epoch()?;
         // Behind the checkpoint, so that a folder with settings has something to go on from.
-        write_whole(&folder.config(), config.to_toml()?.as_bytes())?;
+        atomic_write(&folder.config(), config.to_toml()?.as_bytes())?;
         Ok(session)
     }
 
@@ -88,7 +88,7 @@ impl<'r> Session<'r> {
         let notes = summary(config, corpus, network.shape())?;
         let mut session = Self::new(config, folder, corpus, network, progress.clone(), observer)?;
         session.restore(checkpoint)?;
-        write_whole(&folder.config(), config.to_toml()?.as_bytes())?;
+        atomic_write(&folder.config(), config.to_toml()?.as_bytes())?;
         session.observer.line(&format!(
             "{notes}\ngoes on   after {} epochs and {} batches of the next, with a learning rate of {:.2e}",
             session.progress.epoch,
@@ -164,9 +164,9 @@ impl<'r> Session<'r> {
             total_steps: self.batches.len() * self.config.training.epochs,
             epoch: self.progress.epoch,
         };
-        let height = self.config.optimizer.learning_rate;
-        let rate = learning_rate(height, &self.config.schedule, clock, self.progress.plateau);
-        rate * 0.5f64.powi(self.progress.fallbacks)
+        let base_lr = self.config.optimizer.learning_rate;
+        let rate = learning_rate(base_lr, &self.config.schedule, clock, self.progress.plateau);
+        rate * 0.5f64.powi(self.progress.rollbacks)
     }
 
     /// Time since the training started, without that between a stop and going on.
@@ -212,7 +212,7 @@ pub(crate) fn first_network(
         return Ok((network, None));
     };
     let from = Checkpoint::load(path, &Device::Cpu)?;
-    let known = adopt(&network, &corpus.alphabet, &from)
+    let known = load_matching(&network, &corpus.alphabet, &from)
         .with_context(|| format!("can't start from {}", path.display()))?;
     Ok((network, Some(format!("{}: {known}", path.display()))))
 }

@@ -12,9 +12,9 @@ use crate::optim::optimizer::Optimizer;
 
 /// What learning from one batch gave.
 #[derive(Clone, Debug)]
-pub struct Update {
+pub struct TrainStep {
     /// The summed cross-entropy before the update, in nats.
-    pub nats: f64,
+    pub loss_sum: f64,
     /// The norm of the gradients before clipping.
     pub norm: f64,
     /// The state after the batch, for the next one.
@@ -25,12 +25,12 @@ pub struct Update {
     pub optimizer: Duration,
 }
 
-impl Update {
+impl TrainStep {
     /// Updates the weights from the gradients of a batch's mean loss.
     ///
     /// # Errors
     /// If the state has another batch size, or the device no memory left.
-    pub fn from_batch(
+    pub fn on_batch(
         network: &Network,
         optimizer: &mut Optimizer,
         batch: &Batch,
@@ -41,9 +41,9 @@ impl Update {
         let start = Instant::now();
         let gradient = network.gradient(batch, state, dropout)?;
         let network = start.elapsed();
-        let norm = optimizer.step(&gradient.slopes, learning_rate)?;
+        let norm = optimizer.step(&gradient.grads, learning_rate)?;
         Ok(Self {
-            nats: gradient.nats,
+            loss_sum: gradient.loss_sum,
             norm,
             state: gradient.state,
             network,

@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::data::alphabet::Alphabet;
 use crate::data::corpus::{Corpus, Sequences, bigram_loss};
 use crate::export::footprint::needs;
-use crate::model::layers::{Layer, layers};
+use crate::model::layers::{LayerSummary, layers};
 use crate::model::shape::Shape;
 
 /// What is about to be trained, on what, and what the model will need on the chip.
@@ -44,7 +44,7 @@ pub(crate) fn summary(config: &Config, corpus: &Corpus, shape: Shape) -> Result<
     write_network(&mut text, shape)?;
     write_needs(&mut text, shape, alphabet, config.training.precision())?;
     let baseline = Loss {
-        nats: bigram_loss(corpus),
+        nats_per_char: bigram_loss(corpus),
         sequences: &corpus.validation,
     };
     write!(
@@ -57,7 +57,7 @@ pub(crate) fn summary(config: &Config, corpus: &Corpus, shape: Shape) -> Result<
 fn write_network(text: &mut String, shape: Shape) -> Result<()> {
     let mut label = "network";
     for layer in layers(shape) {
-        let Layer {
+        let LayerSummary {
             name,
             inputs,
             outputs,

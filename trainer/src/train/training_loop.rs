@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::Result;
 
 use super::checkpoint::Checkpoint;
-use super::control::{Ask, Request};
+use super::control::{NextRequest, Request};
 use super::observer::Observer;
 use super::session::Session;
 use crate::config::Config;
@@ -32,19 +32,19 @@ pub fn train(
     config: &Config,
     checkpoint: Option<&Checkpoint>,
     folder: &RunFolder,
-    ask: Ask<'_>,
+    next_request: NextRequest<'_>,
     observer: &mut dyn Observer,
 ) -> Result<Outcome> {
     // On one of the pool's own threads: from outside, every parallel piece of a batch would be
     // handed over and waited for.
-    rayon::scope(|_| train_in_pool(config, checkpoint, folder, ask, observer))
+    rayon::scope(|_| train_in_pool(config, checkpoint, folder, next_request, observer))
 }
 
 fn train_in_pool(
     config: &Config,
     checkpoint: Option<&Checkpoint>,
     folder: &RunFolder,
-    ask: Ask<'_>,
+    next_request: NextRequest<'_>,
     observer: &mut dyn Observer,
 ) -> Result<Outcome> {
     let mut streams = Streams::new(config.training.seed);
@@ -57,17 +57,17 @@ fn train_in_pool(
         None => Session::begin(config, folder, &corpus, streams, observer)?,
     };
     while session.goes_on() {
-        match session.learn_epoch(ask)? {
-            Pass::Completed => session.finish_epoch()?,
-            Pass::Diverged(problem) => session.rollback(&problem)?,
-            Pass::Stopped => return session.interrupt(),
+        match session.learn_epoch(next_request)? {
+            EpochOutcome::Completed => session.finish_epoch()?,
+            EpochOutcome::Diverged(problem) => session.rollback(&problem)?,
+            EpochOutcome::Stopped => return session.interrupt(),
         }
     }
     session.finish()
 }
 
 /// How a pass over the data ended.
-enum Pass {
+enum EpochOutcome {
     /// Every batch was learnt.
     Completed,
     /// The network has become useless; says how.
@@ -91,27 +91,27 @@ impl Session<'_> {
     }
 
     /// Learns from every batch once, but those that an earlier run has learnt.
-    fn learn_epoch(&mut self, ask: Ask<'_>) -> Result<Pass> {
+    fn learn_epoch(&mut self, next_request: NextRequest<'_>) -> Result<EpochOutcome> {
         let mut order = self.progress.streams.order.clone();
         let learnt = self.progress.totals.batches;
         for batch in self.batches.pass(Some(&mut order)).skip(learnt) {
-            while let Some(request) = ask() {
+            while let Some(request) = next_request() {
                 match request {
-                    Request::Stop => return Ok(Pass::Stopped),
+                    Request::Stop => return Ok(EpochOutcome::Stopped),
                     Request::Save => self.save_now()?,
                     Request::Sample => self.sample_now()?,
                 }
             }
-            if !batch.continues {
+            if !batch.carry_state {
                 self.state = self.network.zero_state(batch.size)?;
             }
             if let Some(problem) = self.learn(&batch)? {
-                return Ok(Pass::Diverged(problem));
+                return Ok(EpochOutcome::Diverged(problem));
             }
             self.sample_in_time()?;
             self.save_in_time()?;
         }
         self.progress.streams.order = order;
-        Ok(Pass::Completed)
+        Ok(EpochOutcome::Completed)
     }
 }

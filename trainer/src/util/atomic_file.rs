@@ -32,7 +32,7 @@ pub fn remove(path: &Path) -> Result<()> {
 ///
 /// # Errors
 /// If the folder can't be written or the disk is full; nothing is left behind then.
-pub fn write_whole(path: &Path, contents: &[u8]) -> Result<()> {
+pub fn atomic_write(path: &Path, contents: &[u8]) -> Result<()> {
     let folder = match path.parent() {
         Some(folder) if folder != Path::new("") => folder,
         _ => Path::new("."),
@@ -75,21 +75,21 @@ mod tests {
     fn a_file_is_replaced_whole_and_a_failure_leaves_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
-        write_whole(&path, b"old").unwrap();
-        write_whole(&path, b"new").unwrap();
+        atomic_write(&path, b"old").unwrap();
+        atomic_write(&path, b"new").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"new");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
         let second = folder.path().join("second");
         fs::write(&second, b"other").unwrap();
         link(&path, &second).unwrap();
-        write_whole(&path, b"newer").unwrap();
+        atomic_write(&path, b"newer").unwrap();
         assert_eq!(fs::read(&second).unwrap(), b"new");
         fs::remove_file(second).unwrap();
         // A folder is in the way of the name.
         let taken = folder.path().join("taken");
         fs::create_dir(&taken).unwrap();
         fs::write(taken.join("inside"), b"").unwrap();
-        assert!(write_whole(&taken, b"new").is_err());
+        assert!(atomic_write(&taken, b"new").is_err());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
     }
 }

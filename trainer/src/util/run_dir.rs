@@ -8,6 +8,9 @@ use anyhow::{Context, Result, bail};
 use super::atomic_file::{is_temporary, remove};
 use super::lock::Lock;
 
+/// What `epoch.safetensors` was called before 0.1; read until 0.2.
+const FORMER_EPOCH_CHECKPOINT: &str = "good.safetensors";
+
 /// How the names of TensorBoard's event files begin.
 pub(crate) const EVENT_FILE_PREFIX: &str = "events.out.tfevents.";
 
@@ -73,12 +76,13 @@ impl RunFolder {
                 run.config(),
                 run.best(),
                 run.last(),
-                run.good(),
+                run.epoch_checkpoint(),
+                folder.join(FORMER_EPOCH_CHECKPOINT),
                 run.metrics(),
                 run.steps(),
                 run.model(),
                 run.curves(),
-                run.page(),
+                run.html_report(),
             ] {
                 remove(&old)?;
             }
@@ -90,8 +94,8 @@ impl RunFolder {
         Ok(run)
     }
 
-    /// The folder of a run that goes on, locked before its checkpoint was read. What a killed process
-    /// left half written is removed.
+    /// The folder of a run that is resumed, locked before its checkpoint was read. Removes what a killed
+    /// process left half written, and gives files of older versions their present names.
     ///
     /// # Errors
     /// If the folder can't be read or written.
@@ -102,6 +106,11 @@ impl RunFolder {
             ..Self::at(&folder, name)
         };
         run.remove_all(is_temporary)?;
+        let former = folder.join(FORMER_EPOCH_CHECKPOINT);
+        if former.exists() && !run.epoch_checkpoint().exists() {
+            fs::rename(&former, run.epoch_checkpoint())
+                .with_context(|| format!("can't rename {}", former.display()))?;
+        }
         Ok(run)
     }
 
@@ -124,7 +133,7 @@ impl RunFolder {
         self.path().join("config.toml")
     }
 
-    /// The network with the lowest held-out loss.
+    /// The checkpoint with the lowest held-out loss.
     pub fn best(&self) -> PathBuf {
         self.path().join("best.safetensors")
     }
@@ -134,12 +143,12 @@ impl RunFolder {
         Self::last_in(self.path())
     }
 
-    /// The checkpoint at the end of the newest epoch, to fall back on.
-    pub fn good(&self) -> PathBuf {
-        self.path().join("good.safetensors")
+    /// The checkpoint of the last full epoch, which a rollback returns to.
+    pub fn epoch_checkpoint(&self) -> PathBuf {
+        self.path().join("epoch.safetensors")
     }
 
-    /// A checkpoint that is kept for being among the best.
+    /// The checkpoint of an epoch that is among the best, see `--keep`.
     pub fn kept(&self, epoch: usize, loss: f64) -> PathBuf {
         self.path()
             .join(format!("epoch-{epoch:03}-{loss:.4}.safetensors"))
@@ -150,17 +159,17 @@ impl RunFolder {
         self.path().join("metrics.jsonl")
     }
 
-    /// A line of JSON for about each hundredth of an epoch.
+    /// A line of JSON for every few batches.
     pub fn steps(&self) -> PathBuf {
         self.path().join("steps.jsonl")
     }
 
-    /// The page that shows all of the run.
-    pub fn page(&self) -> PathBuf {
+    /// The HTML report.
+    pub fn html_report(&self) -> PathBuf {
         self.path().join("report.html")
     }
 
-    /// The curves of the losses as a picture.
+    /// The loss curves as a picture.
     pub fn curves(&self) -> PathBuf {
         self.path().join("curves.png")
     }

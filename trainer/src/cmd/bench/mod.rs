@@ -9,7 +9,7 @@ use anyhow::{Result, ensure};
 use charlet_trainer::model::shape::Shape;
 use clap::{Parser, Subcommand};
 
-/// Measure how fast models run and learn on this machine
+/// Measure the speed of inference and training on this machine
 #[derive(Debug, Parser)]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -30,7 +30,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// So many numbers with commas between them.
+/// `N` numbers separated by commas.
 fn numbers<const N: usize>(text: &str, example: &str) -> Result<[usize; N]> {
     let numbers = text
         .split(',')
@@ -67,7 +67,7 @@ fn shape(vocab_size: usize, hidden_size: usize, num_layers: usize) -> Result<Sha
     })
 }
 
-/// How long to measure.
+/// A duration in seconds.
 fn seconds(text: &str) -> Result<f64> {
     let seconds: f64 = text.parse()?;
     ensure!(

@@ -24,32 +24,32 @@ use serde::Serialize;
 use super::super::{check_model, read_model};
 use super::{numbers, seconds, shape};
 
-/// Measure one step, from a token to the logits for the next
+/// Measure inference: one step, from a token to the logits of the next
 ///
-/// One thread feeds one character at a time, with each backend that this machine has. The bytes are
-/// those of the weights that a step reads: layers, head, and one row of the input table.
+/// Runs on one thread, batch size 1, with each backend (set of SIMD instructions) of this machine. Bytes are
+/// the weights that a step reads: the LSTM layers, the head, and one row of the input table.
 #[derive(Debug, Parser)]
 #[command(after_help = "Examples:
   charlet bench step names.charlet names-i8.charlet
   charlet bench step --shape 60,512,2 --precision f32,i8
   charlet bench step names.charlet --json | jq '.results[] | {backend, median_ns}'
 
-JSON: one object with `features`, those of the processor that matter here, and `results`:
-  model             path, or sizes of a model of random weights
+JSON: one object with `features`, the CPU features that backends use, and `results`:
+  model             path, or sizes of a model with random weights
   precision, vocab_size, hidden_size, layers
-  backend           what computed the steps
-  median_ns         nanoseconds of a step: the median of all batches,
-  best_ns           and the fastest of them
+  backend           instructions that computed the steps
+  median_ns         nanoseconds per step, median
+  best_ns           nanoseconds per step, minimum
   bytes_per_step    bytes of weights that a step reads
-  bytes_per_second  the same in a second, at the median")]
+  bytes_per_second  bytes_per_step divided by the median time")]
 pub(crate) struct Args {
     /// Model files
     #[arg(value_name = "MODEL", required_unless_present = "shapes")]
     models: Vec<PathBuf>,
-    /// Measure random weights too, for so many tokens, hidden units and layers
+    /// Also measure random weights with this vocabulary size, hidden size and number of layers
     #[arg(long = "shape", value_name = "VOCAB,HIDDEN,LAYERS")]
     shapes: Vec<RandomShape>,
-    /// What the random weights are rounded to
+    /// Precisions of the random weights
     #[arg(
         long,
         value_name = "PRECISION",
@@ -58,10 +58,10 @@ pub(crate) struct Args {
         default_values = ["f32", "i8"]
     )]
     precision: Vec<Precision>,
-    /// Measure the best backend only
+    /// Measure only the fastest backend
     #[arg(long)]
     best_backend: bool,
-    /// How long to measure each model on each backend
+    /// Duration per model and backend
     #[arg(long, value_name = "SECONDS", default_value_t = 1.0, value_parser = seconds)]
     seconds: f64,
     /// Print JSON

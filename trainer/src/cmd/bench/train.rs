@@ -13,7 +13,7 @@ use charlet_trainer::model::device::device;
 use charlet_trainer::model::network::Network;
 use charlet_trainer::model::shape::Shape;
 use charlet_trainer::optim::optimizer::Optimizer;
-use charlet_trainer::train::step::Update;
+use charlet_trainer::train::step::TrainStep;
 use charlet_trainer::util::rng::Streams;
 use charlet_trainer::util::style::Styles;
 use clap::Parser;
@@ -25,11 +25,10 @@ use super::{numbers, seconds, shape};
 /// the input, and for that of the weight.
 const FLOPS: f64 = 6.0;
 
-/// Measure training: forward, backward, clipping, optimizer
+/// Measure training: forward, backward, gradient clipping, optimizer
 ///
-/// Batches of random characters, all lines of the same length, are learnt in single precision on as
-/// many threads as RAYON_NUM_THREADS says, or as the machine has. Beside them stands what this machine
-/// reaches in a large matrix multiplication.
+/// Trains in f32 on random characters, in lines of equal length. Uses RAYON_NUM_THREADS threads, or one per
+/// CPU. A large matrix multiplication is timed for comparison.
 #[derive(Debug, Parser)]
 #[command(after_help = "Examples:
   charlet bench train
@@ -38,29 +37,27 @@ const FLOPS: f64 = 6.0;
 
 JSON: one object with `device`, `threads` and `results`:
   vocab_size, hidden_size, layers, batch, window
-  chars_per_second  the median of all steps
-  gflops            6 per weight that is multiplied and character; the first layer's input is
-                    looked up
-  matmul_gflops     a large matrix multiplication, measured in between
-  share_of_matmul   the one by the other
-  step_ms           milliseconds of a step, by the clock
-  optimizer_ms      those of the optimizer
+  chars_per_second  characters per second, median of all steps
+  gflops            GFLOP/s: 6 operations per weight and character, without the embedding
+  matmul_gflops     GFLOP/s of a large matrix multiplication
+  share_of_matmul   gflops / matmul_gflops
+  step_ms           wall-clock milliseconds per step
+  optimizer_ms      of these, in the optimizer
   forward_ms, backward_ms
-                    milliseconds in the network by kind of work, of all threads together; on a
-                    GPU they aren't told apart and are 0
-  peak_bytes        the most memory the process held; null where only Linux could tell")]
+                    milliseconds per stage, summed over all threads; 0 on a GPU
+  peak_bytes        peak memory of the process; null except on Linux")]
 pub(crate) struct Args {
-    /// So many tokens, hidden units, layers, lines in a batch, and characters in a line
+    /// Vocabulary size, hidden size, layers, lines per batch, characters per line
     #[arg(
         long = "shape",
         value_name = "VOCAB,HIDDEN,LAYERS,BATCH,WINDOW",
         default_values = ["56,128,1,128,10", "65,128,2,50,50", "60,512,2,128,20", "42,700,3,128,100"]
     )]
     shapes: Vec<TrainingShape>,
-    /// How long to measure each shape, or two steps
+    /// Duration per shape; at least two steps are measured
     #[arg(long, value_name = "SECONDS", default_value_t = 3.0, value_parser = seconds)]
     seconds: f64,
-    /// Where it is computed
+    /// Device to train on
     #[arg(long, default_value = "cpu")]
     device: DeviceKind,
     /// Print JSON
@@ -160,19 +157,19 @@ fn measure(shape: &TrainingShape, device: &Device, seconds: f64) -> Result<Measu
     let mut optimizer = Optimizer::new(config, &network)?;
     let batch = random_batch(shape);
     let state = network.zero_state(shape.batch)?;
-    let mut learn = || Update::from_batch(&network, &mut optimizer, &batch, &state, None, rate);
+    let mut learn = || TrainStep::on_batch(&network, &mut optimizer, &batch, &state, None, rate);
     learn()?;
-    network.take_phases();
+    network.take_profile();
     let before = matmul_gflops(device)?;
     let mut updates = Vec::new();
     let start = Instant::now();
     while updates.len() < 2 || start.elapsed().as_secs_f64() < seconds {
         updates.push(learn()?);
     }
-    let phases = network.take_phases();
+    let profile = network.take_profile();
     let matmul_gflops = matmul_gflops(device)?.max(before);
 
-    let median = |time: fn(&Update) -> Duration| {
+    let median = |time: fn(&TrainStep) -> Duration| {
         let mut times: Vec<Duration> = updates.iter().map(time).collect();
         times.sort();
         times[times.len() / 2].as_secs_f64()
@@ -195,8 +192,8 @@ fn measure(shape: &TrainingShape, device: &Device, seconds: f64) -> Result<Measu
         share_of_matmul: gflops / matmul_gflops,
         step_ms: 1e3 * step,
         optimizer_ms: 1e3 * median(|update| update.optimizer),
-        forward_ms: phases.forward().map(per_step).collect(),
-        backward_ms: phases.backward().map(per_step).collect(),
+        forward_ms: profile.forward().map(per_step).collect(),
+        backward_ms: profile.backward().map(per_step).collect(),
         peak_bytes: peak_bytes(),
     })
 }
@@ -287,13 +284,15 @@ fn row(out: &mut std::io::Stdout, measurement: &Measurement) -> Result<()> {
         measurement.optimizer_ms,
         memory.map_or("?".to_owned(), |bytes| format!("{} MB", bytes / 1_000_000)),
     )?;
-    for (way, phases) in [
+    for (way, profile) in [
         ("forward", &measurement.forward_ms),
         ("back", &measurement.backward_ms),
     ] {
-        let phases = phases.iter().filter(|(_, ms)| **ms > 0.0);
-        let phases: Vec<String> = phases.map(|(name, ms)| format!("{name} {ms:.1}")).collect();
-        writeln!(out, "  {way:7}  {}", phases.join(", "))?;
+        let profile = profile.iter().filter(|(_, ms)| **ms > 0.0);
+        let profile: Vec<String> = profile
+            .map(|(name, ms)| format!("{name} {ms:.1}"))
+            .collect();
+        writeln!(out, "  {way:7}  {}", profile.join(", "))?;
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Beginnings that are typed, and continued while one watches.
+//! Interactive mode: prompts typed in a terminal, or lines from a pipe.
 
 mod command;
 mod keys;
@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use charlet::Model;
-use charlet_trainer::inference::text_model::{Speaker, text_rng};
+use charlet_trainer::inference::text_model::{TextModel, text_rng};
 
 use self::session::Session;
 use super::{Args, clock, text};
@@ -26,19 +26,25 @@ pub(super) fn run(args: Args, model: Model<'_>) -> Result<ExitCode> {
 /// Continues each line of standard input.
 fn pipe(args: &Args, model: Model<'_>) -> Result<ExitCode> {
     let is_list = model.vocab().end().is_some();
-    let mut rng = text_rng(args.seed.unwrap_or_else(clock));
-    let mut speaker = Speaker::new(model);
+    let mut rng = text_rng(args.sampling.seed.unwrap_or_else(clock));
+    let mut text_model = TextModel::new(model);
     let mut out = std::io::stdout().lock();
     for (number, line) in (1..).zip(std::io::stdin().lines()) {
-        let prime = line.with_context(|| format!("can't read line {number} of standard input"))?;
-        for (_, sampler) in args.sampling.samplers(speaker.model().vocab().size())? {
+        let prompt = line.with_context(|| format!("can't read line {number} of standard input"))?;
+        for (_, sampler) in args.sampling.samplers(text_model.model().vocab().size())? {
             if number > 1 && !is_list {
                 writeln!(out)?;
             }
-            let mut generator = speaker
-                .generate(sampler, &mut rng, &prime)
-                .with_context(|| format!("can't continue line {number}, {prime:?}"))?;
-            text::print(&mut out, args, &prime, args.length(is_list), &mut generator)?;
+            let mut generator = text_model
+                .generate(sampler, &mut rng, &prompt)
+                .with_context(|| format!("can't continue line {number}, {prompt:?}"))?;
+            text::print(
+                &mut out,
+                args,
+                &prompt,
+                args.length(is_list),
+                &mut generator,
+            )?;
         }
     }
     Ok(ExitCode::SUCCESS)

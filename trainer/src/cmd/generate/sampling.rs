@@ -1,4 +1,4 @@
-//! How characters are drawn, from the options or from commands in between.
+//! The options of sampling.
 
 use std::slice;
 
@@ -6,14 +6,14 @@ use anyhow::{Context, Result, ensure};
 use charlet::Sampler;
 use clap::Args;
 
-/// How daring to be where nothing is said.
-const TEMPERATURE: f32 = 0.8;
+/// The default temperature.
+pub(super) const TEMPERATURE: f32 = 0.8;
 
-/// The options that say how characters are drawn.
 #[derive(Clone, Debug, PartialEq, Args)]
+#[command(next_help_heading = "Sampling")]
 pub(super) struct Sampling {
-    /// How daring to be: 1 is the model's own distribution, less is more careful. Several, with commas
-    /// between them, are shown one after the other [default: 0.8]
+    /// Softmax temperature: below 1 is more predictable, above 1 more random. Several values, separated by
+    /// commas, are compared
     #[arg(
         long,
         value_name = "T",
@@ -21,15 +21,18 @@ pub(super) struct Sampling {
         allow_negative_numbers = true
     )]
     pub(super) temperature: Vec<f32>,
-    /// Choose among the K most probable characters only
+    /// Sample from the K most probable characters only
     #[arg(long, value_name = "K")]
     pub(super) top_k: Option<usize>,
-    /// Choose among the fewest characters that make up this share of the probability
+    /// Sample from the fewest characters whose probabilities add up to P (nucleus sampling)
     #[arg(long, value_name = "P", allow_negative_numbers = true)]
     pub(super) top_p: Option<f32>,
     /// Always take the most probable character
-    #[arg(long, conflicts_with_all = ["temperature", "top_k", "top_p"])]
-    pub(super) greedy: bool,
+    #[arg(long, alias = "greedy", conflicts_with_all = ["temperature", "top_k", "top_p"])]
+    pub(super) argmax: bool,
+    /// Seed of the random-number generator
+    #[arg(long, value_name = "N")]
+    pub(super) seed: Option<u64>,
 }
 
 impl Sampling {
@@ -43,7 +46,7 @@ impl Sampling {
 
     /// A sampler for each temperature; one without for the most probable character.
     pub(super) fn samplers(&self, vocab_size: usize) -> Result<Vec<(Option<f32>, Sampler)>> {
-        if self.greedy {
+        if self.argmax {
             return Ok(vec![(None, Sampler::greedy())]);
         }
         let temperatures = self.temperatures().iter();
@@ -54,7 +57,7 @@ impl Sampling {
 
     fn sampler(&self, temperature: f32, vocab_size: usize) -> Result<Sampler> {
         let mut sampler = Sampler::with_temperature(temperature)
-            .with_context(|| format!("--temperature {temperature} won't do; see also --greedy"))?;
+            .with_context(|| format!("--temperature {temperature} won't do; see also --argmax"))?;
         if let Some(top_k) = self.top_k {
             ensure!(
                 (1..=vocab_size).contains(&top_k),

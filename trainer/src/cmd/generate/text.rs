@@ -7,27 +7,23 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use charlet::{Model, Sampler};
 use charlet_trainer::data::source::Source;
+use charlet_trainer::inference::random_prompt::RandomPrompts;
 use charlet_trainer::inference::saved_state::Saved;
-use charlet_trainer::inference::seed_text::SeedText;
 use charlet_trainer::inference::stop::{StopStrings, Until};
-use charlet_trainer::inference::text_model::{Speaker, TextRng, text_rng};
+use charlet_trainer::inference::text_model::{TextModel, TextRng, text_rng};
 use charlet_trainer::util::style::Styles;
 
-use super::{Args, clock, interval, of_prime};
+use super::{Args, LINES, TEXTS, clock, interval, with_hint};
 
-/// Characters of a random piece to continue.
-const SEED_LENGTH: usize = 40;
-const SEED_LENGTH_OF_LINE: usize = 2;
+/// Characters of a random prompt.
+pub(super) const PROMPT_LENGTH: usize = 40;
+pub(super) const PROMPT_LENGTH_OF_LINE: usize = 2;
 
 pub(super) fn run(args: &Args, model: Model<'_>, model_file: &[u8]) -> Result<ExitCode> {
     let vocab = *model.vocab();
     let samplers = args.sampling.samplers(vocab.size())?;
     let mut texts = Texts::new(args, model, model_file)?;
-    let source = args
-        .random_seed_text
-        .as_deref()
-        .map(Source::read)
-        .transpose()?;
+    let source = args.prompt_from.as_deref().map(Source::read).transpose()?;
     let is_alone = samplers.len() == 1;
     for (at, (temperature, sampler)) in samplers.into_iter().enumerate() {
         if let (Some(temperature), false) = (temperature, is_alone) {
@@ -35,15 +31,13 @@ pub(super) fn run(args: &Args, model: Model<'_>, model_file: &[u8]) -> Result<Ex
         }
         // Each temperature goes on from the same pieces with the same random numbers.
         let pieces = source.as_ref().map(|source| {
-            let length = args.seed_length.unwrap_or(match vocab.end() {
-                Some(_) => SEED_LENGTH_OF_LINE,
-                None => SEED_LENGTH,
+            let length = args.prompt_length.unwrap_or(match vocab.end() {
+                Some(_) => PROMPT_LENGTH_OF_LINE,
+                None => PROMPT_LENGTH,
             });
-            SeedText::new(source, &vocab, length, texts.seed)
+            RandomPrompts::new(source, &vocab, length, texts.seed)
         });
-        let pieces = pieces
-            .transpose()
-            .context("can't continue --random-seed-text")?;
+        let pieces = pieces.transpose().context("can't continue --prompt-from")?;
         texts.make(sampler, pieces)?;
     }
     Ok(ExitCode::SUCCESS)
@@ -53,7 +47,7 @@ pub(super) fn run(args: &Args, model: Model<'_>, model_file: &[u8]) -> Result<Ex
 struct Texts<'a, 'm> {
     args: &'a Args,
     model_file: &'a [u8],
-    speaker: Speaker<'m>,
+    text_model: TextModel<'m>,
     /// The random numbers that each temperature starts with.
     rng: TextRng,
     seed: u64,
@@ -68,19 +62,19 @@ impl<'a, 'm> Texts<'a, 'm> {
             .as_deref()
             .map(|path| Saved::read(path, model_file))
             .transpose()?;
-        let seed = args.seed.unwrap_or_else(clock);
-        let mut speaker = Speaker::new(model);
+        let seed = args.sampling.seed.unwrap_or_else(clock);
+        let mut text_model = TextModel::new(model);
         let mut rng = text_rng(seed);
         if let Some(saved) = saved {
-            speaker.start_from(saved.position())?;
-            if args.seed.is_none() {
+            text_model.start_from(saved.position())?;
+            if args.sampling.seed.is_none() {
                 rng = saved.rng();
             }
         }
         Ok(Self {
             args,
             model_file,
-            speaker,
+            text_model,
             rng,
             seed,
             out: std::io::stdout().lock(),
@@ -97,33 +91,33 @@ impl<'a, 'm> Texts<'a, 'm> {
         )
     }
 
-    fn make(&mut self, sampler: Sampler, mut pieces: Option<SeedText<'_>>) -> Result<()> {
-        let is_list = self.speaker.model().vocab().end().is_some();
+    fn make(&mut self, sampler: Sampler, mut pieces: Option<RandomPrompts<'_>>) -> Result<()> {
+        let is_list = self.text_model.model().vocab().end().is_some();
         let is_one = !is_list || self.args.state_in.is_some() || self.args.state_out.is_some();
         let (args, mut rng) = (self.args, self.rng.clone());
-        for text in 0..args.count.unwrap_or(if is_one { 1 } else { 10 }) {
+        for text in 0..args.count.unwrap_or(if is_one { TEXTS } else { LINES }) {
             if text > 0 && !is_list {
                 writeln!(self.out)?;
             }
-            let prime = match &mut pieces {
+            let prompt = match &mut pieces {
                 Some(pieces) => pieces.draw(),
-                None => &args.prime,
+                None => &args.prompt,
             };
-            self.text(sampler, &mut rng, prime)?;
+            self.text(sampler, &mut rng, prompt)?;
         }
         Ok(())
     }
 
-    fn text(&mut self, sampler: Sampler, rng: &mut TextRng, prime: &str) -> Result<()> {
-        // A copy, which is small: the speaker's own is lent to the generator.
-        let model = *self.speaker.model();
-        let generated = self.speaker.generate(sampler, rng, prime);
-        let mut generator = of_prime(generated, prime, model.vocab())?;
+    fn text(&mut self, sampler: Sampler, rng: &mut TextRng, prompt: &str) -> Result<()> {
+        // A copy, which is small: the generator borrows the text model.
+        let model = *self.text_model.model();
+        let generated = self.text_model.generate(sampler, rng, prompt);
+        let mut generator = with_hint(generated, prompt, model.vocab())?;
         let length = self.args.length(model.vocab().end().is_some());
-        print(&mut self.out, self.args, prime, length, &mut generator)?;
+        print(&mut self.out, self.args, prompt, length, &mut generator)?;
         let pending = generator.pending();
         if let Some(path) = &self.args.state_out {
-            let position = self.speaker.position(pending);
+            let position = self.text_model.position(pending);
             Saved::new(self.model_file, position, rng.clone()).write(path)?;
         }
         Ok(())
@@ -134,14 +128,14 @@ impl<'a, 'm> Texts<'a, 'm> {
 pub(super) fn print(
     out: &mut impl Write,
     args: &Args,
-    prime: &str,
+    prompt: &str,
     length: usize,
     chars: &mut impl Iterator<Item = char>,
 ) -> std::io::Result<()> {
-    let mut stops = stops(args, prime);
+    let mut stops = stops(args, prompt);
     let chars = Until::new(chars, |char| stops.is_complete(char)).take(length);
     let dim = Styles::of_stdout().dim();
-    write!(out, "{dim}{prime}{dim:#}")?;
+    write!(out, "{dim}{prompt}{dim:#}")?;
     out.flush()?;
     let interval = interval(args.pace.unwrap_or(0.0));
     for char in chars {
@@ -155,9 +149,9 @@ pub(super) fn print(
 }
 
 /// The strings that end a text, which may begin in what was given.
-pub(super) fn stops(args: &Args, prime: &str) -> StopStrings {
+pub(super) fn stops(args: &Args, prompt: &str) -> StopStrings {
     let mut stops = StopStrings::new(&args.until);
-    for char in prime.chars() {
+    for char in prompt.chars() {
         stops.is_complete(char);
     }
     stops

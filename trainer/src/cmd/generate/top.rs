@@ -6,11 +6,11 @@ use std::process::ExitCode;
 use anyhow::Result;
 use charlet::{Model, Sampler, Token};
 use charlet_trainer::inference::saved_state::Saved;
-use charlet_trainer::inference::text_model::Speaker;
+use charlet_trainer::inference::text_model::TextModel;
 use charlet_trainer::util::style::Styles;
 use serde::Serialize;
 
-use super::{Args, of_prime};
+use super::{Args, with_hint};
 use crate::cmd::names::token_name;
 
 /// Columns of the longest bar.
@@ -19,7 +19,9 @@ const BAR: f32 = 40.0;
 /// What may come next after a text.
 #[derive(Serialize)]
 pub(super) struct Top<'p> {
-    prime: &'p str,
+    /// The first name of this field stays: scripts read it.
+    #[serde(rename = "prime")]
+    prompt: &'p str,
     /// Null for the most probable character only.
     temperature: Option<f32>,
     /// The most probable first.
@@ -51,17 +53,17 @@ pub(super) fn run(
         sampling.temperature.push(1.0);
     }
     let samplers = sampling.samplers(model.vocab().size())?;
-    let mut speaker = Speaker::new(model);
+    let mut text_model = TextModel::new(model);
     if let Some(path) = &args.state_in {
-        speaker.start_from(Saved::read(path, model_file)?.position())?;
+        text_model.start_from(Saved::read(path, model_file)?.position())?;
     }
     let styles = Styles::of_stdout();
     let mut out = std::io::stdout().lock();
     let is_alone = samplers.len() == 1;
     for (at, &(temperature, sampler)) in samplers.iter().enumerate() {
-        let top = of_prime(
-            Top::new(&mut speaker, temperature, sampler, &args.prime, count),
-            &args.prime,
+        let top = with_hint(
+            Top::new(&mut text_model, temperature, sampler, &args.prompt, count),
+            &args.prompt,
             model.vocab(),
         )?;
         if args.json {
@@ -80,14 +82,14 @@ pub(super) fn run(
 impl<'p> Top<'p> {
     /// The `count` tokens that the sampler would most probably choose after a text.
     pub(super) fn new(
-        speaker: &mut Speaker<'_>,
+        text_model: &mut TextModel<'_>,
         temperature: Option<f32>,
         sampler: Sampler,
-        prime: &'p str,
+        prompt: &'p str,
         count: usize,
     ) -> Result<Self, charlet::Error> {
-        let probabilities = speaker.probabilities(sampler, prime)?;
-        let vocab = speaker.model().vocab();
+        let probabilities = text_model.probabilities(sampler, prompt)?;
+        let vocab = text_model.model().vocab();
         let mut next: Vec<Next> = (0..)
             .map(Token)
             .zip(probabilities)
@@ -101,7 +103,7 @@ impl<'p> Top<'p> {
         next.sort_by(|a, b| b.probability.total_cmp(&a.probability));
         let others = next.split_off(count.min(next.len()));
         Ok(Self {
-            prime,
+            prompt,
             temperature,
             next,
             others: others.iter().map(|next| next.probability).sum(),

@@ -3,41 +3,26 @@
 use anyhow::Result;
 use charlet_trainer::config::{Config, IntegerPrecision};
 use charlet_trainer::data::corpus::Corpus;
-use charlet_trainer::export::budget::{Budget, amount, step};
+use charlet_trainer::export::budget::{Budget, step};
 use charlet_trainer::model::shape::Shape;
 use charlet_trainer::util::rng::Streams;
 
 use super::Args;
 
-/// The largest network that these options leave room for.
-#[derive(Clone, Debug, clap::Args)]
-pub(super) struct Options {
-    /// Make the network as wide as so many parameters allow, such as 250k: one layer, if --layers
-    /// doesn't say how many; with --hidden, check that it has no more
-    #[arg(long, value_name = "N", conflicts_with = "resume", value_parser = |text: &str| amount(text, 1000))]
-    params_budget: Option<usize>,
-    /// The same for the bytes of the model file, such as 64k of 1,024 bytes; i8 without --quantize
-    #[arg(long, value_name = "BYTES", conflicts_with = "resume", value_parser = |text: &str| amount(text, 1024))]
-    flash_budget: Option<usize>,
-    /// The same for the bytes of RAM that the model needs, such as 4k; i8 without --quantize
-    #[arg(long, value_name = "BYTES", conflicts_with = "resume", value_parser = |text: &str| amount(text, 1024))]
-    ram_budget: Option<usize>,
-}
-
 impl Args {
     /// Chooses the sizes that a budget leaves open, and tells how.
     pub(super) fn fit_budget(&self, config: &mut Config) -> Result<Vec<String>> {
         let budget = Budget {
-            parameters: self.budget.params_budget,
-            flash: self.budget.flash_budget,
-            ram: self.budget.ram_budget,
+            parameters: self.model.params_budget,
+            flash: self.model.flash_budget,
+            ram: self.model.ram_budget,
         };
         if budget.is_empty() {
             return Ok(Vec::new());
         }
         let mut lines = vec![format!("at most {budget}")];
         let of_chip = budget.flash.is_some() || budget.ram.is_some();
-        if of_chip && self.quantize.is_none() && config.training.quantize.is_none() {
+        if of_chip && self.model.quantize.is_none() && config.training.quantize.is_none() {
             config.training.quantize = Some(IntegerPrecision::I8);
             lines.push(
                 "trained for and exported as i8, which suits most chips; others: --quantize i4, f32"
@@ -48,19 +33,22 @@ impl Args {
         let mut streams = Streams::new(config.training.seed);
         let corpus = Corpus::load(&config.data, config.training.window, &mut streams.split)?;
         let alphabet = &corpus.alphabet;
-        if self.hidden.is_some() {
+        if self.model.hidden.is_some() {
             let shape = Shape::new(alphabet.size(), &config.network);
             let taken = budget.check(shape, alphabet, precision)?;
             lines.push(format!("the network that was given takes {taken}"));
             return Ok(lines);
         }
         // A preset, or a file of settings, says how deep its network is.
-        if self.layers.is_none() && self.preset.is_none() && self.config.is_none() {
+        if self.model.layers.is_none()
+            && self.settings.preset.is_none()
+            && self.settings.config.is_none()
+        {
             config.network.num_layers = 1;
         }
         let network = config.network.clone();
         // The embedding is folded on the chip, and takes nothing there.
-        let shrinks = budget.parameters.is_some() && self.embedding.is_none();
+        let shrinks = budget.parameters.is_some() && self.model.embedding.is_none();
         let shape_of = |hidden_size: usize| {
             let most = if shrinks { hidden_size } else { usize::MAX };
             Shape {

@@ -9,9 +9,9 @@ use anyhow::{Context, Result};
 use charlet_trainer::config::Config;
 #[cfg(feature = "plot")]
 use charlet_trainer::report::plot::lr_finder;
-use charlet_trainer::train::control::Ask;
-use charlet_trainer::train::lr_finder::{BATCHES, Point, Suggestion, Sweep};
-use charlet_trainer::util::atomic_file::write_whole;
+use charlet_trainer::train::control::NextRequest;
+use charlet_trainer::train::lr_finder::{BATCHES, LrFinder, Point, Suggestion};
+use charlet_trainer::util::atomic_file::atomic_write;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::INTERRUPTED;
@@ -20,32 +20,36 @@ use super::INTERRUPTED;
 const BATCHES_PER_LINE: usize = 15;
 
 /// Looks for a learning rate, tells what it saw, and leaves that in the folder.
-pub(super) fn run(folder: &Path, config: &Config, ask: Ask<'_>) -> Result<ExitCode> {
+pub(super) fn run(
+    folder: &Path,
+    config: &Config,
+    next_request: NextRequest<'_>,
+) -> Result<ExitCode> {
     let mut out = std::io::stdout();
     writeln!(
         out,
         "find-lr   up to {BATCHES} batches at rising learning rates, on a network that is thrown away"
     )?;
     let bar = bar()?;
-    let sweep = Sweep::run(config, ask, |rate, loss| {
+    let finder = LrFinder::run(config, next_request, |rate, loss| {
         bar.set_message(format!("learning rate {rate:.1e}  loss {loss:.3}"));
         bar.inc(1);
     })?;
     bar.finish_and_clear();
-    let Some(sweep) = sweep else {
+    let Some(finder) = finder else {
         writeln!(out, "stopped   nothing was written")?;
         return Ok(ExitCode::from(INTERRUPTED));
     };
     fs::create_dir_all(folder)
         .with_context(|| format!("can't make the folder {}", folder.display()))?;
     let csv = folder.join("find-lr.csv");
-    write_whole(&csv, sweep.to_csv()?.as_bytes())?;
-    write_table(&mut out, &sweep)?;
+    atomic_write(&csv, finder.to_csv()?.as_bytes())?;
+    write_table(&mut out, &finder)?;
     let Suggestion {
         rate,
         steepest,
         lowest,
-    } = sweep.suggestion()?;
+    } = finder.suggestion()?;
     writeln!(
         out,
         "suggests  --lr {rate}: a third of {lowest}, where the loss is lowest; it falls fastest at {steepest}"
@@ -53,7 +57,7 @@ pub(super) fn run(folder: &Path, config: &Config, ask: Ask<'_>) -> Result<ExitCo
     #[cfg(feature = "plot")]
     {
         let png = folder.join("find-lr.png");
-        write_whole(&png, &lr_finder::png(&config.name(), &sweep)?)?;
+        atomic_write(&png, &lr_finder::png(&config.name(), &finder)?)?;
         write!(out, "plot      {}; all batches: ", png.display())?;
     }
     #[cfg(not(feature = "plot"))]
@@ -63,12 +67,16 @@ pub(super) fn run(folder: &Path, config: &Config, ask: Ask<'_>) -> Result<ExitCo
 }
 
 /// The smoothed losses, and whether they grew too large.
-fn write_table(out: &mut impl Write, sweep: &Sweep) -> Result<()> {
+fn write_table(out: &mut impl Write, finder: &LrFinder) -> Result<()> {
     writeln!(out, "{:9} {:>8}  {:>9}", "", "rate", "nats/char")?;
-    for Point { rate, smoothed, .. } in sweep.points.iter().step_by(BATCHES_PER_LINE) {
+    for Point { rate, smoothed, .. } in finder.points.iter().step_by(BATCHES_PER_LINE) {
         writeln!(out, "{:9} {rate:>8.1e}  {smoothed:>9.3}", "")?;
     }
-    if let Some(last) = sweep.points.last().filter(|_| sweep.points.len() < BATCHES) {
+    if let Some(last) = finder
+        .points
+        .last()
+        .filter(|_| finder.points.len() < BATCHES)
+    {
         writeln!(
             out,
             "{:9} {:>8.1e}  worse than guessing: the end",

@@ -1,40 +1,17 @@
 //! What the options of `charlet train` make of the settings.
 
 use anyhow::{Result, ensure};
-use charlet_trainer::config::{
-    Config, IntegerPrecision, Mode, OptimizerConfig, OptimizerKind, ScheduleConfig,
-};
+use charlet_trainer::config::{Config, Mode, OptimizerConfig, OptimizerKind, ScheduleConfig};
 
 use super::Args;
-
-/// What is trained for and exported.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum Quantize {
-    /// Single precision, whatever a settings file or a budget would have
-    F32,
-    /// Weights of 8 bits, with a scale for every row
-    I8,
-    /// Weights of 4 bits in the layers, with a scale for every row
-    I4,
-}
-
-impl From<Quantize> for Option<IntegerPrecision> {
-    fn from(quantize: Quantize) -> Self {
-        match quantize {
-            Quantize::F32 => None,
-            Quantize::I8 => Some(IntegerPrecision::I8),
-            Quantize::I4 => Some(IntegerPrecision::I4),
-        }
-    }
-}
 
 impl Args {
     /// The defaults, overridden by the settings file or a preset, overridden by the options.
     pub(super) fn new_config(&self) -> Result<Config> {
-        let config = match (&self.config, self.preset) {
-            (Some(path), _) => Config::from_file(path, self.mode)?,
-            (None, Some(preset)) => preset.config(self.mode)?,
-            (None, None) => Config::defaults(self.mode.unwrap_or(Mode::Lines)),
+        let config = match (&self.settings.config, self.settings.preset) {
+            (Some(path), _) => Config::from_file(path, self.input.mode)?,
+            (None, Some(preset)) => preset.config(self.input.mode)?,
+            (None, None) => Config::defaults(self.input.mode.unwrap_or(Mode::Lines)),
         };
         self.overriding(config)
     }
@@ -55,42 +32,48 @@ impl Args {
             training,
             ..
         } = &mut config;
-        set(&mut data.mode, self.mode);
-        data.lowercase |= self.lowercase;
+        set(&mut data.mode, self.input.mode);
+        data.lowercase |= self.input.lowercase;
         set(&mut data.path, self.data.clone().map(Some));
-        set(&mut data.validation, self.val.clone().map(Some));
-        if self.val_split.is_some() {
+        set(&mut data.validation, self.input.val.clone().map(Some));
+        if self.input.val_split.is_some() {
             data.validation = None;
         }
-        set(&mut data.validation_split, self.val_split);
-        set(&mut network.num_layers, self.layers);
-        set(&mut network.hidden_size, self.hidden);
-        set(&mut network.embedding_size, self.embedding);
-        set(&mut network.dropout, self.dropout);
-        set(&mut network.recurrent_dropout, self.recurrent_dropout);
-        set(&mut network.character_dropout, self.character_dropout);
-        set(&mut optimizer.learning_rate, self.lr);
-        set(&mut optimizer.weight_decay, self.weight_decay);
-        set(&mut optimizer.momentum, self.momentum);
-        set(&mut optimizer.clip_norm, self.clip_norm);
-        set(&mut training.epochs, self.epochs);
-        set(&mut training.batch_size, self.batch);
-        set(&mut training.window, self.window);
-        set(&mut training.seed, self.seed);
-        set(&mut training.device, self.device);
-        set(&mut training.sample_every, self.sample_every);
-        set(&mut training.quantize, self.quantize.map(Into::into));
-        set(&mut training.init_from, self.init_from.clone().map(Some));
-        set(&mut training.ema, self.ema.map(Some));
-        set(&mut training.patience, self.patience.map(Some));
-        set(&mut training.keep, self.keep);
-        set(&mut training.sample_steps, self.sample_steps.map(Some));
+        set(&mut data.validation_split, self.input.val_split);
+        set(&mut network.num_layers, self.model.layers);
+        set(&mut network.hidden_size, self.model.hidden);
+        set(&mut network.embedding_size, self.model.embedding);
+        set(&mut network.dropout, self.model.dropout);
+        set(&mut network.weight_dropout, self.model.weight_dropout);
+        set(&mut network.embedding_dropout, self.model.embedding_dropout);
+        set(&mut optimizer.learning_rate, self.optimizer.lr);
+        set(&mut optimizer.weight_decay, self.optimizer.weight_decay);
+        set(&mut optimizer.momentum, self.optimizer.momentum);
+        set(&mut optimizer.clip_norm, self.optimizer.clip_norm);
+        set(&mut training.epochs, self.training.epochs);
+        set(&mut training.batch_size, self.training.batch);
+        set(&mut training.window, self.training.window);
+        set(&mut training.seed, self.training.seed);
+        set(&mut training.device, self.training.device);
+        set(&mut training.sample_every, self.output.sample_every);
+        set(&mut training.quantize, self.model.quantize.map(Into::into));
+        set(
+            &mut training.init_from,
+            self.training.init_from.clone().map(Some),
+        );
+        set(&mut training.ema, self.optimizer.ema.map(Some));
+        set(&mut training.patience, self.training.patience.map(Some));
+        set(&mut training.keep, self.output.keep);
+        set(
+            &mut training.sample_steps,
+            self.output.sample_steps.map(Some),
+        );
         #[cfg(feature = "tensorboard")]
         {
-            training.tensorboard |= self.tensorboard;
+            training.tensorboard |= self.output.tensorboard;
         }
-        set(&mut training.save_every, self.save_every);
-        set(&mut training.log_every, self.log_every.map(Some));
+        set(&mut training.save_every, self.output.save_every);
+        set(&mut training.log_every, self.output.log_every.map(Some));
         config.check()?;
         Ok(config)
     }
@@ -101,18 +84,30 @@ impl Args {
     fn set_algorithms(&self, config: &mut Config) -> Result<()> {
         let mode = config.data.mode;
         let optimizer = &mut config.optimizer;
-        if let Some(kind) = self.optimizer.filter(|&kind| kind != optimizer.kind) {
+        if let Some(kind) = self
+            .optimizer
+            .optimizer
+            .filter(|&kind| kind != optimizer.kind)
+        {
             *optimizer = OptimizerConfig::defaults(kind, mode);
         }
         ensure!(
-            self.momentum.is_none() || optimizer.kind == OptimizerKind::Sgd,
+            self.optimizer.momentum.is_none() || optimizer.kind == OptimizerKind::Sgd,
             "--momentum is for --optimizer sgd"
         );
         let schedule = &mut config.schedule;
-        if let Some(kind) = self.schedule.filter(|&kind| kind != schedule.kind()) {
+        if let Some(kind) = self
+            .optimizer
+            .schedule
+            .filter(|&kind| kind != schedule.kind())
+        {
             *schedule = ScheduleConfig::defaults(kind);
         }
-        let mut left = (self.warmup, self.schedule_factor, self.schedule_epochs);
+        let mut left = (
+            self.optimizer.warmup,
+            self.optimizer.schedule_factor,
+            self.optimizer.schedule_epochs,
+        );
         match schedule {
             ScheduleConfig::Constant {} => {}
             ScheduleConfig::Step { epochs, factor }

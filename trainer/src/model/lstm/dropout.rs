@@ -8,7 +8,7 @@ use multiversion::multiversion;
 use rand_core::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro128PlusPlus;
 
-use super::shard::Share;
+use super::shard::Shard;
 use crate::config::NetworkConfig;
 use crate::model::shape::Shape;
 use crate::util::rng::Random;
@@ -26,8 +26,8 @@ impl Dropout {
     /// The next batch's dropout.
     pub fn draw(config: &NetworkConfig, random: &mut Random) -> Self {
         Self {
-            characters: Threshold::new(config.character_dropout),
-            recurrent: Threshold::new(config.recurrent_dropout),
+            characters: Threshold::new(config.embedding_dropout),
+            recurrent: Threshold::new(config.weight_dropout),
             outputs: Threshold::new(config.dropout),
             seed: random.seed(),
         }
@@ -81,12 +81,12 @@ impl OutputDropout {
         Factors::new(self.seed, [layer, lane], self.share)
     }
 
-    /// Multiplies the outputs of all rows of a share, or their gradients, with what is left of each.
-    pub(super) fn mask(self, share: &Share, layer: usize, width: usize, outputs: &mut [f32]) {
-        for (place, (&lane, &length)) in share.lanes.iter().zip(&share.lengths).enumerate() {
+    /// Multiplies the outputs of all rows of a shard, or their gradients, with what is left of each.
+    pub(super) fn mask(self, shard: &Shard, layer: usize, width: usize, outputs: &mut [f32]) {
+        for (place, (&lane, &length)) in shard.lanes.iter().zip(&shard.lengths).enumerate() {
             let factors = self.lane(layer, lane);
             for step in 0..length {
-                let from = (share.first_row[step] + place) * width;
+                let from = (shard.first_row[step] + place) * width;
                 factors.multiply(step * width, &mut outputs[from..from + width]);
             }
         }
@@ -172,8 +172,8 @@ mod tests {
 
     fn dropout(characters: f64, recurrent: f64, outputs: f64) -> Dropout {
         let mut config = Config::defaults(Mode::Lines).network;
-        config.character_dropout = characters;
-        config.recurrent_dropout = recurrent;
+        config.embedding_dropout = characters;
+        config.weight_dropout = recurrent;
         config.dropout = outputs;
         Dropout::draw(&config, &mut Streams::new(1).dropout)
     }

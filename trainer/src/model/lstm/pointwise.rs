@@ -186,7 +186,7 @@ fn split_gates(gates: &mut [f32], hidden_size: usize) -> [&mut [f32]; 4] {
 /// returns that sum in nats.
 #[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2", "aarch64+neon"))]
 pub(super) fn cross_entropy(logits: &mut [f32], targets: &[u32], vocab_size: usize) -> f64 {
-    let mut nats = 0.0;
+    let mut loss_sum = 0.0;
     for (row, &target) in logits.chunks_exact_mut(vocab_size).zip(targets) {
         let max = row
             .iter()
@@ -201,7 +201,7 @@ pub(super) fn cross_entropy(logits: &mut [f32], targets: &[u32], vocab_size: usi
             *probability *= scale;
         }
         row[target as usize] -= 1.0;
-        nats += f64::from(sum.ln() - expected);
+        loss_sum += f64::from(sum.ln() - expected);
     }
-    nats
+    loss_sum
 }

@@ -1,8 +1,8 @@
-//! Where the time of a training step goes.
+//! A profile of a training step: the time of each stage.
 
 use std::time::{Duration, Instant};
 
-/// Which way the products go.
+/// The direction of a pass.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Direction {
     /// From inputs to outputs: with transposed weights.
@@ -11,9 +11,9 @@ pub(super) enum Direction {
     Backward,
 }
 
-/// A kind of work in the network, forward or backward.
+/// A stage of a pass through the network, forward or backward.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Phase {
+pub(super) enum Stage {
     /// Rows of the first layer's table.
     Gather,
     /// Products with the deeper layers' input weights.
@@ -24,20 +24,20 @@ pub(super) enum Phase {
     Pointwise,
     /// Logits and loss.
     Head,
-    /// What is kept for the gradients of the weights, and they.
+    /// Packing for the gradients of the weights, and these.
     Weights,
 }
 
 const KINDS: usize = 6;
 
-/// Time by kind of work, of all threads together.
+/// Time by stage, summed over all threads.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Phases {
+pub struct Profile {
     forward: [Duration; KINDS],
     backward: [Duration; KINDS],
 }
 
-impl Phases {
+impl Profile {
     const NAMES: [&str; KINDS] = [
         "gather",
         "input",
@@ -47,22 +47,22 @@ impl Phases {
         "weights",
     ];
 
-    /// The kinds of work on the way forward, with their times.
+    /// Stages of the forward pass and their times.
     pub fn forward(self) -> impl Iterator<Item = (&'static str, Duration)> {
         Self::NAMES.into_iter().zip(self.forward)
     }
 
-    /// The kinds of work on the way back, with their times.
+    /// Stages of the backward pass and their times.
     pub fn backward(self) -> impl Iterator<Item = (&'static str, Duration)> {
         Self::NAMES.into_iter().zip(self.backward)
     }
 
-    pub(super) fn add(&mut self, direction: Direction, phase: Phase, time: Duration) {
+    pub(super) fn add(&mut self, direction: Direction, stage: Stage, time: Duration) {
         let times = match direction {
             Direction::Forward => &mut self.forward,
             Direction::Backward => &mut self.backward,
         };
-        times[phase as usize] += time;
+        times[stage as usize] += time;
     }
 
     pub(super) fn add_all(&mut self, other: Self) {
@@ -73,12 +73,12 @@ impl Phases {
     }
 }
 
-/// Tells phases apart: each lasts from the last lap to its own. A lap costs some 30 ns.
+/// Measures stages: each lasts from the previous lap to its own. A lap costs some 30 ns.
 #[derive(Debug)]
 pub(super) struct Stopwatch {
     direction: Direction,
     last: Instant,
-    pub(super) phases: Phases,
+    pub(super) profile: Profile,
 }
 
 impl Default for Stopwatch {
@@ -86,7 +86,7 @@ impl Default for Stopwatch {
         Self {
             direction: Direction::Forward,
             last: Instant::now(),
-            phases: Phases::default(),
+            profile: Profile::default(),
         }
     }
 }
@@ -97,9 +97,9 @@ impl Stopwatch {
         self.last = Instant::now();
     }
 
-    pub(super) fn lap(&mut self, phase: Phase) {
+    pub(super) fn lap(&mut self, stage: Stage) {
         let now = Instant::now();
-        self.phases.add(self.direction, phase, now - self.last);
+        self.profile.add(self.direction, stage, now - self.last);
         self.last = now;
     }
 }

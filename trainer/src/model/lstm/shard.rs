@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::data::batch::Batch;
 
-/// Lanes in a share, at most. It is fixed, so that sums over a batch are taken in the same order
+/// Lanes in a shard, at most. It is fixed, so that sums over a batch are taken in the same order
 /// whatever the number of threads.
 const LANES: usize = 16;
 
@@ -13,8 +13,8 @@ const LANES: usize = 16;
 /// The rows of step t follow those of step t - 1. Lanes are sorted by length, so that the lanes
 /// still active in a step are the first ones.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Share {
-    /// The batch's lanes that this share has.
+pub(super) struct Shard {
+    /// The batch's lanes that this shard has.
     pub(super) lanes: Vec<usize>,
     /// Length of each lane.
     pub(super) lengths: Vec<usize>,
@@ -26,41 +26,41 @@ pub(super) struct Share {
     pub(super) targets: Vec<u32>,
 }
 
-impl Share {
+impl Shard {
     /// Shares a batch out. Lanes are dealt like cards, so that long and short ones spread evenly.
-    pub(super) fn deal(batch: &Batch) -> Vec<Self> {
+    pub(super) fn split(batch: &Batch) -> Vec<Self> {
         let count = batch.size.div_ceil(LANES);
         (0..count)
-            .map(|first| Self::take(batch, (first..batch.size).step_by(count)))
+            .map(|first| Self::of_lanes(batch, (first..batch.size).step_by(count)))
             .collect()
     }
 
     /// These lanes of a batch.
-    pub(super) fn take(batch: &Batch, lanes: impl Iterator<Item = usize>) -> Self {
-        let mut share = Self {
+    pub(super) fn of_lanes(batch: &Batch, lanes: impl Iterator<Item = usize>) -> Self {
+        let mut shard = Self {
             lanes: lanes.collect(),
             ..Self::default()
         };
-        share.lengths = share
+        shard.lengths = shard
             .lanes
             .iter()
             .map(|&lane| batch.lengths[lane])
             .collect();
-        share.first_row.push(0);
-        for step in 0..share.lengths[0] {
-            for (&lane, _) in share
+        shard.first_row.push(0);
+        for step in 0..shard.lengths[0] {
+            for (&lane, _) in shard
                 .lanes
                 .iter()
-                .zip(&share.lengths)
+                .zip(&shard.lengths)
                 .filter(|(_, length)| **length > step)
             {
                 let at = step * batch.size + lane;
-                share.inputs.push(batch.inputs[at]);
-                share.targets.push(batch.targets[at]);
+                shard.inputs.push(batch.inputs[at]);
+                shard.targets.push(batch.targets[at]);
             }
-            share.first_row.push(share.inputs.len());
+            shard.first_row.push(shard.inputs.len());
         }
-        share
+        shard
     }
 
     /// Length of the longest lane.
@@ -101,18 +101,18 @@ mod tests {
             )
         };
         let batch = Batch::new(&(0..40).map(lane).collect::<Vec<_>>(), false);
-        let shares = Share::deal(&batch);
-        assert_eq!(shares.len(), 3);
-        let mut seen: Vec<u32> = shares
+        let shards = Shard::split(&batch);
+        assert_eq!(shards.len(), 3);
+        let mut seen: Vec<u32> = shards
             .iter()
-            .flat_map(|share| share.inputs.clone())
+            .flat_map(|shard| shard.inputs.clone())
             .collect();
         seen.sort();
         let expected: Vec<u32> = (0..40)
             .flat_map(|n| (0..40 - n).map(move |t| n * 100 + t))
             .collect();
         assert_eq!(seen, expected);
-        let second = &shares[1];
+        let second = &shards[1];
         assert_eq!(
             (second.lanes[0], second.steps(), second.active(0)),
             (1, 39, 13)

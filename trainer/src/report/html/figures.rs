@@ -7,7 +7,7 @@ use super::curves::Curves;
 use crate::report::plot::figures::{
     BLUE, COLOURS, GREY, RED, clipped, extent, loss_panel, loss_range,
 };
-use crate::report::plot::{self, Curve, Mark, Panel, Place, Points, Stroke};
+use crate::report::plot::{self, Curve, Mark, Panel, PanelRect, Points, Stroke};
 
 const GREEN: RGBColor = COLOURS[2];
 const PURPLE: RGBColor = COLOURS[3];
@@ -32,7 +32,7 @@ pub(crate) fn picture(name: &str, curves: &Curves, baseline: f64) -> Result<Vec<
     const BELOW: u32 = 260;
     let mut loss = panel(Figure::Loss, curves, baseline);
     loss.title = format!("{name}: loss");
-    let place = |left, top, width, height| Place {
+    let place = |left, top, width, height| PanelRect {
         left,
         top,
         width,

@@ -17,7 +17,7 @@ use crate::inference::sample::Sample;
 use crate::model::shape::Shape;
 use crate::train::finalize::Measured;
 use crate::train::observer::{Ending, EpochEnd, Observer, ProgressSnapshot, Start, Task};
-use crate::util::atomic_file::write_whole;
+use crate::util::atomic_file::atomic_write;
 use crate::util::rng::Streams;
 use crate::util::run_dir::RunFolder;
 
@@ -179,7 +179,10 @@ impl Page {
         }
         let curves = Curves::read(&self.folder.metrics(), &self.folder.steps())?;
         let picture = figures::picture(&self.config.name(), &curves, self.baseline)?;
-        write_whole(&self.folder.curves(), &picture)?;
-        write_whole(&self.folder.page(), self.html(moment, &curves)?.as_bytes())
+        atomic_write(&self.folder.curves(), &picture)?;
+        atomic_write(
+            &self.folder.html_report(),
+            self.html(moment, &curves)?.as_bytes(),
+        )
     }
 }

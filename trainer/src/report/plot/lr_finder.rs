@@ -2,10 +2,10 @@
 
 use anyhow::Result;
 
-use crate::train::lr_finder::{Point, Sweep};
+use crate::train::lr_finder::{LrFinder, Point};
 
 use super::figures::{BLUE, GREY, RED};
-use super::{self as plot, Curve, Mark, Panel, Place, Stroke};
+use super::{self as plot, Curve, Mark, Panel, PanelRect, Stroke};
 
 const WIDTH: u32 = 860;
 const HEIGHT: u32 = 460;
@@ -14,8 +14,8 @@ const HEIGHT: u32 = 460;
 ///
 /// # Errors
 /// If the embedded font can't be used.
-pub fn png(name: &str, sweep: &Sweep) -> Result<Vec<u8>> {
-    let points = &sweep.points;
+pub fn png(name: &str, finder: &LrFinder) -> Result<Vec<u8>> {
+    let points = &finder.points;
     let smoothed = points.iter().map(|point| point.smoothed);
     let (low, high) = smoothed.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), loss| {
         (low.min(loss), high.max(loss))
@@ -47,9 +47,9 @@ pub fn png(name: &str, sweep: &Sweep) -> Result<Vec<u8>> {
             curve("each batch", GREY, Stroke::Thin, |point| point.loss),
             curve("smoothed", BLUE, Stroke::Thick, |point| point.smoothed),
         ],
-        mark: mark(sweep),
+        mark: mark(finder),
     };
-    let place = Place {
+    let place = PanelRect {
         left: 0,
         top: 0,
         width: WIDTH,
@@ -59,9 +59,9 @@ pub fn png(name: &str, sweep: &Sweep) -> Result<Vec<u8>> {
 }
 
 /// The suggested rate, if there is one.
-fn mark(sweep: &Sweep) -> Option<Mark> {
-    let rate = sweep.suggestion().ok()?.rate;
-    let point = sweep.points.iter().find(|point| point.rate >= rate)?;
+fn mark(finder: &LrFinder) -> Option<Mark> {
+    let rate = finder.suggestion().ok()?.rate;
+    let point = finder.points.iter().find(|point| point.rate >= rate)?;
     Some(Mark {
         label: format!("suggested: {rate}"),
         colour: RED,

@@ -80,7 +80,7 @@ type Chart<'a, B> = DualCoordChartContext<'a, B, Axes, Axes>;
 
 /// Where a panel is in a picture.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Place {
+pub(crate) struct PanelRect {
     pub(crate) left: u32,
     pub(crate) top: u32,
     pub(crate) width: u32,
@@ -102,7 +102,7 @@ pub(crate) fn svg(panel: &Panel, width: u32, height: u32) -> Result<String> {
 
 /// A panel as the bytes of a PNG file.
 pub(crate) fn picture(panel: &Panel, width: u32, height: u32) -> Result<Vec<u8>> {
-    let place = Place {
+    let place = PanelRect {
         left: 0,
         top: 0,
         width,
@@ -112,7 +112,7 @@ pub(crate) fn picture(panel: &Panel, width: u32, height: u32) -> Result<Vec<u8>>
 }
 
 /// Panels as the bytes of a PNG file.
-pub(crate) fn png(panels: &[(Place, Panel)], width: u32, height: u32) -> Result<Vec<u8>> {
+pub(crate) fn png(panels: &[(PanelRect, Panel)], width: u32, height: u32) -> Result<Vec<u8>> {
     let units = PNG_PIXELS * PNG_SAMPLES;
     let size = (width * units, height * units);
     let mut pixels = vec![0; 3 * size.0 as usize * size.1 as usize];
@@ -400,7 +400,7 @@ mod tests {
     /// In every panel of a picture, half-way up.
     #[test]
     fn a_curve_is_drawn_inside_its_panel() {
-        let place = |left| Place {
+        let place = |left| PanelRect {
             left,
             top: 0,
             width: 200,

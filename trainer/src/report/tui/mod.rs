@@ -30,12 +30,12 @@ const FRAME: Duration = Duration::from_millis(200);
 const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Called with what a key asks for.
-type Wish = dyn Fn(Request) + Send + Sync;
+type OnRequest = dyn Fn(Request) + Send + Sync;
 
 /// A training on the whole screen. It has a thread of its own: the training only leaves a note there.
 pub struct Dashboard {
     shared: Arc<Shared>,
-    wish: Arc<Wish>,
+    on_request: Arc<OnRequest>,
     /// Draws and reads keys until the end.
     thread: Option<JoinHandle<()>>,
 }
@@ -58,26 +58,26 @@ impl Dashboard {
     ///
     /// # Errors
     /// If the output is no terminal.
-    pub fn new(wish: impl Fn(Request) + Send + Sync + 'static) -> Result<Self> {
+    pub fn new(on_request: impl Fn(Request) + Send + Sync + 'static) -> Result<Self> {
         ensure!(
             stdout().is_terminal(),
             "--tui needs a terminal: leave it out where the output goes into a file or a pipe"
         );
         Ok(Self {
             shared: Arc::default(),
-            wish: Arc::new(wish),
+            on_request: Arc::new(on_request),
             thread: None,
         })
     }
 
     fn open(&self) -> Result<JoinHandle<()>> {
         let mut terminal = screen::enter().context("can't use the terminal")?;
-        let (shared, wish) = (Arc::clone(&self.shared), Arc::clone(&self.wish));
+        let (shared, on_request) = (Arc::clone(&self.shared), Arc::clone(&self.on_request));
         let run = move || {
             while !shared.is_over.load(Ordering::Relaxed) {
                 let drawn = terminal.draw(|frame| draw(frame, &shared.board()));
                 // Without a terminal the training goes on unseen.
-                if drawn.is_err() || watch_keys(&shared, &*wish).is_err() {
+                if drawn.is_err() || watch_keys(&shared, &*on_request).is_err() {
                     break;
                 }
             }
@@ -88,7 +88,7 @@ impl Dashboard {
 }
 
 /// Passes keys on until the next picture is due.
-fn watch_keys(shared: &Shared, wish: &Wish) -> std::io::Result<()> {
+fn watch_keys(shared: &Shared, on_request: &OnRequest) -> std::io::Result<()> {
     let due = Instant::now() + FRAME;
     while event::poll(due.saturating_duration_since(Instant::now()))? {
         let Event::Key(key) = event::read()? else {
@@ -109,7 +109,7 @@ fn watch_keys(shared: &Shared, wish: &Wish) -> std::io::Result<()> {
         // A second q is no second Ctrl-C, which doesn't wait for the save.
         if !is_stopping || is_ctrl {
             shared.board().awaited = Some(request);
-            wish(request);
+            on_request(request);
         }
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! Commands that are typed instead of a beginning.
+//! Commands of interactive mode.
 
 use std::str::FromStr;
 
@@ -6,33 +6,36 @@ use anyhow::{Context, Result, bail};
 
 use crate::cmd::generate::{pace, unescaped};
 
-/// What they are called, and what they do.
+/// The help of interactive mode.
 pub(super) const HELP: &str = "\
-Type a beginning and press Enter; an empty line begins with nothing. Type :: for a colon.
+Type a prompt and press Enter. An empty prompt starts a new text. A prompt that begins with a colon
+needs two: ::
 
-  while it speaks    up, down or +, -   the temperature
-                     right, left        faster, slower
-                     space              pause, and go on
-                     Enter or Esc       stop
-                     Ctrl-C or Ctrl-D   leave
+  keys while the model writes
+    up, down or +, -   raise, lower the temperature
+    right, left        faster, slower
+    space              pause, resume
+    Enter or Esc       stop
+    Ctrl-C or Ctrl-D   quit
 
-  :temp 0.8          how daring to be
-  :greedy            always the most probable character
-  :top-k 10          of the most probable characters only; :top-k for all
-  :top-p 0.9         of the fewest that make up this share; :top-p for all
-  :length 200        characters at most
-  :until TEXT        end when this has appeared; :until for never
-  :pace 60           characters in a second; 0 for all at once
-  :seed 3            begin the random choices anew
-  :top 10            what may come after the last beginning
-  :help              this
-  :quit              leave";
+  commands
+  :temp 0.8          softmax temperature
+  :argmax            always the most probable character
+  :top-k 10          sample from the 10 most probable characters; :top-k for all
+  :top-p 0.9         sample from the fewest that add up to 0.9; :top-p for all
+  :length 200        maximum number of characters
+  :until TEXT        stop after this string; :until for none
+  :pace 60           characters per second; 0 for no delay
+  :seed 3            restart the random-number generator
+  :top 10            the 10 most probable characters after the last prompt
+  :help              this help
+  :quit              quit";
 
 /// A command.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Command {
     Temperature(f32),
-    Greedy,
+    Argmax,
     TopK(Option<usize>),
     TopP(Option<f32>),
     Length(usize),
@@ -52,7 +55,7 @@ impl Command {
         let given = value.trim();
         let command = match name {
             "temp" | "temperature" => Self::Temperature(number(given, ":temp 0.8")?),
-            "greedy" => Self::Greedy,
+            "argmax" | "greedy" => Self::Argmax,
             "top-k" => Self::TopK(optional(given, ":top-k 10")?),
             "top-p" => Self::TopP(optional(given, ":top-p 0.9")?),
             "length" => Self::Length(number(given, ":length 200")?),

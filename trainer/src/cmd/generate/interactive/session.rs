@@ -1,4 +1,4 @@
-//! A session in a terminal: beginnings, commands and keys.
+//! An interactive session in a terminal: prompts, commands and keys.
 
 use std::io::{Stdout, Write};
 use std::process::ExitCode;
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use charlet::{Model, Sampler};
-use charlet_trainer::inference::text_model::{Speaker, TextRng, text_rng};
+use charlet_trainer::inference::text_model::{TextModel, TextRng, text_rng};
 use charlet_trainer::util::style::Styles;
 use crossterm::event;
 use rustyline::error::ReadlineError;
@@ -16,10 +16,8 @@ use rustyline::{Config, Editor};
 use super::command::{Command, HELP};
 use super::keys::{Action, changed, paced};
 use super::terminal::{Raw, Terminal};
-use crate::cmd::generate::{Args, clock, interval, of_prime, text, top::Top};
+use crate::cmd::generate::{Args, INTERACTIVE_PACE, clock, interval, text, top::Top, with_hint};
 
-/// Characters in a second, to read along.
-const PACE: f64 = 60.0;
 /// How often a pause looks for keys.
 const PAUSE: Duration = Duration::from_secs(60);
 
@@ -27,9 +25,9 @@ const PAUSE: Duration = Duration::from_secs(60);
 pub(super) struct Session<'m> {
     args: Args,
     pace: f64,
-    speaker: Speaker<'m>,
+    text_model: TextModel<'m>,
     rng: TextRng,
-    /// The last beginning.
+    /// The last prompt.
     last: String,
     out: Stdout,
     styles: Styles,
@@ -41,9 +39,9 @@ impl<'m> Session<'m> {
     pub(super) fn new(args: Args, model: Model<'m>) -> Result<Self> {
         args.sampling.samplers(model.vocab().size())?;
         Ok(Self {
-            pace: args.pace.unwrap_or(PACE),
-            rng: text_rng(args.seed.unwrap_or_else(clock)),
-            speaker: Speaker::new(model),
+            pace: args.pace.unwrap_or(INTERACTIVE_PACE),
+            rng: text_rng(args.sampling.seed.unwrap_or_else(clock)),
+            text_model: TextModel::new(model),
             last: String::new(),
             out: std::io::stdout(),
             styles: Styles::of_stdout(),
@@ -53,9 +51,7 @@ impl<'m> Session<'m> {
     }
 
     pub(super) fn run(mut self) -> Result<ExitCode> {
-        self.note(
-            "Type a beginning and press Enter. :help shows what else there is, Ctrl-D leaves.",
-        )?;
+        self.note("Type a prompt and press Enter. :help lists keys and commands; Ctrl-D quits.")?;
         let config = Config::builder().auto_add_history(true).build();
         let mut editor: Editor<(), MemHistory> =
             Editor::with_history(config, MemHistory::new()).context("can't use the terminal")?;
@@ -81,8 +77,8 @@ impl<'m> Session<'m> {
         match line.strip_prefix(':') {
             Some(rest) if !rest.starts_with(':') => self.command(Command::parse(rest)?),
             // Of two colons one is meant.
-            Some(rest) => self.speak(rest),
-            None => self.speak(line),
+            Some(rest) => self.continue_text(rest),
+            None => self.continue_text(line),
         }
     }
 
@@ -93,7 +89,13 @@ impl<'m> Session<'m> {
             Command::Quit => return Ok(Next::Leave),
             Command::Top(count) => {
                 let (temperature, sampler) = self.sampler()?;
-                let top = Top::new(&mut self.speaker, temperature, sampler, &self.last, count)?;
+                let top = Top::new(
+                    &mut self.text_model,
+                    temperature,
+                    sampler,
+                    &self.last,
+                    count,
+                )?;
                 top.print(&mut self.out, self.styles)?;
             }
             Command::Seed(seed) => self.rng = text_rng(seed),
@@ -102,31 +104,31 @@ impl<'m> Session<'m> {
             Command::Until(stop) => args.until = stop.into_iter().collect(),
             Command::TopK(top_k) => args.sampling.top_k = top_k,
             Command::TopP(top_p) => args.sampling.top_p = top_p,
-            Command::Greedy => args.sampling.greedy = true,
+            Command::Argmax => args.sampling.argmax = true,
             Command::Temperature(temperature) => {
-                args.sampling.greedy = false;
+                args.sampling.argmax = false;
                 args.sampling.temperature = vec![temperature];
             }
         }
         // Settings that can't be are forgotten.
-        let model = self.speaker.model();
+        let model = self.text_model.model();
         args.check(model)?;
         args.sampling.samplers(model.vocab().size())?;
         self.args = args;
         Ok(Next::Prompt)
     }
 
-    /// Continues a beginning while keys are looked for.
-    fn speak(&mut self, prime: &str) -> Result<Next> {
+    /// Continues a prompt, and handles keys meanwhile.
+    fn continue_text(&mut self, prompt: &str) -> Result<Next> {
         let (_, sampler) = self.sampler()?;
-        let model = *self.speaker.model();
-        let generated = self.speaker.generate(sampler, &mut self.rng, prime);
-        let mut pending = of_prime(generated, prime, model.vocab())?.pending();
-        self.last = prime.to_owned();
-        let mut stops = text::stops(&self.args, prime);
+        let model = *self.text_model.model();
+        let generated = self.text_model.generate(sampler, &mut self.rng, prompt);
+        let mut next_input = with_hint(generated, prompt, model.vocab())?.pending();
+        self.last = prompt.to_owned();
+        let mut stops = text::stops(&self.args, prompt);
         let mut next = Next::Prompt;
         let _raw = Raw::begin()?;
-        self.echo(prime)?;
+        self.echo(prompt)?;
         let mut due = Instant::now();
         for _ in 0..self.args.length(model.vocab().end().is_some()) {
             match self.wait(due)? {
@@ -139,10 +141,10 @@ impl<'m> Session<'m> {
             }
             due = due.max(Instant::now()) + interval(self.pace);
             let (_, sampler) = self.sampler()?;
-            let Some(token) = pending else { break };
-            let mut generator = self.speaker.go_on(sampler, &mut self.rng, token)?;
+            let Some(token) = next_input else { break };
+            let mut generator = self.text_model.go_on(sampler, &mut self.rng, token)?;
             let made = generator.next();
-            pending = generator.pending();
+            next_input = generator.pending();
             let Some(char) = made else { break };
             self.print(char)?;
             if stops.is_complete(char) {
@@ -180,7 +182,7 @@ impl<'m> Session<'m> {
                         sampling.temperatures().first().copied().unwrap_or(1.0),
                         action,
                     );
-                    sampling.greedy = false;
+                    sampling.argmax = false;
                     sampling.temperature = vec![temperature];
                     self.mark(&temperature.to_string())?;
                 }
@@ -192,16 +194,16 @@ impl<'m> Session<'m> {
 
     /// The only sampler that there is.
     fn sampler(&self) -> Result<(Option<f32>, Sampler)> {
-        let vocab_size = self.speaker.model().vocab().size();
+        let vocab_size = self.text_model.model().vocab().size();
         let samplers = self.args.sampling.samplers(vocab_size)?;
         samplers.first().copied().context("no temperature is set")
     }
 
     /// Shows what is continued.
-    fn echo(&mut self, prime: &str) -> std::io::Result<()> {
+    fn echo(&mut self, prompt: &str) -> std::io::Result<()> {
         let dim = self.styles.dim();
         write!(self.out, "{dim}")?;
-        prime.chars().try_for_each(|char| self.print(char))?;
+        prompt.chars().try_for_each(|char| self.print(char))?;
         write!(self.out, "{dim:#}")
     }
 

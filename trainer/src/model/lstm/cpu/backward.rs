@@ -1,19 +1,19 @@
-//! The gradient: each share back through all steps, then every weight's sum over all rows.
+//! The gradient: each shard back through all steps, then every weight's sum over all rows.
 
 use std::time::Instant;
 
 use rayon::prelude::*;
 
 use super::forward::Context;
-use super::tape::{LayerTape, Tape};
+use super::tape::{LayerTape, ShardTape};
 use crate::model::gemm::{Operand, Panels, add_matmul, add_rows_of_matmul};
 use crate::model::lstm::pointwise;
 use crate::model::lstm::profile::Direction;
-use crate::model::lstm::profile::{Phase, Phases};
-use crate::model::parameters::{Layer, Weights};
+use crate::model::lstm::profile::{Profile, Stage};
+use crate::model::parameters::{LayerWeights, Weights};
 use crate::model::shape::Shape;
 
-impl Tape {
+impl ShardTape {
     /// Goes back from the logits, whose gradient is scaled by that of the loss, and from the
     /// gradients of the last state in `dh` and `dc`. Leaves the gradients of the gates' sums in
     /// `gates`, and that of the first c in `dc`.
@@ -23,18 +23,18 @@ impl Tape {
         for gradient in &mut self.logits {
             *gradient *= scale;
         }
-        let rows = self.share.rows();
+        let rows = self.shard.rows();
         self.hidden.fill(0.0);
         let left = Operand::Plain(&self.logits);
         add_matmul(&mut self.hidden, rows, left, &packed.head);
-        self.stopwatch.lap(Phase::Head);
+        self.stopwatch.lap(Stage::Head);
         for index in (0..context.shape.num_layers).rev() {
             self.back_through_layer(context, index);
             if index > 0 {
                 self.hidden.fill(0.0);
                 let left = Operand::Plain(&self.layers[index].gates);
                 add_matmul(&mut self.hidden, rows, left, &packed.layers[index].input);
-                self.stopwatch.lap(Phase::Input);
+                self.stopwatch.lap(Stage::Input);
             }
         }
     }
@@ -44,7 +44,7 @@ impl Tape {
         let size = context.shape.hidden_size;
         let weights = &context.packed.backward.layers[index].recurrent;
         let Self {
-            share,
+            shard,
             layers,
             hidden,
             stopwatch,
@@ -59,20 +59,20 @@ impl Tape {
             ..
         } = &mut layers[index];
         if let Some(dropout) = context.dropout {
-            dropout.mask(share, index, size, hidden);
+            dropout.mask(shard, index, size, hidden);
         }
-        share.at_ends(size, |lane, row| {
+        shard.at_ends(size, |lane, row| {
             for (gradient, end) in hidden[row].iter_mut().zip(&dh[lane]) {
                 *gradient += end;
             }
         });
-        for step in (0..share.steps()).rev() {
-            let (first, lanes) = (share.first_row[step], share.active(step));
+        for step in (0..shard.steps()).rev() {
+            let (first, lanes) = (shard.first_row[step], shard.active(step));
             let rows = first * size..(first + lanes) * size;
             let before = if step == 0 {
                 0
             } else {
-                share.first_row[step - 1] * size
+                shard.first_row[step - 1] * size
             };
             let (earlier, later) = hidden.split_at_mut(rows.start);
             let c_before = if step == 0 {
@@ -89,18 +89,18 @@ impl Tape {
                 dc: &mut dc[..lanes * size],
             };
             pointwise::backward(gradient, size);
-            stopwatch.lap(Phase::Pointwise);
+            stopwatch.lap(Stage::Pointwise);
             if step > 0 {
                 let out = &mut earlier[before..][..lanes * size];
                 add_matmul(out, lanes, Operand::Plain(gates), weights);
-                stopwatch.lap(Phase::Recurrent);
+                stopwatch.lap(Stage::Recurrent);
             }
         }
     }
 
     /// After [`backward`](Self::backward): leaves the gradient of h before the first step in `dh`.
     pub(super) fn back_to_start(&mut self, context: &Context<'_>) {
-        let lanes = self.share.active(0);
+        let lanes = self.shard.active(0);
         for (layer, packed) in self.layers.iter_mut().zip(&context.packed.backward.layers) {
             let gates = &layer.gates[..lanes * 4 * context.shape.hidden_size];
             layer.dh.fill(0.0);
@@ -124,23 +124,23 @@ const JOBS_OF_A_THREAD: usize = 4;
 /// Rows of a gradient that a job computes, at least.
 const ROWS_OF_A_JOB: usize = 96;
 
-/// The gradient of all parameters, `count` of them: each weight's summed over the rows of all shares, share after
-/// share. Gives the time that it took, too.
+/// The gradient of all parameters, `count` of them: each weight's summed over the rows of all shards, shard after
+/// shard. Gives the time that it took, too.
 ///
 /// All threads take jobs from one heap, so that they meet only once in a batch, at its end: where
 /// another process wants a core, waiting for a thread costs more than its work.
 pub(super) fn collect(
     shape: Shape,
-    tapes: &[Tape],
+    tapes: &[ShardTape],
     weights: &Weights<&[f32]>,
     count: usize,
-) -> (Vec<f32>, Phases) {
+) -> (Vec<f32>, Profile) {
     let mut gradient = vec![0.0; count];
     let gradients = Weights::split_mut(shape, &mut gradient);
     let mut jobs: Vec<Job<'_>> = Vec::new();
     let mut layers = gradients.layers.into_iter().enumerate();
     if let Some((_, first)) = layers.next() {
-        let Layer {
+        let LayerWeights {
             weight_ih,
             weight_hh,
             bias,
@@ -155,7 +155,7 @@ pub(super) fn collect(
     }
     for (
         index,
-        Layer {
+        LayerWeights {
             weight_ih,
             weight_hh,
             bias,
@@ -206,10 +206,10 @@ pub(super) fn collect(
         job();
         start.elapsed()
     };
-    let mut phases = Phases::default();
+    let mut profile = Profile::default();
     let time = jobs.into_par_iter().map(timed).sum();
-    phases.add(Direction::Backward, Phase::Weights, time);
-    (gradient, phases)
+    profile.add(Direction::Backward, Stage::Weights, time);
+    (gradient, profile)
 }
 
 /// Adds the jobs of a weight's gradient: with the gradient of what it gives on the left and what it
@@ -217,10 +217,10 @@ pub(super) fn collect(
 /// those missing are the first, and zero.
 fn outer<'j>(
     jobs: &mut Vec<Job<'j>>,
-    tapes: &'j [Tape],
+    tapes: &'j [ShardTape],
     out: &'j mut [f32],
     columns: usize,
-    operands: impl Fn(&Tape) -> (&[f32], &Panels) + Send + Copy + 'j,
+    operands: impl Fn(&ShardTape) -> (&[f32], &Panels) + Send + Copy + 'j,
 ) {
     let rows = out.len() / columns;
     // How rows are dealt out doesn't change their sums.
@@ -242,7 +242,7 @@ fn outer<'j>(
 /// that they are folded into: `embedding weight_ih' + bias`.
 fn unfold_table(
     shape: Shape,
-    tapes: &[Tape],
+    tapes: &[ShardTape],
     weights: &Weights<&[f32]>,
     [embedding, weight_ih, bias]: [&mut [f32]; 3],
 ) {
@@ -254,7 +254,7 @@ fn unfold_table(
     let rows = 4 * shape.hidden_size;
     let mut table = vec![0.0; vocab_size * rows];
     for tape in tapes {
-        scatter(&tape.layers[0].gates, &tape.share.inputs, &mut table);
+        scatter(&tape.layers[0].gates, &tape.shard.inputs, &mut table);
     }
     add_rows(bias, &table);
     let mut panels = Panels::default();

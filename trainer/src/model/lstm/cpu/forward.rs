@@ -1,11 +1,11 @@
-//! One share through all layers and steps, to the loss.
+//! One shard through all layers and steps, to the loss.
 
 use super::packed::Packed;
-use super::tape::{LayerTape, Tape};
+use super::tape::{LayerTape, ShardTape};
 use crate::model::gemm::{Operand, Panels, add_matmul};
 use crate::model::lstm::dropout::OutputDropout;
 use crate::model::lstm::pointwise;
-use crate::model::lstm::profile::{Direction, Phase};
+use crate::model::lstm::profile::{Direction, Stage};
 use crate::model::parameters::Weights;
 use crate::model::shape::Shape;
 
@@ -33,8 +33,8 @@ pub(super) fn fold_table(shape: Shape, weights: &Weights<&[f32]>, table: &mut Ve
     add_matmul(table, shape.vocab_size, left, &panels);
 }
 
-impl Tape {
-    /// Runs the share from the state in its layers' `h_end` and `c_end`, which are then those
+impl ShardTape {
+    /// Runs the shard from the state in its layers' `h_end` and `c_end`, which are then those
     /// after the last step. The gradient of the logits and the loss are left behind too.
     pub(super) fn forward(&mut self, context: &Context<'_>) {
         let Context { shape, weights, .. } = context;
@@ -44,8 +44,8 @@ impl Tape {
             let layer = &mut layers[0];
             match below.last() {
                 None => {
-                    gather(context.table, &self.share.inputs, &mut layer.gates);
-                    self.stopwatch.lap(Phase::Gather);
+                    gather(context.table, &self.shard.inputs, &mut layer.gates);
+                    self.stopwatch.lap(Stage::Gather);
                 }
                 Some(below) => {
                     for row in layer.gates.chunks_exact_mut(4 * shape.hidden_size) {
@@ -53,22 +53,22 @@ impl Tape {
                     }
                     let left = Operand::Plain(&below.output);
                     let right = &context.packed.forward.layers[index].input;
-                    add_matmul(&mut layer.gates, self.share.rows(), left, right);
-                    self.stopwatch.lap(Phase::Input);
+                    add_matmul(&mut layer.gates, self.shard.rows(), left, right);
+                    self.stopwatch.lap(Stage::Input);
                 }
             }
             self.run_layer(context, index);
         }
         self.score(context);
-        self.stopwatch.lap(Phase::Head);
+        self.stopwatch.lap(Stage::Head);
     }
 
-    /// The recurrent part of a layer, whose gates hold the input's share.
+    /// The recurrent part of a layer, whose gates hold the input's contribution.
     fn run_layer(&mut self, context: &Context<'_>, index: usize) {
         let size = context.shape.hidden_size;
         let weights = &context.packed.forward.layers[index].recurrent;
         let Self {
-            share,
+            shard,
             layers,
             hidden,
             h_before,
@@ -89,15 +89,15 @@ impl Tape {
         c_start.copy_from_slice(c_end);
         // Most sequences start from nothing, whose products needn't be computed.
         let starts_from_zero = h_end.iter().all(|&h| h == 0.0);
-        for step in 0..share.steps() {
-            let (first, lanes) = (share.first_row[step], share.active(step));
+        for step in 0..shard.steps() {
+            let (first, lanes) = (shard.first_row[step], shard.active(step));
             let rows = first * size..(first + lanes) * size;
             let (earlier, later) = hidden.split_at_mut(rows.start);
             let (c_earlier, c_later) = c.split_at_mut(rows.start);
             let (h_source, c_before) = if step == 0 {
                 (&h_end[..], &c_start[..])
             } else {
-                let before = share.first_row[step - 1] * size;
+                let before = shard.first_row[step - 1] * size;
                 (&earlier[before..], &c_earlier[before..])
             };
             let h_before = &mut h_before[rows.clone()];
@@ -105,7 +105,7 @@ impl Tape {
             let gates = &mut gates[4 * rows.start..4 * rows.end];
             if step > 0 || !starts_from_zero {
                 add_matmul(gates, lanes, Operand::Plain(h_before), weights);
-                stopwatch.lap(Phase::Recurrent);
+                stopwatch.lap(Stage::Recurrent);
             }
             let after = pointwise::Forward {
                 gates,
@@ -114,25 +114,25 @@ impl Tape {
                 h: &mut later[..lanes * size],
             };
             pointwise::forward(after, size);
-            stopwatch.lap(Phase::Pointwise);
+            stopwatch.lap(Stage::Pointwise);
         }
-        share.at_ends(size, |lane, row| {
+        shard.at_ends(size, |lane, row| {
             h_end[lane.clone()].copy_from_slice(&hidden[row.clone()]);
             c_end[lane].copy_from_slice(&c[row]);
         });
         match context.dropout {
             Some(dropout) => {
                 output.copy_from_slice(hidden);
-                dropout.mask(share, index, size, output);
+                dropout.mask(shard, index, size, output);
             }
             None => std::mem::swap(output, hidden),
         }
-        stopwatch.lap(Phase::Pointwise);
-        let first = if starts_from_zero { share.active(0) } else { 0 };
-        let rows = share.rows() - first;
+        stopwatch.lap(Stage::Pointwise);
+        let first = if starts_from_zero { shard.active(0) } else { 0 };
+        let rows = shard.rows() - first;
         packed_before.pack(Operand::Plain(&h_before[first * size..]), rows, size);
-        packed_output.pack(Operand::Plain(output), share.rows(), size);
-        stopwatch.lap(Phase::Weights);
+        packed_output.pack(Operand::Plain(output), shard.rows(), size);
+        stopwatch.lap(Stage::Weights);
     }
 
     /// Logits, loss, and the logits' gradient.
@@ -143,9 +143,9 @@ impl Tape {
         }
         let left = Operand::Plain(&self.layers[shape.num_layers - 1].output);
         let right = &context.packed.forward.head;
-        add_matmul(&mut self.logits, self.share.rows(), left, right);
-        self.nats =
-            pointwise::cross_entropy(&mut self.logits, &self.share.targets, shape.vocab_size);
+        add_matmul(&mut self.logits, self.shard.rows(), left, right);
+        self.loss_sum =
+            pointwise::cross_entropy(&mut self.logits, &self.shard.targets, shape.vocab_size);
     }
 }
 

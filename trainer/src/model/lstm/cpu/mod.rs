@@ -11,8 +11,8 @@
 //!   gates are kept for the gradient.
 //! - A weight's gradient is one multiplication over all rows.
 //! - Lines are sorted by length and have no padding: a step computes only those still going on.
-//! - A batch is dealt out in shares of at most 16 lanes, which threads take through the whole
-//!   sequence, so that no step waits for another thread. How it is dealt doesn't depend on their
+//! - A batch is split into shards of at most 16 lanes, which threads take through the whole
+//!   sequence, so that no step waits for another thread. How it is split doesn't depend on their
 //!   number, and so neither does the result.
 
 mod backward;
@@ -27,11 +27,11 @@ use rayon::prelude::*;
 
 use self::forward::Context;
 use self::packed::Packed;
-use self::tape::{LayerTape, Tape};
+use self::tape::{LayerTape, ShardTape};
 use super::contiguous;
 use super::dropout::OutputDropout;
-use super::profile::{Direction, Phases};
-use super::shard::Share;
+use super::profile::{Direction, Profile};
+use super::shard::Shard;
 use crate::data::batch::Batch;
 use crate::model::parameters::Weights;
 use crate::model::shape::Shape;
@@ -39,23 +39,23 @@ use crate::model::shape::Shape;
 /// Buffers of the fused operator, used by batch after batch.
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
-    tapes: Vec<Tape>,
+    tapes: Vec<ShardTape>,
     table: Vec<f32>,
     packed: Packed,
     /// Forward passes so far, to tell whose tapes these are.
     passes: u64,
     /// Where the time of all passes went.
-    phases: Phases,
+    profile: Profile,
 }
 
 impl Scratch {
     /// Where the time went since this was last asked.
-    pub(crate) fn take_phases(&mut self) -> Phases {
+    pub(crate) fn take_profile(&mut self) -> Profile {
         for tape in &mut self.tapes {
-            self.phases
-                .add_all(std::mem::take(&mut tape.stopwatch).phases);
+            self.profile
+                .add_all(std::mem::take(&mut tape.stopwatch).profile);
         }
-        std::mem::take(&mut self.phases)
+        std::mem::take(&mut self.profile)
     }
 }
 
@@ -67,7 +67,7 @@ impl Scratch {
 pub(crate) struct SequenceLoss {
     shape: Shape,
     batch_size: usize,
-    shares: Vec<Share>,
+    shards: Vec<Shard>,
     dropout: Option<OutputDropout>,
     scratch: Arc<Mutex<Scratch>>,
     /// Which forward pass of the scratch was ours.
@@ -75,9 +75,9 @@ pub(crate) struct SequenceLoss {
 }
 
 /// What a pass forward and back gives.
-pub(crate) struct Slopes {
+pub(crate) struct Grads {
     /// Summed cross-entropy.
-    pub(crate) nats: f64,
+    pub(crate) loss_sum: f64,
     /// The state after the last step of each lane.
     pub(crate) state: Vec<f32>,
     /// The gradient of the parameters.
@@ -91,19 +91,19 @@ impl SequenceLoss {
         dropout: Option<OutputDropout>,
         scratch: Arc<Mutex<Scratch>>,
     ) -> Self {
-        let shares = Share::deal(batch);
+        let shards = Shard::split(batch);
         Self {
             shape,
             batch_size: batch.size,
-            shares,
+            shards,
             dropout,
             scratch,
             pass: Mutex::new(0),
         }
     }
 
-    /// The way forward and, from a gradient of the loss, back: each share goes both without waiting for others.
-    pub(crate) fn gradient(&self, parameters: &[f32], state: &[f32], of_loss: f32) -> Slopes {
+    /// The way forward and, from a gradient of the loss, back: each shard goes both without waiting for others.
+    pub(crate) fn gradient(&self, parameters: &[f32], state: &[f32], of_loss: f32) -> Grads {
         let shape = self.shape;
         let weights = Weights::split(shape, parameters);
         let mut scratch = self.lock();
@@ -112,7 +112,7 @@ impl SequenceLoss {
             tapes,
             table,
             packed,
-            phases,
+            profile,
             ..
         } = &mut *scratch;
         rayon::join(
@@ -123,15 +123,15 @@ impl SequenceLoss {
             },
         );
         let context = self.context(&weights, packed, table);
-        self.each_share(tapes, |tape, share| {
-            self.run(tape, share, state, &context);
+        self.each_shard(tapes, |tape, shard| {
+            self.run(tape, shard, state, &context);
             tape.backward(&context, of_loss);
         });
         let (gradient, time) = backward::collect(shape, tapes, &weights, parameters.len());
-        phases.add_all(time);
-        let (nats, state) = self.outcome(tapes);
-        Slopes {
-            nats,
+        profile.add_all(time);
+        let (loss_sum, state) = self.outcome(tapes);
+        Grads {
+            loss_sum,
             state,
             parameters: gradient,
         }
@@ -153,9 +153,9 @@ impl SequenceLoss {
         forward::fold_table(shape, &weights, table);
         packed.forward.pack(shape, &weights, Direction::Forward);
         let context = self.context(&weights, packed, table);
-        self.each_share(tapes, |tape, share| self.run(tape, share, state, &context));
-        let (nats, mut result) = self.outcome(tapes);
-        result.insert(0, nats as f32);
+        self.each_shard(tapes, |tape, shard| self.run(tape, shard, state, &context));
+        let (loss_sum, mut result) = self.outcome(tapes);
+        result.insert(0, loss_sum as f32);
         result
     }
 
@@ -176,14 +176,14 @@ impl SequenceLoss {
             tapes,
             table,
             packed,
-            phases,
+            profile,
             ..
         } = &mut *scratch;
         let weights = Weights::split(shape, parameters);
         packed.backward.pack(shape, &weights, Direction::Backward);
         let context = self.context(&weights, packed, table);
         let last = &result[1..];
-        self.each_share(tapes, |tape, _| {
+        self.each_shard(tapes, |tape, _| {
             self.each_state(tape, LayerTape::gradients, |place, buffer| {
                 buffer.copy_from_slice(&last[place]);
             });
@@ -191,7 +191,7 @@ impl SequenceLoss {
             tape.back_to_start(&context);
         });
         let (gradient, time) = backward::collect(shape, tapes, &weights, parameters.len());
-        phases.add_all(time);
+        profile.add_all(time);
         let mut first = vec![0.0; last.len()];
         for tape in tapes {
             self.each_state(tape, LayerTape::gradients, |place, buffer| {
@@ -220,18 +220,18 @@ impl SequenceLoss {
         }
     }
 
-    /// Does something with every share and its tape, on all threads.
-    fn each_share(&self, tapes: &mut Vec<Tape>, work: impl Fn(&mut Tape, &Share) + Sync) {
-        tapes.resize_with(self.shares.len(), Tape::default);
+    /// Does something with every shard and its tape, on all threads.
+    fn each_shard(&self, tapes: &mut Vec<ShardTape>, work: impl Fn(&mut ShardTape, &Shard) + Sync) {
+        tapes.resize_with(self.shards.len(), ShardTape::default);
         tapes
             .par_iter_mut()
-            .zip(&self.shares)
-            .for_each(|(tape, share)| work(tape, share));
+            .zip(&self.shards)
+            .for_each(|(tape, shard)| work(tape, shard));
     }
 
-    /// The way forward of a share.
-    fn run(&self, tape: &mut Tape, share: &Share, state: &[f32], context: &Context<'_>) {
-        tape.fit(share.clone(), self.shape);
+    /// The way forward of a shard.
+    fn run(&self, tape: &mut ShardTape, shard: &Shard, state: &[f32], context: &Context<'_>) {
+        tape.fit(shard.clone(), self.shape);
         self.each_state(tape, LayerTape::state, |place, buffer| {
             buffer.copy_from_slice(&state[place]);
         });
@@ -239,7 +239,7 @@ impl SequenceLoss {
     }
 
     /// The summed cross-entropy in nats, and the state after the last step of each lane.
-    fn outcome(&self, tapes: &mut [Tape]) -> (f64, Vec<f32>) {
+    fn outcome(&self, tapes: &mut [ShardTape]) -> (f64, Vec<f32>) {
         let mut state =
             vec![0.0; 2 * self.shape.num_layers * self.batch_size * self.shape.hidden_size];
         for tape in &mut *tapes {
@@ -247,13 +247,13 @@ impl SequenceLoss {
                 state[place].copy_from_slice(buffer);
             });
         }
-        (tapes.iter().map(|tape| tape.nats).sum(), state)
+        (tapes.iter().map(|tape| tape.loss_sum).sum(), state)
     }
 
     /// Visits h and c of each lane of a tape, or their gradients, with their places in a state.
     fn each_state(
         &self,
-        tape: &mut Tape,
+        tape: &mut ShardTape,
         of_layer: impl Fn(&mut LayerTape) -> [&mut [f32]; 2],
         mut visit: impl FnMut(std::ops::Range<usize>, &mut [f32]),
     ) {
@@ -262,10 +262,10 @@ impl SequenceLoss {
             num_layers,
             ..
         } = self.shape;
-        let Tape { share, layers, .. } = tape;
+        let ShardTape { shard, layers, .. } = tape;
         for (index, layer) in layers.iter_mut().enumerate() {
             for (kind, buffer) in of_layer(layer).into_iter().enumerate() {
-                for (&lane, buffer) in share.lanes.iter().zip(buffer.chunks_exact_mut(hidden_size))
+                for (&lane, buffer) in shard.lanes.iter().zip(buffer.chunks_exact_mut(hidden_size))
                 {
                     let from = ((kind * num_layers + index) * self.batch_size + lane) * hidden_size;
                     visit(from..from + hidden_size, buffer);

@@ -2,10 +2,10 @@
 
 use crate::model::gemm::Panels;
 use crate::model::lstm::profile::Stopwatch;
-use crate::model::lstm::shard::Share;
+use crate::model::lstm::shard::Shard;
 use crate::model::shape::Shape;
 
-/// What one share keeps of one layer. `rows` counts the steps of all its lanes.
+/// What one shard keeps of one layer. `rows` counts the steps of all its lanes.
 #[derive(Debug, Default)]
 pub(super) struct LayerTape {
     /// The activated gates, then the gradients of their sums, `[rows, 4 hidden_size]`.
@@ -44,10 +44,10 @@ impl LayerTape {
     }
 }
 
-/// What one share keeps.
+/// What one shard keeps.
 #[derive(Debug, Default)]
-pub(super) struct Tape {
-    pub(super) share: Share,
+pub(super) struct ShardTape {
+    pub(super) shard: Shard,
     pub(super) layers: Vec<LayerTape>,
     /// Logits, then their gradient, `[rows, vocab_size]`.
     pub(super) logits: Vec<f32>,
@@ -56,14 +56,14 @@ pub(super) struct Tape {
     /// h before each step, `[rows, hidden_size]`.
     pub(super) h_before: Vec<f32>,
     /// Summed cross-entropy, in nats.
-    pub(super) nats: f64,
+    pub(super) loss_sum: f64,
     pub(super) stopwatch: Stopwatch,
 }
 
-impl Tape {
-    /// Makes the buffers fit a share; what they hold is left over from before.
-    pub(super) fn fit(&mut self, share: Share, shape: Shape) {
-        let (rows, lanes) = (share.rows(), share.lanes.len());
+impl ShardTape {
+    /// Makes the buffers fit a shard; what they hold is left over from before.
+    pub(super) fn fit(&mut self, shard: Shard, shape: Shape) {
+        let (rows, lanes) = (shard.rows(), shard.lanes.len());
         let hidden_size = shape.hidden_size;
         self.layers
             .resize_with(shape.num_layers, LayerTape::default);
@@ -84,6 +84,6 @@ impl Tape {
         for buffer in [&mut self.hidden, &mut self.h_before] {
             buffer.resize(rows * hidden_size, 0.0);
         }
-        self.share = share;
+        self.shard = shard;
     }
 }

@@ -51,13 +51,13 @@ pub(super) fn forward(step: &Step, tape: BufferMut<'_>, product: Buffer<'_>) -> 
 
 pub(super) fn backward(
     gradient: &Backward,
-    slopes: BufferMut<'_>,
+    grads: BufferMut<'_>,
     tape: Buffer<'_>,
     product: Buffer<'_>,
 ) -> Result<()> {
-    let kernel = kernel("lstm_backward", &slopes.0.device)?;
-    let stream = slopes.0.device.cuda_stream();
-    let (slopes, tape, product) = (whole_mut(slopes)?, whole(tape)?, whole(product)?);
+    let kernel = kernel("lstm_backward", &grads.0.device)?;
+    let stream = grads.0.device.cuda_stream();
+    let (grads, tape, product) = (whole_mut(grads)?, whole(tape)?, whole(product)?);
     let Backward {
         step,
         dh,
@@ -67,10 +67,10 @@ pub(super) fn backward(
     } = gradient;
     let (units, hidden_size) = sizes(step)?;
     let of_tape = within(tape, [step.gates, step.c_before, step.c], step)?;
-    let [gates, of_slopes @ ..] = within(slopes, [step.gates, *dh, *dh_last, *dc], step)?;
+    let [gates, of_slopes @ ..] = within(grads, [step.gates, *dh, *dh_last, *dc], step)?;
     let going_on = *going_on as u32;
     let mut launch = stream.launch_builder(&kernel);
-    launch.arg(slopes).arg(tape).arg(product);
+    launch.arg(grads).arg(tape).arg(product);
     launch.arg(&units).arg(&hidden_size);
     launch.arg(&gates);
     for place in of_tape[1..].iter().chain(&of_slopes) {
@@ -174,7 +174,7 @@ mod tests {
             let values: Vec<f32> = (0..count).map(value).collect();
             Tensor::from_vec(values, count, device).unwrap()
         };
-        let [tape, slopes] = [37, 41].map(|factor| tensor(2800, factor));
+        let [tape, grads] = [37, 41].map(|factor| tensor(2800, factor));
         let forward = Forward(STEP);
         tape.inplace_op2(&tensor(4 * STEP.units, 43), &forward)
             .unwrap();
@@ -186,8 +186,8 @@ mod tests {
             going_on: 2 * STEP.hidden_size,
         };
         let later = tensor(backward.going_on, 47);
-        slopes.inplace_op3(&tape, &later, &backward).unwrap();
-        [tape, slopes].map(|tensor| tensor.to_vec1().unwrap())
+        grads.inplace_op3(&tape, &later, &backward).unwrap();
+        [tape, grads].map(|tensor| tensor.to_vec1().unwrap())
     }
 
     #[test]

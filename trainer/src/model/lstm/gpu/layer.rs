@@ -8,7 +8,7 @@ use super::rows::{Rows, row_before};
 /// What the gradient of a layer needs of the forward pass, in one buffer of rows of `hidden_size` values:
 /// the activated gates of all rows, four here for each; then h, and then c, each before the first step of
 /// all lanes, and after the step of each row.
-pub(super) struct Tape {
+pub(super) struct GpuTape {
     buffer: Tensor,
     hidden_size: usize,
     lanes: usize,
@@ -16,7 +16,7 @@ pub(super) struct Tape {
 }
 
 /// Gradients of a layer.
-pub(super) struct Gradient {
+pub(super) struct LayerGrads {
     /// Of the gates' sums, `[rows, 4 hidden_size]`.
     pub(super) sums: Tensor,
     /// Of the recurrent weights.
@@ -25,7 +25,7 @@ pub(super) struct Gradient {
     pub(super) start: [Tensor; 2],
 }
 
-impl Tape {
+impl GpuTape {
     /// Runs a layer from the input's share of the gates' sums, `[rows, 4 hidden_size]`, and from h and c,
     /// `[2, lanes, hidden_size]`.
     pub(super) fn record(
@@ -50,9 +50,9 @@ impl Tape {
             tape.buffer.slice_set(&start, 0, first)?;
         }
         let weight_hh = weight_hh.t()?;
-        for step in 0..rows.share.steps() {
-            let first = tape.first_h() + row_before(&rows.share, step);
-            let h_before = tape.buffer.narrow(0, first, rows.share.active(step))?;
+        for step in 0..rows.shard.steps() {
+            let first = tape.first_h() + row_before(&rows.shard, step);
+            let h_before = tape.buffer.narrow(0, first, rows.shard.active(step))?;
             let product = h_before.matmul(&weight_hh)?;
             let forward = Forward(tape.step(rows, step));
             tape.buffer.inplace_op2(&product, &forward)?;
@@ -83,18 +83,18 @@ impl Tape {
         weight_hh: &Tensor,
         output: &Tensor,
         last: &Tensor,
-    ) -> candle_core::Result<Gradient> {
+    ) -> candle_core::Result<LayerGrads> {
         let [dh, dh_last] = [4 * self.rows, 5 * self.rows];
         let dc = dh_last + self.lanes;
         let height = dc + self.lanes;
-        let slopes = Tensor::zeros((height, self.hidden_size), DType::F32, output.device())?;
-        slopes.slice_set(output, 0, dh)?;
-        slopes.slice_set(&last.flatten_to(1)?, 0, dh_last)?;
+        let grads = Tensor::zeros((height, self.hidden_size), DType::F32, output.device())?;
+        grads.slice_set(output, 0, dh)?;
+        grads.slice_set(&last.flatten_to(1)?, 0, dh_last)?;
         // Nothing goes on after the last step: of this product nothing is read.
         let mut product = Tensor::zeros(1, DType::F32, output.device())?;
         let mut going_on = 0;
-        for step in (0..rows.share.steps()).rev() {
-            let (first, active) = (rows.share.first_row[step], rows.share.active(step));
+        for step in (0..rows.shard.steps()).rev() {
+            let (first, active) = (rows.shard.first_row[step], rows.shard.active(step));
             let backward = Backward {
                 step: self.step(rows, step),
                 dh: (dh + first) * self.hidden_size,
@@ -102,23 +102,23 @@ impl Tape {
                 dc: dc * self.hidden_size,
                 going_on: going_on * self.hidden_size,
             };
-            slopes.inplace_op3(&self.buffer, &product, &backward)?;
-            let sums = slopes.narrow(0, 4 * first, 4 * active)?;
+            grads.inplace_op3(&self.buffer, &product, &backward)?;
+            let sums = grads.narrow(0, 4 * first, 4 * active)?;
             product = sums
                 .reshape((active, 4 * self.hidden_size))?
                 .matmul(weight_hh)?;
             going_on = active;
         }
-        let sums = slopes.narrow(0, 0, 4 * self.rows)?;
+        let sums = grads.narrow(0, 0, 4 * self.rows)?;
         let sums = sums.reshape((self.rows, 4 * self.hidden_size))?;
         let all_h = self
             .buffer
             .narrow(0, self.first_h(), self.lanes + self.rows)?;
         let h_before = all_h.index_select(&rows.before, 0)?;
-        Ok(Gradient {
+        Ok(LayerGrads {
             weight_hh: sums.t()?.matmul(&h_before)?,
             sums,
-            start: [product, slopes.narrow(0, dc, self.lanes)?],
+            start: [product, grads.narrow(0, dc, self.lanes)?],
         })
     }
 
@@ -133,10 +133,10 @@ impl Tape {
     /// Where a step's values stand.
     fn step(&self, rows: &Rows, step: usize) -> Step {
         let size = self.hidden_size;
-        let first = rows.share.first_row[step];
-        let before = row_before(&rows.share, step);
+        let first = rows.shard.first_row[step];
+        let before = row_before(&rows.shard, step);
         Step {
-            units: rows.share.active(step) * size,
+            units: rows.shard.active(step) * size,
             hidden_size: size,
             gates: 4 * first * size,
             c_before: (self.first_c() + before) * size,

@@ -1,7 +1,7 @@
 //! The network on a GPU: products over whole sequences by the tensor library, and for each step one
 //! product and one kernel of ours.
 //!
-//! It goes the way of the fused network, with all lanes in one share: a folded table for the first layer,
+//! It goes the way of the fused network, with all lanes in one shard: a folded table for the first layer,
 //! no padding, and gradients by hand, so that no step leaves a trace of small operations. Only the kernel
 //! knows the device; all else runs on the processor too, where it is tested.
 
@@ -19,34 +19,34 @@ use candle_nn::ops::log_softmax;
 use super::dropout::OutputDropout;
 use crate::data::batch::Batch;
 use crate::model::shape::Shape;
-use layer::Tape;
+use layer::GpuTape;
 use rows::Rows;
 
 /// A pass of a batch to the loss, and what its gradient needs.
 ///
 /// The result is one vector, as that of the fused network: the summed cross-entropy in nats, then the
 /// state after the last step of each lane.
-pub(crate) struct Pass {
+pub(crate) struct GpuPass {
     shape: Shape,
     /// In the order of [`Shape::parameters`].
     weights: Vec<Tensor>,
     rows: Rows,
-    layers: Vec<Layer>,
+    layers: Vec<RecordedLayer>,
     /// Logarithms of the predicted probabilities, `[rows, vocab_size]`.
     log_probs: Tensor,
     result: Tensor,
 }
 
 /// A layer's part of a pass.
-struct Layer {
-    tape: Tape,
+struct RecordedLayer {
+    tape: GpuTape,
     /// What its output was multiplied with; `None` without dropout.
     mask: Option<Tensor>,
     /// h after each row, without what was dropped, `[rows, hidden_size]`.
     output: Tensor,
 }
 
-impl Pass {
+impl GpuPass {
     /// Runs a batch from a state `[2, layers, batch, hidden_size]`, h first, with flat parameters.
     pub(crate) fn new(
         shape: Shape,
@@ -61,7 +61,7 @@ impl Pass {
             bail!("the network has no layers");
         };
         let (state, rows) = (state.detach(), Rows::new(batch, parameters.device())?);
-        let mut layers: Vec<Layer> = Vec::new();
+        let mut layers: Vec<RecordedLayer> = Vec::new();
         for (index, [weight_ih, weight_hh, bias]) in of_layers.as_chunks().0.iter().enumerate() {
             let input = layers.last().map_or(embedding, |below| &below.output);
             let mut sums = linear(input, weight_ih, bias)?;
@@ -70,17 +70,17 @@ impl Pass {
                 sums = sums.index_select(&rows.inputs, 0)?;
             }
             let start = state.get_on_dim(1, index)?;
-            let tape = Tape::record(&rows, &sums, weight_hh, &start)?;
+            let tape = GpuTape::record(&rows, &sums, weight_hh, &start)?;
             let mask = dropout.map(|dropout| rows.mask(dropout, index, shape.hidden_size));
-            layers.push(Layer::new(tape, mask.transpose()?)?);
+            layers.push(RecordedLayer::new(tape, mask.transpose()?)?);
         }
         let output = &layers.last().context("the network has no layers")?.output;
         let log_probs = log_softmax(&linear(output, head_weight, head_bias)?, D::Minus1)?;
-        let nats = log_probs
+        let loss_sum = log_probs
             .gather(&rows.targets, D::Minus1)?
             .sum_all()?
             .neg()?;
-        let mut result = vec![nats.reshape(1)?];
+        let mut result = vec![loss_sum.reshape(1)?];
         let last = layers.iter().map(|layer| layer.tape.last(&rows));
         let last: Vec<[Tensor; 2]> = last.collect::<candle_core::Result<_>>()?;
         for kind in 0..2 {
@@ -165,8 +165,8 @@ impl Pass {
     }
 }
 
-impl Layer {
-    fn new(tape: Tape, mask: Option<Tensor>) -> candle_core::Result<Self> {
+impl RecordedLayer {
+    fn new(tape: GpuTape, mask: Option<Tensor>) -> candle_core::Result<Self> {
         let output = tape.output()?;
         let output = match &mask {
             Some(mask) => (output * mask)?,
@@ -202,7 +202,7 @@ impl LinearGradient {
 }
 
 /// On parameters and state, whose result has been computed already.
-impl CustomOp2 for Pass {
+impl CustomOp2 for GpuPass {
     fn name(&self) -> &'static str {
         "charlet-pass"
     }

@@ -41,26 +41,26 @@ __global__ void lstm_forward(
 // step after gives back: a product, of the units that go on, or the gradient of the last state. That of c changes in
 // place.
 __global__ void lstm_backward(
-    float *slopes, const float *tape, const float *product, unsigned units, unsigned hidden_size,
+    float *grads, const float *tape, const float *product, unsigned units, unsigned hidden_size,
     place gates, place c_before, place c, place dh, place dh_last, place dc, unsigned going_on
 ) {
     const unsigned at = blockIdx.x * blockDim.x + threadIdx.x;
     if (at >= units) return;
     const place first = gates + (place)(at / hidden_size) * 4 * hidden_size + at % hidden_size;
     const float *gate = tape + first;
-    float *slope = slopes + first;
+    float *grad = grads + first;
     const float i = gate[0];
     const float f = gate[hidden_size];
     const float g = gate[2 * hidden_size];
     const float o = gate[3 * hidden_size];
     const float squashed = tanhf(tape[c + at]);
-    const float d_h = slopes[dh + at] + (at < going_on ? product[at] : slopes[dh_last + at]);
-    const float d_c = slopes[dc + at] + d_h * o * (1.0f - squashed * squashed);
-    slope[0] = d_c * g * i * (1.0f - i);
-    slope[hidden_size] = d_c * tape[c_before + at] * f * (1.0f - f);
-    slope[2 * hidden_size] = d_c * i * (1.0f - g * g);
-    slope[3 * hidden_size] = d_h * squashed * o * (1.0f - o);
-    slopes[dc + at] = d_c * f;
+    const float d_h = grads[dh + at] + (at < going_on ? product[at] : grads[dh_last + at]);
+    const float d_c = grads[dc + at] + d_h * o * (1.0f - squashed * squashed);
+    grad[0] = d_c * g * i * (1.0f - i);
+    grad[hidden_size] = d_c * tape[c_before + at] * f * (1.0f - f);
+    grad[2 * hidden_size] = d_c * i * (1.0f - g * g);
+    grad[3 * hidden_size] = d_h * squashed * o * (1.0f - o);
+    grads[dc + at] = d_c * f;
 }
 
 #ifdef __cplusplus

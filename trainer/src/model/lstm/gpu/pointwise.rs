@@ -91,7 +91,7 @@ impl InplaceOp3 for Backward {
 
     fn cpu_fwd(
         &self,
-        slopes: &mut CpuStorage,
+        grads: &mut CpuStorage,
         slopes_layout: &Layout,
         tape: &CpuStorage,
         tape_layout: &Layout,
@@ -109,7 +109,7 @@ impl InplaceOp3 for Backward {
         let tape = contiguous(tape, tape_layout)?;
         let places = [gates_at, self.dh, self.dh_last, self.dc];
         let lengths = [4 * units, units, units, units];
-        let [gates, dh, dh_last, dc] = pieces(whole(slopes, slopes_layout)?, places, lengths)?;
+        let [gates, dh, dh_last, dc] = pieces(whole(grads, slopes_layout)?, places, lengths)?;
         gates.copy_from_slice(&tape[gates_at..gates_at + 4 * units]);
         let product = &contiguous(product, product_layout)?[..self.going_on];
         let later = product.iter().chain(&dh_last[self.going_on..]);
@@ -128,7 +128,7 @@ impl InplaceOp3 for Backward {
     #[cfg(feature = "cuda")]
     fn cuda_fwd(
         &self,
-        slopes: &mut candle_core::CudaStorage,
+        grads: &mut candle_core::CudaStorage,
         slopes_layout: &Layout,
         tape: &candle_core::CudaStorage,
         tape_layout: &Layout,
@@ -137,7 +137,7 @@ impl InplaceOp3 for Backward {
     ) -> Result<()> {
         super::cuda::backward(
             self,
-            (slopes, slopes_layout),
+            (grads, slopes_layout),
             (tape, tape_layout),
             (product, product_layout),
         )

@@ -4,11 +4,11 @@ use candle_core::{DType, Device, Tensor};
 
 use crate::data::batch::Batch;
 use crate::model::lstm::dropout::OutputDropout;
-use crate::model::lstm::shard::Share;
+use crate::model::lstm::shard::Shard;
 
-/// All lanes of a batch as one share, and what to look up for each row.
+/// All lanes of a batch as one shard, and what to look up for each row.
 pub(super) struct Rows {
-    pub(super) share: Share,
+    pub(super) shard: Shard,
     /// The token of each row.
     pub(super) inputs: Tensor,
     /// The token to predict in each row, `[rows, 1]`.
@@ -21,28 +21,28 @@ pub(super) struct Rows {
 
 impl Rows {
     pub(super) fn new(batch: &Batch, device: &Device) -> candle_core::Result<Self> {
-        let share = Share::take(batch, 0..batch.size);
+        let shard = Shard::of_lanes(batch, 0..batch.size);
         let before = |step: usize| {
-            let first = row_before(&share, step);
-            (first..first + share.active(step)).map(|row| row as u32)
+            let first = row_before(&shard, step);
+            (first..first + shard.active(step)).map(|row| row as u32)
         };
-        let before: Vec<u32> = (0..share.steps()).flat_map(before).collect();
+        let before: Vec<u32> = (0..shard.steps()).flat_map(before).collect();
         let mut ends = vec![0u32; batch.size];
-        share.at_ends(1, |lane, row| {
+        shard.at_ends(1, |lane, row| {
             ends[lane.start] = (batch.size + row.start) as u32
         });
         Ok(Self {
-            inputs: Tensor::from_slice(&share.inputs, share.rows(), device)?,
-            targets: Tensor::from_slice(&share.targets, (share.rows(), 1), device)?,
-            before: Tensor::from_vec(before, share.rows(), device)?,
+            inputs: Tensor::from_slice(&shard.inputs, shard.rows(), device)?,
+            targets: Tensor::from_slice(&shard.targets, (shard.rows(), 1), device)?,
+            before: Tensor::from_vec(before, shard.rows(), device)?,
             ends: Tensor::from_vec(ends, batch.size, device)?,
-            share,
+            shard,
         })
     }
 
     /// Number of rows.
     pub(super) fn count(&self) -> usize {
-        self.share.rows()
+        self.shard.rows()
     }
 
     /// Dropout factors of a layer's outputs, `[rows, width]`.
@@ -53,7 +53,7 @@ impl Rows {
         width: usize,
     ) -> candle_core::Result<Tensor> {
         let mut mask = vec![1.0f32; self.count() * width];
-        dropout.mask(&self.share, layer, width, &mut mask);
+        dropout.mask(&self.shard, layer, width, &mut mask);
         Tensor::from_vec(mask, (self.count(), width), self.inputs.device())
     }
 
@@ -68,9 +68,9 @@ impl Rows {
 }
 
 /// The first row of h before a step, as in [`Rows::before`].
-pub(super) fn row_before(share: &Share, step: usize) -> usize {
+pub(super) fn row_before(shard: &Shard, step: usize) -> usize {
     match step {
         0 => 0,
-        _ => share.lanes.len() + share.first_row[step - 1],
+        _ => shard.lanes.len() + shard.first_row[step - 1],
     }
 }

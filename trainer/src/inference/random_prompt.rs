@@ -12,7 +12,7 @@ use crate::util::rng::{Random, Streams};
 ///
 /// Of a running text any piece may come; of a list, the beginning of a line.
 #[derive(Clone, Debug)]
-pub struct SeedText<'t> {
+pub struct RandomPrompts<'t> {
     /// Parts of the text, and how many pieces start in each.
     parts: Vec<(&'t str, usize)>,
     /// Characters of a piece.
@@ -20,7 +20,7 @@ pub struct SeedText<'t> {
     random: Random,
 }
 
-impl<'t> SeedText<'t> {
+impl<'t> RandomPrompts<'t> {
     /// Takes pieces of this length, or shorter ones where a line or the text is shorter.
     ///
     /// # Errors
@@ -95,7 +95,7 @@ mod tests {
 
     fn all(text: &str, vocab: &Vocab<'_>, length: usize) -> HashSet<String> {
         let source = source(text);
-        let mut pieces = SeedText::new(&source, vocab, length, 1).unwrap();
+        let mut pieces = RandomPrompts::new(&source, vocab, length, 1).unwrap();
         (0..200).map(|_| pieces.draw().to_owned()).collect()
     }
 
@@ -125,12 +125,12 @@ mod tests {
         let vocab = Vocab::new("ab", 2, Token(0), None).unwrap();
         let text = source(&"abbabaab".repeat(50));
         let draws = |seed| {
-            let mut pieces = SeedText::new(&text, &vocab, 12, seed).unwrap();
+            let mut pieces = RandomPrompts::new(&text, &vocab, 12, seed).unwrap();
             [(); 5].map(|()| pieces.draw())
         };
         assert_eq!(draws(1), draws(1));
         assert_ne!(draws(1), draws(2));
-        let refused = SeedText::new(&source("aXbX"), &vocab, 2, 1).unwrap_err();
+        let refused = RandomPrompts::new(&source("aXbX"), &vocab, 2, 1).unwrap_err();
         assert!(refused.to_string().contains("'X'"), "{refused}");
     }
 }
