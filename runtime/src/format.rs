@@ -75,12 +75,12 @@ pub struct Header<'a> {
 ///
 /// ```
 /// use charlet::{Sizes, State, sizes_of};
-/// # macro_rules! include_bytes { ($p:literal) => { core::include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../models/names/", $p)) } }
+/// # macro_rules! include_bytes { ($p:literal) => { core::include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/", $p)) } }
 ///
-/// static NAMES: &[u8] = include_bytes!("names.charlet");
+/// static NAMES: &[u8] = include_bytes!("names-tiny.charlet");
 /// const SIZES: Sizes = sizes_of!(NAMES);
 /// static STATE: State<[u32; SIZES.state]> = State::zero();
-/// # assert_eq!((SIZES.state, SIZES.ram_bytes()), (256, 1644));
+/// # assert_eq!((SIZES.state, SIZES.ram_bytes()), (60, 444));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sizes {
@@ -145,7 +145,7 @@ macro_rules! sizes_of {
 /// ```
 /// use charlet::{Model, Sizes, State, include_model, sizes_of};
 ///
-/// static NAMES: &[u8] = include_model!("../../models/names/names-i8.charlet");
+/// static NAMES: &[u8] = include_model!("../doc/names-tiny.charlet");
 /// const SIZES: Sizes = sizes_of!(NAMES);
 /// static STATE: State<[u32; SIZES.state]> = State::zero();
 ///

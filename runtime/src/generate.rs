@@ -15,9 +15,9 @@ use crate::{Error, Model, Sampler, State, Token, Workspace};
 /// use charlet::{Generator, Model, Sampler, State, Workspace};
 /// use rand_core::SeedableRng;
 /// use rand_xoshiro::Xoshiro128PlusPlus;
-/// # macro_rules! include_bytes { ($p:literal) => { core::include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../models/names/", $p)) } }
+/// # macro_rules! include_bytes { ($p:literal) => { core::include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/", $p)) } }
 ///
-/// let model = Model::from_bytes(include_bytes!("names.charlet"))?;
+/// let model = Model::from_bytes(include_bytes!("names-tiny.charlet"))?;
 /// // On a chip: arrays, whose sizes come from `sizes_of!`.
 /// let mut state = State::from_words(vec![0; model.sizes().state]);
 /// let mut workspace = Workspace::from_words(vec![0; model.sizes().workspace]);

@@ -17,9 +17,9 @@
 //!
 //! ```
 //! use charlet::{Model, State, Workspace, sizes_of, Sizes};
-//! # macro_rules! include_bytes { ($p:literal) => { core::include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../models/names/", $p)) } }
+//! # macro_rules! include_bytes { ($p:literal) => { core::include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/", $p)) } }
 //!
-//! static NAMES: &[u8] = include_bytes!("names.charlet");
+//! static NAMES: &[u8] = include_bytes!("names-tiny.charlet");
 //! const SIZES: Sizes = sizes_of!(NAMES);
 //!
 //! let model = Model::from_bytes(NAMES)?;
@@ -71,6 +71,17 @@ mod score;
 mod state;
 mod utf8;
 mod vocab;
+
+/// What is defined beside the code, for whoever reads or writes models without it.
+#[cfg(all(doc, not(doctest)))]
+pub mod specification {
+    /// [ARITHMETIC.md]: arithmetic
+    #[doc = include_str!("../FORMAT.md")]
+    pub mod format {}
+
+    #[doc = include_str!("../ARITHMETIC.md")]
+    pub mod arithmetic {}
+}
 
 pub use backend::Backend;
 pub use error::Error;

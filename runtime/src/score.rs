@@ -10,8 +10,8 @@ use crate::{Error, Model, State, Token, Workspace};
 ///
 /// ```
 /// # use charlet::{Model, Scorer, State, Workspace};
-/// # macro_rules! include_bytes { ($p:literal) => { core::include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../models/names/", $p)) } }
-/// let model = Model::from_bytes(include_bytes!("names.charlet"))?;
+/// # macro_rules! include_bytes { ($p:literal) => { core::include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/", $p)) } }
+/// let model = Model::from_bytes(include_bytes!("names-tiny.charlet"))?;
 /// let mut state = State::from_words(vec![0; model.sizes().state]);
 /// let mut workspace = Workspace::from_words(vec![0; model.sizes().workspace]);
 /// let mut score = |text| {
