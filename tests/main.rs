@@ -3,6 +3,8 @@
 
 /// The command, as its users call it.
 mod cli;
+/// What the packages need in their folders, and what all manifests agree on.
+mod packages;
 /// Who may use whom.
 mod rooms;
 /// The runtime: its arithmetic, its files, its states.

@@ -60,7 +60,7 @@ fn every_backend_gives_the_same_bits() {
 
 #[test]
 fn a_backend_that_is_missing_is_refused() {
-    assert_eq!(Backend::Armv6M.select(), Err(Error::Backend));
+    assert_eq!(Backend::Armv6M.select(), Err(Error::UnavailableBackend));
     assert!(Backend::available().contains(&Backend::current()));
     assert!(Backend::available().contains(&Backend::Portable));
 }

@@ -1,6 +1,6 @@
 //! exp, sigmoid and tanh against double precision.
 
-use charlet::activation::{exp, sigmoid, tanh};
+use charlet::arithmetic::activation::{exp, sigmoid, tanh};
 
 use crate::support::tolerance::{EXP_ULPS, SIGMOID_ULPS, SQUASHED, TANH_ULPS};
 

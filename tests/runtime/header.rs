@@ -63,12 +63,12 @@ fn check(bytes: &[u8]) {
         Ok((header, [])) => match read {
             Ok(model) => assert_eq!(model.header(), header),
             // Varints of more bytes than they need are refused from the fourth byte on.
-            Err(Error::Header) => assert_ne!(postcard::to_stdvec(&header).unwrap(), bytes),
+            Err(Error::InvalidHeader) => assert_ne!(postcard::to_stdvec(&header).unwrap(), bytes),
             Err(_) => {}
         },
         _ => match read {
             // The characters may be out of order before they are no UTF-8.
-            Err(Error::Header | Error::Vocabulary) => {}
+            Err(Error::InvalidHeader | Error::InvalidVocabulary) => {}
             other => panic!("postcard refuses {bytes:x?}: {other:?}"),
         },
     }

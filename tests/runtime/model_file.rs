@@ -1,7 +1,7 @@
 //! Model files that are damaged, cut or made up.
 
 use charlet::format::{Cell, Header, Precision, VERSION};
-use charlet::layout::Sections;
+use charlet::format::layout::Sections;
 use charlet::{Error, Model, Sizes};
 use crc::{CRC_32_ISO_HDLC, Crc};
 
@@ -135,7 +135,7 @@ fn any_flipped_bit_is_refused() {
                 8..10 => matches!(error, Error::UnsupportedVersion { .. }),
                 // The file's length.
                 16..20 => matches!(error, Error::Truncated { .. } | Error::TrailingBytes(_)),
-                _ => error == Error::Checksum,
+                _ => error == Error::ChecksumMismatch,
             };
             assert!(expected, "bit {bit} of byte {at}: {error}");
         }
@@ -170,13 +170,13 @@ fn impossible_sizes_are_refused() {
         change(&mut header);
         error(&Forged::new(&header).bytes())
     };
-    assert_eq!(refused(|h| h.hidden_size = 0), Error::Sizes);
-    assert_eq!(refused(|h| h.num_layers = 0), Error::Sizes);
-    assert_eq!(refused(|h| h.embedding_size = 0), Error::Sizes);
+    assert_eq!(refused(|h| h.hidden_size = 0), Error::InvalidSizes);
+    assert_eq!(refused(|h| h.num_layers = 0), Error::InvalidSizes);
+    assert_eq!(refused(|h| h.embedding_size = 0), Error::InvalidSizes);
     // Sizes whose weights exceed any memory, and the address space of a chip.
     assert_eq!(
         refused(|h| (h.hidden_size, h.num_layers) = (65_535, 65_535)),
-        Error::Sizes
+        Error::InvalidSizes
     );
 }
 
@@ -186,7 +186,7 @@ fn weights_of_another_length_are_refused() {
         let mut forged = Forged::new(&header("abc"));
         let length = forged.weights.len().checked_add_signed(change).unwrap();
         forged.weights.resize(length, 0);
-        assert_eq!(error(&forged.bytes()), Error::Sizes, "{change} bytes");
+        assert_eq!(error(&forged.bytes()), Error::InvalidSizes, "{change} bytes");
     }
 }
 
@@ -198,7 +198,7 @@ fn memory_sizes_that_contradict_the_header_are_refused() {
     ] {
         let mut forged = Forged::new(&header("abc"));
         change(&mut forged);
-        assert_eq!(error(&forged.bytes()), Error::Sizes);
+        assert_eq!(error(&forged.bytes()), Error::InvalidSizes);
     }
 }
 
@@ -209,12 +209,12 @@ fn invalid_vocabularies_are_refused() {
         change(&mut header);
         error(&Forged::new(&header).bytes())
     };
-    assert_eq!(refused(|h| h.chars = "cba"), Error::Vocabulary);
-    assert_eq!(refused(|h| h.chars = "aab"), Error::Vocabulary);
-    assert_eq!(refused(|h| h.chars = "abcde"), Error::Vocabulary);
-    assert_eq!(refused(|h| h.start = 4), Error::Vocabulary);
-    assert_eq!(refused(|h| h.end = Some(2)), Error::Vocabulary);
-    assert_eq!(refused(|h| h.vocab_size = 0), Error::Vocabulary);
+    assert_eq!(refused(|h| h.chars = "cba"), Error::InvalidVocabulary);
+    assert_eq!(refused(|h| h.chars = "aab"), Error::InvalidVocabulary);
+    assert_eq!(refused(|h| h.chars = "abcde"), Error::InvalidVocabulary);
+    assert_eq!(refused(|h| h.start = 4), Error::InvalidVocabulary);
+    assert_eq!(refused(|h| h.end = Some(2)), Error::InvalidVocabulary);
+    assert_eq!(refused(|h| h.vocab_size = 0), Error::InvalidVocabulary);
 }
 
 #[test]
@@ -225,40 +225,40 @@ fn malformed_headers_are_refused() {
         change(&mut forged.header);
         error(&forged.bytes())
     };
-    assert_eq!(with(&|header| header.clear()), Error::Header);
+    assert_eq!(with(&|header| header.clear()), Error::InvalidHeader);
     assert_eq!(
         with(&|header| header.truncate(header.len() - 1)),
-        Error::Header
+        Error::InvalidHeader
     );
     assert_eq!(
         with(&|header| header.push(0)),
-        Error::Header,
+        Error::InvalidHeader,
         "a byte is left over"
     );
     assert_eq!(
         with(&|header| header[0] = 7),
-        Error::Header,
+        Error::InvalidHeader,
         "an unknown cell"
     );
     assert_eq!(
         with(&|header| header[1] = 7),
-        Error::Header,
+        Error::InvalidHeader,
         "an unknown precision"
     );
     assert_eq!(
         with(&|header| header[3] = 0xff),
-        Error::Header,
+        Error::InvalidHeader,
         "characters that are not UTF-8"
     );
     // A header that would reach beyond the file, and padding that isn't zero.
     let mut long = forged.bytes();
     long[12..16].copy_from_slice(&u32::MAX.to_le_bytes());
-    assert_eq!(error(&reseal(&long)), Error::Header);
+    assert_eq!(error(&reseal(&long)), Error::InvalidHeader);
     let mut padded = forged.bytes();
     let at = 32 + forged.header.len();
     assert_ne!(at % 16, 0, "this header needs padding");
     padded[at] = 1;
-    assert_eq!(error(&reseal(&padded)), Error::Header);
+    assert_eq!(error(&reseal(&padded)), Error::InvalidHeader);
 }
 
 #[test]

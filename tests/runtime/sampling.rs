@@ -157,7 +157,7 @@ fn of_equal_tokens_the_first_rank_higher() {
         let top_2 = frequencies(&logits, sampler.top_k(2).unwrap(), precision);
         let kept: Vec<bool> = top_2.iter().map(|&share| share > 0.0).collect();
         assert_eq!(kept, [false, true, true, false, false]);
-        assert_eq!(frequencies(&logits, Sampler::greedy(), precision)[1], 1.0);
+        assert_eq!(frequencies(&logits, Sampler::argmax(), precision)[1], 1.0);
         assert_eq!(
             frequencies(&logits, sampler.top_p(0.01).unwrap(), precision)[1],
             1.0
@@ -190,28 +190,28 @@ fn impossible_settings_are_refused() {
     for temperature in [0.0, -1.0, f32::NAN, f32::INFINITY, f32::MIN_POSITIVE / 8.0] {
         assert_eq!(
             Sampler::with_temperature(temperature),
-            Err(Error::Temperature)
+            Err(Error::InvalidTemperature)
         );
     }
-    assert_eq!(Sampler::greedy().top_k(0), Err(Error::TopK));
+    assert_eq!(Sampler::argmax().top_k(0), Err(Error::InvalidTopK));
     for top_p in [0.0, -0.1, 1.1, f32::NAN] {
-        assert_eq!(Sampler::greedy().top_p(top_p), Err(Error::TopP));
+        assert_eq!(Sampler::argmax().top_p(top_p), Err(Error::InvalidTopP));
     }
     let bytes = small_model();
     let model = Model::from_bytes(&bytes).unwrap();
     let (mut state, mut workspace) = memory(&model);
     let mut refuse = |top_k| {
-        let sampler = Sampler::greedy().top_k(top_k).unwrap();
+        let sampler = Sampler::argmax().top_k(top_k).unwrap();
         Generator::new(&model, &mut state, &mut workspace, sampler, text_rng(1)).err()
     };
-    assert_eq!((refuse(5), refuse(6)), (None, Some(Error::TopK)));
+    assert_eq!((refuse(5), refuse(6)), (None, Some(Error::InvalidTopK)));
 }
 
 #[test]
 fn logits_that_overflow_still_choose_a_token() {
     for logits in [[f32::MAX, f32::MIN, 0.0], [f32::MIN; 3], [f32::MAX; 3]] {
         for sampler in [
-            Sampler::greedy(),
+            Sampler::argmax(),
             Sampler::with_temperature(0.01).unwrap().top_p(0.5).unwrap(),
         ] {
             for precision in PRECISIONS {
@@ -270,7 +270,7 @@ fn logits_that_are_not_numbers_still_choose_a_token() {
         .unwrap()
         .top_p(0.9)
         .unwrap();
-    for sampler in [Sampler::greedy(), sampler] {
+    for sampler in [Sampler::argmax(), sampler] {
         let logits = model.step(Token(0), &mut state, &mut workspace).unwrap();
         assert!(logits.iter().all(f32::is_nan));
         assert!(

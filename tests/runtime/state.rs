@@ -116,7 +116,7 @@ fn memory_of_another_size_is_refused_and_left_alone() {
             &model,
             &mut state,
             &mut workspace,
-            Sampler::greedy(),
+            Sampler::argmax(),
             text_rng(0),
         );
         assert_eq!(generator.err(), Some(error));
@@ -167,7 +167,7 @@ fn an_unknown_character_in_a_prime_is_named_before_anything_is_fed() {
         &model,
         &mut state,
         &mut workspace,
-        Sampler::greedy(),
+        Sampler::argmax(),
         text_rng(0),
     )
     .unwrap();
@@ -191,7 +191,7 @@ fn primed_and_resumed_texts_continue_alike() {
         &model,
         &mut state,
         &mut workspace,
-        Sampler::greedy(),
+        Sampler::argmax(),
         text_rng(0),
     )
     .unwrap();
@@ -203,7 +203,7 @@ fn primed_and_resumed_texts_continue_alike() {
         &model,
         &mut state,
         &mut workspace,
-        Sampler::greedy(),
+        Sampler::argmax(),
         text_rng(0),
     )
     .unwrap();

@@ -237,7 +237,7 @@ impl From<IntegerPrecision> for Precision {
     }
 }
 
-impl From<IntegerPrecision> for charlet::layout::WeightBits {
+impl From<IntegerPrecision> for charlet::format::layout::WeightBits {
     fn from(precision: IntegerPrecision) -> Self {
         match precision {
             IntegerPrecision::I8 => Self::Eight,

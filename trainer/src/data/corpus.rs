@@ -12,7 +12,7 @@ use crate::config::{DataConfig, Mode};
 use crate::util::rng::Random;
 
 /// The names that are trained on when no file is given.
-pub const BUNDLED_NAMES: &str = include_str!("../../../models/names/names.txt");
+pub const BUNDLED_NAMES: &str = include_str!("../../data/names.txt");
 
 /// Hashes (SHA-256) of what a run learns and measures on, to notice that a file has changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail, ensure};
 use charlet::format::Precision;
-use charlet::layout::{COLUMNS, NIBBLE_COLUMNS, UNITS};
+use charlet::format::layout::{COLUMNS, NIBBLE_COLUMNS, UNITS};
 use indicatif::HumanCount;
 
 use super::footprint::needs;

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 use charlet::format::{self, Cell, Header, Precision};
-use charlet::layout::{IntegerSections, Place, ROWS, Sections, gate_row, head_row};
+use charlet::format::layout::{IntegerSections, Place, ROWS, Sections, gate_row, head_row};
 
 use super::quantize::quantize;
 use crate::data::alphabet::Alphabet;
@@ -134,7 +134,7 @@ impl Columns<'_> {
     }
 }
 
-/// Puts every weight where [`charlet::layout`] says.
+/// Puts every weight where [`charlet::format::layout`] says.
 fn place(weights: &PlainWeights, sections: Sections, bytes: &mut [u8]) {
     let Shape {
         vocab_size,

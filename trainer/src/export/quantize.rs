@@ -5,7 +5,7 @@
 //! what a sum of products is worth, how far it can grow, and so the shifts and multipliers that turn
 //! it into a gate's sum without overflow.
 
-use charlet::layout::{
+use charlet::format::layout::{
     COLUMN_ORDER, COLUMNS, IntegerSections, ROWS_PER_QUAD, SECTION_ALIGN, WeightBits,
 };
 

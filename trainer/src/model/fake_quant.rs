@@ -1,6 +1,6 @@
 //! Rounding while training: weights as integer models have them, still as real numbers.
 
-use charlet::layout::WeightBits;
+use charlet::format::layout::WeightBits;
 
 use super::parameters::Weights;
 use super::shape::Shape;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail, ensure};
 use candle_core::{DType, Device, Storage, Tensor, Var};
-use charlet::layout::WeightBits;
+use charlet::format::layout::WeightBits;
 
 use super::fake_quant;
 use super::lstm::cpu::{Scratch, SequenceLoss};

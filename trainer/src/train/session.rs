@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use candle_core::{Device, Tensor};
-use charlet::layout::WeightBits;
+use charlet::format::layout::WeightBits;
 
 use super::checkpoint::{Checkpoint, Description};
 use super::init_from::load_matching;

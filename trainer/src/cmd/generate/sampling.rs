@@ -47,7 +47,7 @@ impl Sampling {
     /// A sampler for each temperature; one without for the most probable character.
     pub(super) fn samplers(&self, vocab_size: usize) -> Result<Vec<(Option<f32>, Sampler)>> {
         if self.argmax {
-            return Ok(vec![(None, Sampler::greedy())]);
+            return Ok(vec![(None, Sampler::argmax())]);
         }
         let temperatures = self.temperatures().iter();
         temperatures

@@ -3,7 +3,7 @@
 //! The nonlinearities are those of the runtime, so that a network is trained with the arithmetic
 //! that it will run on.
 
-use charlet::activation::{exp, sigmoid, tanh};
+use charlet::arithmetic::activation::{exp, sigmoid, tanh};
 use multiversion::multiversion;
 
 /// What a step of some lanes reads and writes, all `[lanes, hidden_size]` but the gates.

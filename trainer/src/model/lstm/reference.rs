@@ -4,7 +4,6 @@
 
 use anyhow::{Context, Result};
 use candle_core::{D, Tensor};
-use candle_nn::ops::{log_softmax, sigmoid};
 
 use super::dropout::OutputDropout;
 use crate::data::batch::Batch;
@@ -44,7 +43,7 @@ impl Trace {
         let (count, device) = (batch.targets.len(), self.logits.device());
         let targets = Tensor::from_slice(&batch.targets, (count, 1), device)?;
         let mask = Tensor::from_vec(batch.mask(), (count, 1), device)?;
-        let log_probs = log_softmax(&self.logits, D::Minus1)?.gather(&targets, D::Minus1)?;
+        let log_probs = log_softmax(&self.logits)?.gather(&targets, D::Minus1)?;
         Ok((log_probs * mask)?.sum_all()?.neg()?)
     }
 }
@@ -117,6 +116,18 @@ fn step(gates: Tensor, c: &Tensor) -> Result<(Tensor, Tensor)> {
     let (i, f, g, o) = (gate(0)?, gate(1)?, gate(2)?, gate(3)?);
     let c = ((sigmoid(&f)? * c)? + (sigmoid(&i)? * g.tanh()?)?)?;
     Ok(((sigmoid(&o)? * c.tanh()?)?, c))
+}
+
+/// `1 / (1 + exp(-x))`, by tanh: nothing overflows, in the gradient either.
+fn sigmoid(x: &Tensor) -> candle_core::Result<Tensor> {
+    x.affine(0.5, 0.0)?.tanh()?.affine(0.5, 0.5)
+}
+
+/// The logarithm of each row's softmax. The highest is subtracted first: no overflow.
+pub(crate) fn log_softmax(logits: &Tensor) -> candle_core::Result<Tensor> {
+    let shifted = logits.broadcast_sub(&logits.max_keepdim(D::Minus1)?)?;
+    let sums = shifted.exp()?.sum_keepdim(D::Minus1)?;
+    shifted.broadcast_sub(&sums.log()?)
 }
 
 /// Multiplies each step's outputs with their dropout factors.

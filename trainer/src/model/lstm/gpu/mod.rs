@@ -14,9 +14,9 @@ mod rows;
 use anyhow::{Context, Result, bail};
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CudaStorage, CustomOp2, D, DType, Layout, Storage, Tensor};
-use candle_nn::ops::log_softmax;
 
 use super::dropout::OutputDropout;
+use super::reference::log_softmax;
 use crate::data::batch::Batch;
 use crate::model::shape::Shape;
 use layer::GpuTape;
@@ -75,7 +75,7 @@ impl GpuPass {
             layers.push(RecordedLayer::new(tape, mask.transpose()?)?);
         }
         let output = &layers.last().context("the network has no layers")?.output;
-        let log_probs = log_softmax(&linear(output, head_weight, head_bias)?, D::Minus1)?;
+        let log_probs = log_softmax(&linear(output, head_weight, head_bias)?)?;
         let loss_sum = log_probs
             .gather(&rows.targets, D::Minus1)?
             .sum_all()?

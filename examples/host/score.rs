@@ -1,8 +1,8 @@
-//! Sorts words by how much they look like names: `cargo run -p host-examples --bin score -- anna xqzt`.
+//! Sorts words by how much they look like names: `cargo run -p charlet --example score -- anna xqzt`.
 
 use charlet::{Error, Model, Scorer, State, Workspace};
 
-static MODEL: &[u8] = include_bytes!("../../../../models/names/names.charlet");
+static MODEL: &[u8] = include_bytes!("../../models/names/names.charlet");
 
 fn main() -> Result<(), Error> {
     let model = Model::from_bytes(MODEL)?;

@@ -1,4 +1,4 @@
-//! Makes ten names: `cargo run -p host-examples --bin names`.
+//! Makes ten names: `cargo run -p charlet --example names`.
 //!
 //! All memory is static and its size known when this is compiled, as on a microcontroller.
 
@@ -6,7 +6,7 @@ use charlet::{Error, Generator, Model, Sampler, Sizes, State, Workspace, sizes_o
 use rand_core::SeedableRng;
 use rand_xoshiro::Xoshiro128PlusPlus;
 
-static MODEL: &[u8] = include_bytes!("../../../../models/names/names.charlet");
+static MODEL: &[u8] = include_bytes!("../../models/names/names.charlet");
 const SIZES: Sizes = sizes_of!(MODEL);
 
 fn main() -> Result<(), Error> {

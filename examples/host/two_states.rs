@@ -1,11 +1,11 @@
-//! Two texts at once with one model, and a fork in the middle: `cargo run -p host-examples --bin
-//! two_states`.
+//! Two texts at once with one model, and a fork in the middle:
+//! `cargo run -p charlet --example two_states`.
 
 use charlet::{Error, Generator, Model, Sampler, Sizes, State, Workspace, sizes_of};
 use rand_core::SeedableRng;
 use rand_xoshiro::Xoshiro128PlusPlus;
 
-static MODEL: &[u8] = include_bytes!("../../../../models/names/names.charlet");
+static MODEL: &[u8] = include_bytes!("../../models/names/names.charlet");
 const SIZES: Sizes = sizes_of!(MODEL);
 
 type NameState = State<[u32; SIZES.state]>;
@@ -38,7 +38,7 @@ fn read(
     text: &str,
 ) -> Result<(), Error> {
     let rng = Xoshiro128PlusPlus::seed_from_u64(0);
-    Generator::new(model, state, workspace, Sampler::greedy(), rng)?.prime(text)
+    Generator::new(model, state, workspace, Sampler::argmax(), rng)?.prime(text)
 }
 
 /// The rest of a text whose state came to just before `last`.
