@@ -22,13 +22,13 @@ where
         Ok(log_prob)
     }
 
-    /// The log-probability that the text ends here; `None` for models of running text. What comes
-    /// next is a new text.
+    /// The log-probability that the text ends here, after which a new one starts. Models of running
+    /// text know no end: then it is `None`, and nothing happens.
     pub fn score_end(&mut self) -> Option<f32> {
-        let end = self.model().vocab().end();
-        let log_prob = end.map(|end| self.score_token(end));
+        let end = self.model().vocab().end()?;
+        let log_prob = self.score_token(end);
         self.start_text();
-        log_prob
+        Some(log_prob)
     }
 
     /// The log-probability of a whole text, from its start: of its characters, and of its end if the

@@ -1,7 +1,7 @@
 //! Model files that are damaged, cut or made up.
 
-use charlet::format::{Cell, Header, Precision, VERSION};
 use charlet::format::layout::Sections;
+use charlet::format::{Cell, Header, Precision, VERSION};
 use charlet::{Error, Model, Sizes};
 use crc::{CRC_32_ISO_HDLC, Crc};
 
@@ -186,7 +186,11 @@ fn weights_of_another_length_are_refused() {
         let mut forged = Forged::new(&header("abc"));
         let length = forged.weights.len().checked_add_signed(change).unwrap();
         forged.weights.resize(length, 0);
-        assert_eq!(error(&forged.bytes()), Error::InvalidSizes, "{change} bytes");
+        assert_eq!(
+            error(&forged.bytes()),
+            Error::InvalidSizes,
+            "{change} bytes"
+        );
     }
 }
 

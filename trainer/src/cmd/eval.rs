@@ -44,7 +44,8 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: Args) -> Result<ExitCode> {
     let bytes = read_model(&args.model)?;
-    let mut text_model = TextModel::new(check_model(&args.model, &bytes)?);
+    let model = check_model(&args.model, &bytes)?;
+    let mut text_model = TextModel::new(&model);
     let mut source = Source::read(&args.file)?;
     if args.lowercase {
         source.make_lowercase();

@@ -181,11 +181,11 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     let model = check_model(&args.model, &bytes)?;
     args.check(&model)?;
     if args.interactive {
-        interactive::run(args, model)
+        interactive::run(args, &model)
     } else if let Some(count) = args.top {
-        top::run(&args, count, model, &bytes)
+        top::run(&args, count, &model, &bytes)
     } else {
-        text::run(&args, model, &bytes)
+        text::run(&args, &model, &bytes)
     }
 }
 

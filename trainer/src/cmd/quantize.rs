@@ -67,7 +67,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     };
     let mut before = None;
     for (precision, bytes) in [(Precision::F32, &float), (args.to.into(), &integer)] {
-        let evaluation = TextModel::new(Model::from_bytes(bytes)?).evaluate(&held_out)?;
+        let evaluation = TextModel::new(&Model::from_bytes(bytes)?).evaluate(&held_out)?;
         let loss = evaluation.nats_per_char();
         let shown = Loss {
             nats_per_char: loss,

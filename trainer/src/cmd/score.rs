@@ -90,7 +90,8 @@ fn default_of(id: &str) -> Option<String> {
 
 pub(crate) fn run(args: Args) -> Result<ExitCode> {
     let bytes = read_model(&args.model)?;
-    let mut text_model = TextModel::new(check_model(&args.model, &bytes)?);
+    let model = check_model(&args.model, &bytes)?;
+    let mut text_model = TextModel::new(&model);
     let mut out = std::io::stdout().lock();
     let printer = Printer {
         styles: Styles::of_stdout(),
@@ -132,7 +133,7 @@ fn score(
             if line.is_empty() && !surprisals.is_carried() {
                 return Ok(None);
             }
-            let surprisal = surprisals.line(&line, has_break)?;
+            let surprisal = surprisals.line(&line, has_break);
             let is_seen = surprisal.bits_per_char() > threshold;
             Ok(is_seen.then_some(Scored {
                 number,

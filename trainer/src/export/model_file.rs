@@ -1,8 +1,8 @@
 //! From a trained network to the bytes of a model file.
 
 use anyhow::{Context, Result, bail};
-use charlet::format::{self, Cell, Header, Precision};
 use charlet::format::layout::{IntegerSections, Place, ROWS, Sections, gate_row, head_row};
+use charlet::format::{self, Cell, Header, Precision};
 
 use super::quantize::quantize;
 use crate::data::alphabet::Alphabet;

@@ -1,9 +1,9 @@
 //! How much of what a model says is its own.
 
 use anyhow::Result;
-use charlet::{Model, Sampler};
+use charlet::{Model, Rng, Sampler};
 
-use super::text_model::{TextModel, text_rng};
+use super::text_model::TextModel;
 use crate::data::corpus::{Corpus, Sequences};
 
 /// Lines, or characters of a text, that are made to find out.
@@ -60,9 +60,10 @@ impl std::fmt::Display for Novelty {
 /// # Errors
 /// If the model file is not valid, which would be our mistake.
 pub fn novelty(model: &[u8], corpus: &Corpus) -> Result<Novelty> {
-    let mut text_model = TextModel::new(Model::from_bytes(model)?);
+    let model = Model::from_bytes(model)?;
+    let mut text_model = TextModel::new(&model);
     // The same draws every time, so that one epoch compares with another.
-    let mut rng = text_rng(0);
+    let mut rng = Rng::from_seed(0);
     let sampler = Sampler::with_temperature(TEMPERATURE)?;
     match &corpus.train {
         Sequences::Lines(_) => {

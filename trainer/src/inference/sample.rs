@@ -1,10 +1,10 @@
 //! What a model says while it is trained.
 
 use anyhow::Result;
-use charlet::{Model, Sampler};
+use charlet::{Model, Rng, Sampler};
 
 use super::novelty::{Novelty, novelty};
-use super::text_model::{TextModel, text_rng};
+use super::text_model::TextModel;
 use crate::data::corpus::Corpus;
 use crate::util::rng::Random;
 
@@ -66,9 +66,10 @@ impl Sample {
 /// # Errors
 /// If the model file is not valid, which would be our mistake.
 pub fn texts(model: &[u8], random: &mut Random) -> Result<Vec<Text>> {
-    let mut text_model = TextModel::new(Model::from_bytes(model)?);
-    let is_list = Model::from_bytes(model)?.vocab().end().is_some();
-    let mut rng = text_rng(random.seed());
+    let model = Model::from_bytes(model)?;
+    let mut text_model = TextModel::new(&model);
+    let is_list = model.vocab().end().is_some();
+    let mut rng = Rng::from_seed(random.seed());
     let mut sample = |temperature: f32| -> Result<Text> {
         let sampler = Sampler::with_temperature(temperature)?;
         let text = if is_list {
@@ -91,8 +92,9 @@ pub fn texts(model: &[u8], random: &mut Random) -> Result<Vec<Text>> {
 /// If the model file is not valid, which would be our mistake.
 pub(crate) fn sorted_samples(model: &[u8], corpus: &Corpus, random: &mut Random) -> Result<String> {
     const COUNT: usize = 30;
-    let mut text_model = TextModel::new(Model::from_bytes(model)?);
-    let mut rng = text_rng(random.seed());
+    let model = Model::from_bytes(model)?;
+    let mut text_model = TextModel::new(&model);
+    let mut rng = Rng::from_seed(random.seed());
     let sampler = Sampler::with_temperature(0.8)?;
     let mut lines = Vec::new();
     for _ in 0..COUNT {

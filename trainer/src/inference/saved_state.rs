@@ -20,15 +20,21 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
-use charlet::{Model, Token};
+use charlet::{BoxedSession, Model, Rng, Session, Token};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::text_model::{Position, TextRng};
 use crate::util::atomic_file::atomic_write;
 
 /// The version of the file.
 const VERSION: u32 = 1;
+
+/// The state of xoshiro128++.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SavedRng {
+    s: [u32; 4],
+}
 
 /// Where a text was left.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -37,19 +43,25 @@ pub struct Saved {
     charlet_state: u32,
     model_sha256: String,
     token: u16,
-    rng: TextRng,
+    rng: SavedRng,
     words: Vec<u32>,
 }
 
 impl Saved {
-    /// A position of the model that this file's bytes hold, and the random numbers' place.
-    pub fn new(model_file: &[u8], position: Position, rng: TextRng) -> Self {
+    /// A text of the model that this file's bytes hold, and the random numbers' place.
+    pub fn new(model_file: &[u8], session: &BoxedSession<'_>, rng: &Rng) -> Self {
+        let rng = rng.to_bytes();
+        let mut words = rng.as_chunks().0.iter();
         Self {
             charlet_state: VERSION,
             model_sha256: sha256(model_file),
-            token: position.token.0,
-            rng,
-            words: position.words,
+            token: session.next_input().0,
+            rng: SavedRng {
+                s: std::array::from_fn(|_| {
+                    words.next().map_or(0, |word| u32::from_le_bytes(*word))
+                }),
+            },
+            words: session.state().as_words().to_vec(),
         }
     }
 
@@ -99,17 +111,23 @@ impl Saved {
         atomic_write(path, json.as_bytes())
     }
 
-    /// Where the text was left.
-    pub fn position(&self) -> Position {
-        Position {
-            words: self.words.clone(),
-            token: Token(self.token),
-        }
+    /// The text, where it was left.
+    ///
+    /// # Errors
+    /// If it belongs to another model.
+    pub fn session<'m>(&self, model: &'m Model<'m>) -> Result<BoxedSession<'m>, charlet::Error> {
+        let mut session = Session::boxed(model);
+        session.resume(&self.words, Token(self.token))?;
+        Ok(session)
     }
 
     /// The random numbers that come next.
-    pub fn rng(&self) -> TextRng {
-        self.rng.clone()
+    pub fn rng(&self) -> Rng {
+        let mut bytes = [0; 16];
+        for (bytes, word) in bytes.as_chunks_mut().0.iter_mut().zip(self.rng.s) {
+            *bytes = word.to_le_bytes();
+        }
+        Rng::from_bytes(bytes)
     }
 }
 

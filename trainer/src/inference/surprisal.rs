@@ -1,6 +1,5 @@
 //! How much each line of a text surprises a model.
 
-use charlet::{Error, Scorer, Token};
 use serde::Serialize;
 
 use super::text_model::TextModel;
@@ -40,54 +39,38 @@ impl Surprisal {
 #[derive(Debug)]
 pub struct Surprisals<'s, 'm> {
     text_model: &'s mut TextModel<'m>,
-    /// The token that the next line's first character follows, where lines follow each other.
-    pending: Option<Token>,
+    /// Whether h and c are carried from line to line.
+    is_carried: bool,
 }
 
 impl<'s, 'm> Surprisals<'s, 'm> {
     /// Scores each line by itself, or carries h and c from line to line. A model of lines knows
     /// only lines by themselves.
     pub fn new(text_model: &'s mut TextModel<'m>, carried: bool) -> Self {
-        let vocab = text_model.model.vocab();
-        let pending = (carried && vocab.end().is_none()).then(|| vocab.start());
-        text_model.state.reset();
+        text_model.session.start_text();
         Self {
+            is_carried: carried && text_model.model().vocab().end().is_none(),
             text_model,
-            pending,
         }
     }
 
     /// Whether h and c are carried from line to line, so that empty lines count as well.
     pub fn is_carried(&self) -> bool {
-        self.pending.is_some()
+        self.is_carried
     }
 
     /// The surprise of the next line, and of its end: the model's mark, or the line break of a
     /// running text if the line has one and the model knows it.
-    ///
-    /// # Errors
-    /// Never: memory and model of a text model fit each other.
-    pub fn line(&mut self, line: &str, has_break: bool) -> Result<Surprisal, Error> {
-        let TextModel {
-            model,
-            state,
-            workspace,
-            ..
-        } = &mut *self.text_model;
-        let vocab = model.vocab();
-        let start = match self.pending {
-            Some(pending) => pending,
-            None => {
-                state.reset();
-                vocab.start()
-            }
-        };
-        let mut scorer = Scorer::new(model, state, workspace)?.start_from(start)?;
-        let knows_break = vocab.token('\n').is_some();
+    pub fn line(&mut self, line: &str, has_break: bool) -> Surprisal {
+        let session = &mut self.text_model.session;
+        if !self.is_carried {
+            session.start_text();
+        }
+        let knows_break = session.model().vocab().token('\n').is_some();
         let line_break = (has_break && knows_break).then_some('\n');
         let mut surprisal = Surprisal::default();
         for (at, char) in (1..).zip(line.chars().chain(line_break)) {
-            match scorer.char(char) {
+            match session.score_char(char) {
                 Ok(log_prob) => surprisal.chars.push(bits(log_prob)),
                 // It is passed over, so that what follows is judged by what came before.
                 Err(_) => {
@@ -96,11 +79,8 @@ impl<'s, 'm> Surprisals<'s, 'm> {
                 }
             }
         }
-        if self.pending.is_some() {
-            self.pending = Some(scorer.pending());
-        }
-        surprisal.chars.extend(scorer.end().map(bits));
-        Ok(surprisal)
+        surprisal.chars.extend(session.score_end().map(bits));
+        surprisal
     }
 }
 

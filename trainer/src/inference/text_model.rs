@@ -1,160 +1,93 @@
 //! The runtime on the desktop: text from a model, and how well a model predicts a text.
 
 use anyhow::{Context, Result};
-use charlet::{Generator, Model, Sampler, Scorer, State, Token, Workspace};
-use rand_core::SeedableRng;
-use rand_xoshiro::Xoshiro128PlusPlus;
+use charlet::{BoxedSession, Model, Rng, Sampler, Session};
 use serde::Serialize;
 
 use crate::data::source::Source;
 
-/// The generator of random numbers for text: small and fast on 32-bit chips as well.
-pub type TextRng = Xoshiro128PlusPlus;
-
-/// A generator of random numbers for text, from a seed.
-pub fn text_rng(seed: u64) -> TextRng {
-    TextRng::seed_from_u64(seed)
-}
-
 /// Characters after which a model of lines that won't end a line is stopped.
 pub const LINE_LIMIT: usize = 64;
 
-/// Where in a text a model is: h and c, and the token that comes to them next.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Position {
-    pub(super) words: Vec<u32>,
-    pub(super) token: Token,
-}
-
-impl Position {
-    /// Before a text's first character.
-    pub fn start(model: &Model<'_>) -> Self {
-        Self {
-            words: vec![0; model.sizes().state],
-            token: model.vocab().start(),
-        }
-    }
-}
-
-/// A model with the memory that it needs.
+/// A model, with the text that it is in.
 #[derive(Clone, Debug)]
 pub struct TextModel<'m> {
-    pub(super) model: Model<'m>,
-    pub(super) state: State<Vec<u32>>,
-    pub(super) workspace: Workspace<Vec<u32>>,
-    /// Where each text starts.
-    start: Position,
+    pub(super) session: BoxedSession<'m>,
+    /// Where each generated text starts.
+    start: BoxedSession<'m>,
 }
 
 impl<'m> TextModel<'m> {
     /// Makes memory for a model.
-    pub fn new(model: Model<'m>) -> Self {
-        let sizes = model.sizes();
+    pub fn new(model: &'m Model<'m>) -> Self {
+        let session = Session::boxed(model);
         Self {
-            model,
-            state: State::from_words(vec![0; sizes.state]),
-            workspace: Workspace::from_words(vec![0; sizes.workspace]),
-            start: Position::start(&model),
+            start: session.clone(),
+            session,
         }
     }
 
     /// The model.
-    pub fn model(&self) -> &Model<'m> {
-        &self.model
+    pub fn model(&self) -> &'m Model<'m> {
+        self.session.model()
+    }
+
+    /// The text that the model is in. Behind the end of a text the next one starts.
+    pub fn session(&self) -> &BoxedSession<'m> {
+        &self.session
     }
 
     /// Lets every text that is generated from now on start here.
-    ///
-    /// # Errors
-    /// If it is no position of this model.
-    pub fn start_from(&mut self, start: Position) -> Result<(), charlet::Error> {
-        let (expected, actual) = (self.model.sizes().state, start.words.len());
-        if actual != expected {
-            return Err(charlet::Error::StateSize { expected, actual });
-        }
-        if !self.model.vocab().contains(start.token) {
-            return Err(charlet::Error::UnknownToken(start.token.0));
-        }
+    pub fn start_from(&mut self, start: BoxedSession<'m>) {
         self.start = start;
-        Ok(())
     }
 
-    /// Where a text is whose generator was left with this
-    /// [`pending`](charlet::Generator::pending) token. Behind the end of a text the next one starts.
-    pub fn position(&self, pending: Option<Token>) -> Position {
-        match pending {
-            Some(token) => Position {
-                words: self.state.as_words().to_vec(),
-                token,
-            },
-            None => Position::start(&self.model),
-        }
-    }
-
-    /// Starts a new text after `prime`.
+    /// Starts a new text after `prompt`.
     ///
     /// # Errors
-    /// If the model doesn't know a character of `prime`, or the sampler asks for more tokens than
-    /// there are.
+    /// If the model doesn't know a character of `prompt`.
     pub fn generate<'s>(
         &'s mut self,
         sampler: Sampler,
-        rng: &'s mut TextRng,
-        prime: &str,
-    ) -> Result<Generator<'s, &'s mut TextRng>, charlet::Error> {
-        self.state.as_words_mut().copy_from_slice(&self.start.words);
-        let mut generator = self.go_on(sampler, rng, self.start.token)?;
-        generator.prime(prime)?;
-        Ok(generator)
+        rng: &'s mut Rng,
+        prompt: &str,
+    ) -> Result<impl Iterator<Item = char> + use<'s, 'm>, charlet::Error> {
+        self.session = self.start.clone();
+        self.session.prompt(prompt)?;
+        Ok(self.session.generate(sampler, || rng.next_u32()))
     }
 
-    /// Goes on with the last text, whose generator was left with this
-    /// [`pending`](charlet::Generator::pending) token: to change the sampler on the way.
-    ///
-    /// # Errors
-    /// If the sampler asks for more tokens than there are, or there is no such token.
-    pub fn go_on<'s>(
-        &'s mut self,
-        sampler: Sampler,
-        rng: &'s mut TextRng,
-        pending: Token,
-    ) -> Result<Generator<'s, &'s mut TextRng>, charlet::Error> {
-        Generator::new(
-            &self.model,
-            &mut self.state,
-            &mut self.workspace,
-            sampler,
-            rng,
-        )?
-        .start_from(pending)
+    /// The next character of the text, or `None` where it ends.
+    pub fn next_char(&mut self, sampler: &Sampler, rng: &mut Rng) -> Option<char> {
+        self.session.next_char(sampler, || rng.next_u32())
     }
 
-    /// The probability with which the sampler would choose each token after `prime`, in the order
+    /// The probability with which the sampler would choose each token after `prompt`, in the order
     /// of the tokens.
     ///
     /// # Errors
-    /// If the model doesn't know a character of `prime`.
+    /// If the model doesn't know a character of `prompt`.
     pub fn probabilities(
         &mut self,
         sampler: Sampler,
-        prime: &str,
+        prompt: &str,
     ) -> Result<Vec<f32>, charlet::Error> {
-        // Priming draws nothing: any numbers will do.
-        let pending = self
-            .generate(sampler, &mut text_rng(0), prime)?
-            .pending()
-            .unwrap_or(self.start.token);
-        let logits = self
-            .model
-            .step(pending, &mut self.state, &mut self.workspace)?;
-        Ok(sampler.probabilities(logits).collect())
+        let mut session = self.start.clone();
+        session.prompt(prompt)?;
+        let mut probabilities = Vec::new();
+        session.step_with(|logits| {
+            let argmax = logits.argmax();
+            probabilities.extend(sampler.probabilities(logits));
+            argmax
+        });
+        Ok(probabilities)
     }
 
     /// One line, at most [`LINE_LIMIT`] characters long.
     ///
     /// # Errors
     /// As [`generate`](Self::generate).
-    pub fn line(&mut self, sampler: Sampler, rng: &mut TextRng) -> Result<String, charlet::Error> {
+    pub fn line(&mut self, sampler: Sampler, rng: &mut Rng) -> Result<String, charlet::Error> {
         Ok(self.generate(sampler, rng, "")?.take(LINE_LIMIT).collect())
     }
 
@@ -165,7 +98,7 @@ impl<'m> TextModel<'m> {
     /// If the model doesn't know a character; the message names it and its place.
     pub fn evaluate(&mut self, source: &Source) -> Result<Evaluation> {
         let mut evaluation = Evaluation::default();
-        if self.model.vocab().end().is_none() {
+        if self.model().vocab().end().is_none() {
             self.score(&source.text, 1, &mut evaluation)?;
             return Ok(evaluation);
         }
@@ -183,10 +116,9 @@ impl<'m> TextModel<'m> {
 
     /// Adds a text that starts in this line of its file.
     fn score(&mut self, text: &str, line: usize, evaluation: &mut Evaluation) -> Result<()> {
-        self.state.reset();
-        let mut scorer = Scorer::new(&self.model, &mut self.state, &mut self.workspace)?;
+        self.session.start_text();
         for (at, char) in text.char_indices() {
-            let log_prob = scorer.char(char).with_context(|| {
+            let log_prob = self.session.score_char(char).with_context(|| {
                 let before = &text[..at];
                 let line = line + before.matches('\n').count();
                 let column = before
@@ -199,7 +131,7 @@ impl<'m> TextModel<'m> {
             })?;
             evaluation.add(log_prob);
         }
-        if let Some(log_prob) = scorer.end() {
+        if let Some(log_prob) = self.session.score_end() {
             evaluation.add(log_prob);
         }
         Ok(())

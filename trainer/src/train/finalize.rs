@@ -141,7 +141,7 @@ fn measure(corpus: &Corpus, precision: Precision, model: &[u8]) -> Result<Measur
     Ok(Measured {
         precision,
         bytes: model.len(),
-        evaluation: TextModel::new(Model::from_bytes(model)?).evaluate(&held_out)?,
+        evaluation: TextModel::new(&Model::from_bytes(model)?).evaluate(&held_out)?,
     })
 }
 

@@ -8,8 +8,8 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use candle_core::Device;
-use charlet::format::{Header, Precision};
 use charlet::format::layout::{IntegerSections, ROWS, ROWS_PER_QUAD, SECTION_ALIGN, Sections};
+use charlet::format::{Header, Precision};
 use charlet::{Backend, Model, State, Token, Workspace};
 use charlet_trainer::config::{IntegerPrecision, Mode};
 use charlet_trainer::data::alphabet::Alphabet;

@@ -9,13 +9,13 @@ use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use charlet::Model;
-use charlet_trainer::inference::text_model::{TextModel, text_rng};
+use charlet::{Model, Rng};
+use charlet_trainer::inference::text_model::TextModel;
 
 use self::session::Session;
 use super::{Args, clock, text};
 
-pub(super) fn run(args: Args, model: Model<'_>) -> Result<ExitCode> {
+pub(super) fn run(args: Args, model: &Model<'_>) -> Result<ExitCode> {
     if std::io::stdin().is_terminal() && std::io::stdout().is_terminal() {
         Session::new(args, model)?.run()
     } else {
@@ -24,9 +24,9 @@ pub(super) fn run(args: Args, model: Model<'_>) -> Result<ExitCode> {
 }
 
 /// Continues each line of standard input.
-fn pipe(args: &Args, model: Model<'_>) -> Result<ExitCode> {
+fn pipe(args: &Args, model: &Model<'_>) -> Result<ExitCode> {
     let is_list = model.vocab().end().is_some();
-    let mut rng = text_rng(args.sampling.seed.unwrap_or_else(clock));
+    let mut rng = Rng::from_seed(args.sampling.seed.unwrap_or_else(clock));
     let mut text_model = TextModel::new(model);
     let mut out = std::io::stdout().lock();
     for (number, line) in (1..).zip(std::io::stdin().lines()) {

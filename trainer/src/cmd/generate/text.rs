@@ -5,12 +5,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use charlet::{Model, Sampler};
+use charlet::{Model, Rng, Sampler};
 use charlet_trainer::data::source::Source;
 use charlet_trainer::inference::random_prompt::RandomPrompts;
 use charlet_trainer::inference::saved_state::Saved;
 use charlet_trainer::inference::stop::{StopStrings, Until};
-use charlet_trainer::inference::text_model::{TextModel, TextRng, text_rng};
+use charlet_trainer::inference::text_model::TextModel;
 use charlet_trainer::util::style::Styles;
 
 use super::{Args, LINES, TEXTS, clock, interval, with_hint};
@@ -19,7 +19,7 @@ use super::{Args, LINES, TEXTS, clock, interval, with_hint};
 pub(super) const PROMPT_LENGTH: usize = 40;
 pub(super) const PROMPT_LENGTH_OF_LINE: usize = 2;
 
-pub(super) fn run(args: &Args, model: Model<'_>, model_file: &[u8]) -> Result<ExitCode> {
+pub(super) fn run(args: &Args, model: &Model<'_>, model_file: &[u8]) -> Result<ExitCode> {
     let vocab = *model.vocab();
     let samplers = args.sampling.samplers(vocab.size())?;
     let mut texts = Texts::new(args, model, model_file)?;
@@ -49,14 +49,14 @@ struct Texts<'a, 'm> {
     model_file: &'a [u8],
     text_model: TextModel<'m>,
     /// The random numbers that each temperature starts with.
-    rng: TextRng,
+    rng: Rng,
     seed: u64,
     out: std::io::StdoutLock<'static>,
     styles: Styles,
 }
 
 impl<'a, 'm> Texts<'a, 'm> {
-    fn new(args: &'a Args, model: Model<'m>, model_file: &'a [u8]) -> Result<Self> {
+    fn new(args: &'a Args, model: &'m Model<'m>, model_file: &'a [u8]) -> Result<Self> {
         let saved = args
             .state_in
             .as_deref()
@@ -64,9 +64,9 @@ impl<'a, 'm> Texts<'a, 'm> {
             .transpose()?;
         let seed = args.sampling.seed.unwrap_or_else(clock);
         let mut text_model = TextModel::new(model);
-        let mut rng = text_rng(seed);
+        let mut rng = Rng::from_seed(seed);
         if let Some(saved) = saved {
-            text_model.start_from(saved.position())?;
+            text_model.start_from(saved.session(model)?);
             if args.sampling.seed.is_none() {
                 rng = saved.rng();
             }
@@ -108,17 +108,15 @@ impl<'a, 'm> Texts<'a, 'm> {
         Ok(())
     }
 
-    fn text(&mut self, sampler: Sampler, rng: &mut TextRng, prompt: &str) -> Result<()> {
-        // A copy, which is small: the generator borrows the text model.
-        let model = *self.text_model.model();
+    fn text(&mut self, sampler: Sampler, rng: &mut Rng, prompt: &str) -> Result<()> {
+        let model = self.text_model.model();
         let generated = self.text_model.generate(sampler, rng, prompt);
         let mut generator = with_hint(generated, prompt, model.vocab())?;
         let length = self.args.length(model.vocab().end().is_some());
         print(&mut self.out, self.args, prompt, length, &mut generator)?;
-        let pending = generator.pending();
+        drop(generator);
         if let Some(path) = &self.args.state_out {
-            let position = self.text_model.position(pending);
-            Saved::new(self.model_file, position, rng.clone()).write(path)?;
+            Saved::new(self.model_file, self.text_model.session(), rng).write(path)?;
         }
         Ok(())
     }

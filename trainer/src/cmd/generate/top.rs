@@ -44,7 +44,7 @@ struct Next {
 pub(super) fn run(
     args: &Args,
     count: usize,
-    model: Model<'_>,
+    model: &Model<'_>,
     model_file: &[u8],
 ) -> Result<ExitCode> {
     let mut sampling = args.sampling.clone();
@@ -55,7 +55,7 @@ pub(super) fn run(
     let samplers = sampling.samplers(model.vocab().size())?;
     let mut text_model = TextModel::new(model);
     if let Some(path) = &args.state_in {
-        text_model.start_from(Saved::read(path, model_file)?.position())?;
+        text_model.start_from(Saved::read(path, model_file)?.session(model)?);
     }
     let styles = Styles::of_stdout();
     let mut out = std::io::stdout().lock();

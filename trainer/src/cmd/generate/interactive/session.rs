@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use charlet::{Model, Sampler};
-use charlet_trainer::inference::text_model::{TextModel, TextRng, text_rng};
+use charlet::{Model, Rng, Sampler};
+use charlet_trainer::inference::text_model::TextModel;
 use charlet_trainer::util::style::Styles;
 use crossterm::event;
 use rustyline::error::ReadlineError;
@@ -26,7 +26,7 @@ pub(super) struct Session<'m> {
     args: Args,
     pace: f64,
     text_model: TextModel<'m>,
-    rng: TextRng,
+    rng: Rng,
     /// The last prompt.
     last: String,
     out: Stdout,
@@ -36,11 +36,11 @@ pub(super) struct Session<'m> {
 }
 
 impl<'m> Session<'m> {
-    pub(super) fn new(args: Args, model: Model<'m>) -> Result<Self> {
+    pub(super) fn new(args: Args, model: &'m Model<'m>) -> Result<Self> {
         args.sampling.samplers(model.vocab().size())?;
         Ok(Self {
             pace: args.pace.unwrap_or(INTERACTIVE_PACE),
-            rng: text_rng(args.sampling.seed.unwrap_or_else(clock)),
+            rng: Rng::from_seed(args.sampling.seed.unwrap_or_else(clock)),
             text_model: TextModel::new(model),
             last: String::new(),
             out: std::io::stdout(),
@@ -98,7 +98,7 @@ impl<'m> Session<'m> {
                 )?;
                 top.print(&mut self.out, self.styles)?;
             }
-            Command::Seed(seed) => self.rng = text_rng(seed),
+            Command::Seed(seed) => self.rng = Rng::from_seed(seed),
             Command::Pace(pace) => self.pace = pace,
             Command::Length(length) => args.length = Some(length),
             Command::Until(stop) => args.until = stop.into_iter().collect(),
@@ -121,9 +121,9 @@ impl<'m> Session<'m> {
     /// Continues a prompt, and handles keys meanwhile.
     fn continue_text(&mut self, prompt: &str) -> Result<Next> {
         let (_, sampler) = self.sampler()?;
-        let model = *self.text_model.model();
+        let model = self.text_model.model();
         let generated = self.text_model.generate(sampler, &mut self.rng, prompt);
-        let mut next_input = with_hint(generated, prompt, model.vocab())?.pending();
+        drop(with_hint(generated, prompt, model.vocab())?);
         self.last = prompt.to_owned();
         let mut stops = text::stops(&self.args, prompt);
         let mut next = Next::Prompt;
@@ -141,11 +141,9 @@ impl<'m> Session<'m> {
             }
             due = due.max(Instant::now()) + interval(self.pace);
             let (_, sampler) = self.sampler()?;
-            let Some(token) = next_input else { break };
-            let mut generator = self.text_model.go_on(sampler, &mut self.rng, token)?;
-            let made = generator.next();
-            next_input = generator.pending();
-            let Some(char) = made else { break };
+            let Some(char) = self.text_model.next_char(&sampler, &mut self.rng) else {
+                break;
+            };
             self.print(char)?;
             if stops.is_complete(char) {
                 break;
