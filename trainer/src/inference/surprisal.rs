@@ -1,11 +1,11 @@
-//! How much each line of a text surprises a model.
+//! Surprisal of each line of a text: -log2 of its probability.
 
 use charlet::{Error, Scorer, Token};
 use serde::Serialize;
 
 use super::text_model::TextModel;
 
-/// How much a line surprised a model.
+/// The surprisal of a line.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Surprisal {
     /// Bits of each character and, where the model predicts it, of the line's end: the negative
@@ -40,13 +40,13 @@ impl Surprisal {
 #[derive(Debug)]
 pub struct Surprisals<'s, 'm> {
     text_model: &'s mut TextModel<'m>,
-    /// The token that the next line's first character follows, where lines follow each other.
+    /// The next input, where state is carried from line to line.
     pending: Option<Token>,
 }
 
 impl<'s, 'm> Surprisals<'s, 'm> {
-    /// Scores each line by itself, or carries h and c from line to line. A model of lines knows
-    /// only lines by themselves.
+    /// Scores each line by itself, or carries the state from line to line. A list model always scores
+    /// lines by themselves.
     pub fn new(text_model: &'s mut TextModel<'m>, carried: bool) -> Self {
         let vocab = text_model.model.vocab();
         let pending = (carried && vocab.end().is_none()).then(|| vocab.start());
@@ -62,7 +62,7 @@ impl<'s, 'm> Surprisals<'s, 'm> {
         self.pending.is_some()
     }
 
-    /// The surprise of the next line, and of its end: the model's mark, or the line break of a
+    /// The surprisal of the next line, and of its end: the model's mark, or the line break of a
     /// running text if the line has one and the model knows it.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! The runtime on the desktop: text from a model, and how well a model predicts a text.
+//! A model with its memory: generates and evaluates text with the runtime.
 
 use anyhow::{Context, Result};
 use charlet::{Generator, Model, Sampler, Scorer, State, Token, Workspace};
@@ -36,7 +36,7 @@ impl Position {
     }
 }
 
-/// A model with the memory that it needs.
+/// A model with its state and workspace.
 #[derive(Clone, Debug)]
 pub struct TextModel<'m> {
     pub(super) model: Model<'m>,

@@ -157,7 +157,7 @@ impl<'m> Session<'m> {
         Ok(next)
     }
 
-    /// Does what keys say until the next character is due; gives what ends the text.
+    /// Handles keys until the next character is due; returns the action that ends the text.
     fn wait(&mut self, due: Instant) -> Result<Option<Action>> {
         let mut is_paused = false;
         loop {
@@ -217,7 +217,7 @@ impl<'m> Session<'m> {
         self.out.flush()
     }
 
-    /// Tells within the text what a key has changed.
+    /// Shows within the text what a key has changed.
     fn mark(&mut self, what: &str) -> std::io::Result<()> {
         let style = self.styles.bar();
         write!(self.out, "{style}[{what}]{style:#}")?;
