@@ -22,7 +22,7 @@ use crate::cmd::generate::{Args, INTERACTIVE_PACE, clock, interval, text, top::T
 const PAUSE: Duration = Duration::from_secs(60);
 
 /// A session and its settings, which are the options as commands and keys have changed them.
-pub(super) struct Session<'m> {
+pub(super) struct Repl<'m> {
     args: Args,
     pace: f64,
     text_model: TextModel<'m>,
@@ -35,7 +35,7 @@ pub(super) struct Session<'m> {
     _terminal: Terminal,
 }
 
-impl<'m> Session<'m> {
+impl<'m> Repl<'m> {
     pub(super) fn new(args: Args, model: Model<'m>) -> Result<Self> {
         args.sampling.samplers(model.vocab().size())?;
         Ok(Self {
