@@ -131,7 +131,7 @@ fn the_composed_network_agrees_with_pytorch_at_every_step() {
 }
 
 /// How a network is run.
-type Run = fn(&Network, &Batch, &Tensor, Option<Dropout>) -> anyhow::Result<Output>;
+type ForwardFn = fn(&Network, &Batch, &Tensor, Option<Dropout>) -> anyhow::Result<Output>;
 
 #[test]
 fn the_fused_network_agrees_with_pytorch_at_every_step() {
@@ -145,7 +145,7 @@ fn the_network_by_tensors_agrees_with_pytorch_at_every_step() {
 }
 
 /// A network shows its state after a batch: one step at a time, and all steps at once.
-fn agrees_with_pytorch_at_every_step(run: Run) {
+fn agrees_with_pytorch_at_every_step(run: ForwardFn) {
     for (name, state, cell) in EVERY_STEP {
         let case = Case::load(name);
         let (network, expected) = (case.network(), expected(&case));

@@ -12,7 +12,7 @@ use crate::support::tolerance::{BETWEEN_OURS, FINITE_DIFFERENCE, GRADIENT, LOSS}
 use crate::support::{Case, network};
 
 /// How a batch's loss and last state are computed.
-type Pass = fn(&Network, &Batch, &Tensor, Option<Dropout>) -> (Tensor, Tensor);
+type BackwardFn = fn(&Network, &Batch, &Tensor, Option<Dropout>) -> (Tensor, Tensor);
 
 fn fused(
     network: &Network,
@@ -45,7 +45,7 @@ fn by_tensors(
     (output.loss, output.state)
 }
 
-const ALL: [(&str, Pass); 3] = [
+const ALL: [(&str, BackwardFn); 3] = [
     ("fused", fused),
     ("by tensors", by_tensors),
     ("composed", composed),
@@ -172,7 +172,7 @@ pub fn dropouts() -> NetworkConfig {
 /// What a pass gives: a goal, made of the mean loss and if asked of the last state, that state, and the
 /// gradients of all parameters and of the first state.
 fn results(
-    pass: Pass,
+    pass: BackwardFn,
     shape: Shape,
     batch: &Batch,
     with_dropout: bool,
@@ -216,7 +216,7 @@ fn all_networks_agree_with_the_composed_one() {
             let batch = batch(&lengths, shape.vocab_size);
             let results = |pass| results(pass, shape, &batch, with_dropout, with_state);
             let expected = results(composed);
-            for (name, pass) in [("fused", fused as Pass), ("by tensors", by_tensors)] {
+            for (name, pass) in [("fused", fused as BackwardFn), ("by tensors", by_tensors)] {
                 let what = format!("{name} {shape:?} dropout {with_dropout}");
                 check_results(&what, &results(pass), &expected, with_state);
             }
@@ -230,7 +230,7 @@ fn the_states_of_padded_lines_agree() {
     for (shape, lengths) in shapes() {
         let batch = batch(&lengths, shape.vocab_size);
         let [actual, expected] =
-            [by_tensors as Pass, fused].map(|pass| results(pass, shape, &batch, true, true));
+            [by_tensors as BackwardFn, fused].map(|pass| results(pass, shape, &batch, true, true));
         check_results(&format!("{shape:?}"), &actual, &expected, true);
     }
 }

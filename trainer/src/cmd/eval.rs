@@ -13,9 +13,9 @@ use super::{check_model, read_model};
 
 /// Measure the loss of a model on a file, exactly as the chip computes it
 ///
-/// The loss is the mean cross-entropy per character; lower is better. A list model resets its state
-/// at each line and also predicts the end of the line. A text model carries its state through the whole
-/// file.
+/// The loss is the mean cross-entropy per character; lower is better. A list model (trained with
+/// --mode lines) resets its state at each line and also predicts the end of the line. A text model carries
+/// its state through the whole file.
 #[derive(Debug, Parser)]
 #[command(after_help = "\
 Output, and keys of --json:

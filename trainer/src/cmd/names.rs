@@ -1,4 +1,4 @@
-//! What characters and tokens are called where they stand alone.
+//! Printable names of characters and tokens, such as `space` or `end`.
 
 use charlet::{Token, Vocab};
 

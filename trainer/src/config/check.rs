@@ -1,4 +1,4 @@
-//! Settings that can't work are refused before anything is read or allocated.
+//! Validates settings before anything is read or allocated.
 
 use anyhow::{Result, bail, ensure};
 

@@ -1,4 +1,4 @@
-//! Settings in TOML: read over the defaults, and written.
+//! Reads settings from TOML over the defaults, and writes them.
 
 use std::path::Path;
 

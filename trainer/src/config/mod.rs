@@ -1,4 +1,4 @@
-//! Every setting of a run, in one structure that TOML can hold.
+//! Every setting of a run, in one structure that is read from and written to TOML.
 
 pub(crate) mod check;
 mod defaults;

@@ -1,11 +1,11 @@
-//! What may change when a run goes on.
+//! Which settings may change when a run is resumed.
 
 use anyhow::{Result, bail};
 use toml::{Table, Value};
 
 use super::Config;
 
-/// Settings that change neither the network nor the order of what it learns. The data may move; their
+/// Settings that change neither the network nor the order of batches. The data file may move: its
 /// contents are compared.
 const FREE: [&str; 11] = [
     "data.path",
@@ -22,7 +22,7 @@ const FREE: [&str; 11] = [
 ];
 
 impl Config {
-    /// Refuses settings with which a run that was begun with others can't go on.
+    /// Refuses changes that would make the resumed run another run.
     ///
     /// # Errors
     /// Names the setting.

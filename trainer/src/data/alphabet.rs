@@ -1,4 +1,4 @@
-//! The characters of a model, and which token each of them is.
+//! The alphabet: characters and their tokens.
 
 use std::collections::BTreeSet;
 

@@ -4,7 +4,7 @@ use super::alphabet::Alphabet;
 use super::corpus::Sequences;
 use crate::util::rng::Random;
 
-/// Sequences that are learnt at once, time-major: the entries of step t follow those of step t - 1.
+/// A batch of sequences, time-major: the entries of step t follow those of step t - 1.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Batch {
     /// Length of the longest sequence.
@@ -17,7 +17,7 @@ pub struct Batch {
     pub targets: Vec<u32>,
     /// Length of each sequence, the longest first; what stands beyond it is padding.
     pub lengths: Vec<usize>,
-    /// Whether the state goes on from the batch before, instead of from zero.
+    /// Whether the hidden state is carried over from the previous batch, instead of zero.
     pub carry_state: bool,
 }
 
@@ -142,7 +142,7 @@ impl<'c> Batches<'c> {
         }
     }
 
-    /// Places in the text that are read at once; fewer for a short text, so that each fills a window.
+    /// Streams that read the text in parallel; fewer for a short text, so that each fills a window.
     fn streams(&self, text: &[u32]) -> usize {
         self.batch_size.min(text.len() / self.window).max(1)
     }

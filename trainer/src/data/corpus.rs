@@ -1,4 +1,4 @@
-//! From a file to tokens: the alphabet, and what is held out.
+//! Reads a file into tokens and splits off the held-out part.
 
 use std::collections::HashSet;
 
@@ -14,7 +14,7 @@ use crate::util::rng::Random;
 /// The names that are trained on when no file is given.
 pub const BUNDLED_NAMES: &str = include_str!("../../data/names.txt");
 
-/// Hashes (SHA-256) of what a run learns and measures on, to notice that a file has changed.
+/// SHA-256 of the training and held-out files, to notice that one has changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprints {
     data: String,
@@ -33,12 +33,12 @@ impl Fingerprints {
         }
     }
 
-    /// The hash of the file that is measured on, or of that which it is a share of.
+    /// Hash of the held-out file, or of the file that it is a share of.
     pub fn held_out(&self) -> &str {
         self.validation.as_deref().unwrap_or(&self.data)
     }
 
-    /// Compares with what a run was begun with.
+    /// Compares with the hashes in a checkpoint.
     ///
     /// # Errors
     /// If they differ; names the file.
@@ -61,7 +61,7 @@ impl Fingerprints {
     }
 }
 
-/// Token sequences to learn from, or to measure on.
+/// Token sequences to train or evaluate on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sequences {
     /// Each line by itself, without marks.
@@ -88,22 +88,22 @@ impl Sequences {
     }
 }
 
-/// A corpus that is ready to learn.
+/// A corpus, tokenized and split.
 #[derive(Clone, Debug)]
 pub struct Corpus {
-    /// Its characters.
+    /// The alphabet.
     pub alphabet: Alphabet,
-    /// What is learnt.
+    /// The training part.
     pub train: Sequences,
-    /// What is held out.
+    /// The held-out part.
     pub validation: Sequences,
     /// The held-out part as text, for the runtime.
     pub validation_text: String,
-    /// The lines that are learnt, to tell new samples from known ones; empty for running text.
+    /// The training lines, to tell whether a sample is new; empty for running text.
     pub known: HashSet<String>,
-    /// What was changed while reading.
+    /// Notes on what was changed while reading.
     pub notes: Vec<String>,
-    /// What all of it was made from.
+    /// Hashes of the files it was read from.
     pub fingerprints: Fingerprints,
 }
 
@@ -236,9 +236,9 @@ impl Corpus {
     }
 }
 
-/// The loss of the simplest model that looks at one character: the baseline to beat.
+/// The loss of a bigram model: the baseline to beat.
 ///
-/// Nats per prediction on the held-out part, from counts of pairs with add-one smoothing.
+/// In nats per prediction on the held-out part, with add-one smoothing.
 pub fn bigram_loss(corpus: &Corpus) -> f64 {
     let size = corpus.alphabet.size();
     let mut counts = vec![1.0f64; size * size];

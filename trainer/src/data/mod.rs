@@ -1,4 +1,4 @@
-//! From a file to batches: text or lines, the alphabet, what is held out, and how it is cut.
+//! From a file to batches: source, alphabet, held-out split, batches.
 
 pub mod alphabet;
 pub mod batch;

@@ -1,4 +1,4 @@
-//! Files that are read and cleaned.
+//! Reads and cleans text files.
 
 use std::path::Path;
 

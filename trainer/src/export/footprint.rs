@@ -1,4 +1,4 @@
-//! What a model needs on a chip.
+//! Flash, RAM and operations that a model needs on a chip.
 
 use anyhow::{Context, Result};
 use charlet::Sizes;

@@ -76,7 +76,7 @@ impl Matrix {
     }
 }
 
-/// A network's weights as plain numbers.
+/// A network's weights as plain `f32` matrices.
 pub(crate) struct PlainWeights {
     pub(crate) shape: Shape,
     embedding: Matrix,
@@ -134,7 +134,7 @@ impl Columns<'_> {
     }
 }
 
-/// Puts every weight where [`charlet::format::layout`] says.
+/// Writes every weight to its place in [`charlet::format::layout`].
 fn place(weights: &PlainWeights, sections: Sections, bytes: &mut [u8]) {
     let Shape {
         vocab_size,

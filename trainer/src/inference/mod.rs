@@ -1,4 +1,4 @@
-//! The runtime on the desktop: text from a model, how well a model predicts, and how new its text is.
+//! Inference on the desktop, by the runtime itself: text, loss, surprisal, novelty.
 
 pub mod novelty;
 pub mod random_prompt;

@@ -1,4 +1,4 @@
-//! How much of what a model says is its own.
+//! Novelty: the share of samples not found in the training data.
 
 use anyhow::Result;
 use charlet::{Model, Rng, Sampler};
@@ -6,18 +6,18 @@ use charlet::{Model, Rng, Sampler};
 use super::text_model::TextModel;
 use crate::data::corpus::{Corpus, Sequences};
 
-/// Lines, or characters of a text, that are made to find out.
+/// Size of the sample: lines, or characters of a text.
 const LINES: usize = 100;
 const CHARS: usize = 400;
-/// The temperature at which they are made.
+/// Temperature of the sample.
 const TEMPERATURE: f32 = 0.8;
 
-/// What is not new in a sample.
+/// How much of a sample is copied from the training data.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Novelty {
-    /// The share of lines that the training list has.
+    /// List: share of sampled lines found in the training data.
     KnownLines(f64),
-    /// The longest part that stands in the training text.
+    /// Text: the longest part found in the training data.
     Copied(String),
 }
 
@@ -55,7 +55,7 @@ impl std::fmt::Display for Novelty {
     }
 }
 
-/// Lets a model make a sample and compares it with what was learnt.
+/// Samples from a model and compares with the training data.
 ///
 /// # Errors
 /// If the model file is not valid, which would be our mistake.

@@ -1,4 +1,4 @@
-//! Pieces of a text for a model to go on from.
+//! Random excerpts of a text as prompts.
 
 use std::collections::HashSet;
 
@@ -8,9 +8,9 @@ use charlet::Vocab;
 use crate::data::source::Source;
 use crate::util::rng::{Random, Streams};
 
-/// Draws pieces of a text that consist of characters a model knows.
+/// Draws excerpts of a text that consist of characters a model knows.
 ///
-/// Of a running text any piece may come; of a list, the beginning of a line.
+/// An excerpt of running text starts anywhere; one of a list is the beginning of a line.
 #[derive(Clone, Debug)]
 pub struct RandomPrompts<'t> {
     /// Parts of the text, and how many pieces start in each.

@@ -1,4 +1,4 @@
-//! What a model says while it is trained.
+//! Samples shown during training.
 
 use anyhow::Result;
 use charlet::{Model, Rng, Sampler};
@@ -14,16 +14,16 @@ pub const TEMPERATURES: [f32; 4] = [0.2, 0.5, 1.0, 1.2];
 const SAMPLE_LINES: usize = 6;
 const SAMPLE_LENGTH: usize = 120;
 
-/// What a model says, and what of it is new.
+/// Samples at several temperatures, and how new they are.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sample {
     /// Text at several temperatures.
     pub texts: Vec<Text>,
-    /// How it compares with what was learnt.
+    /// Comparison with the training data.
     pub novelty: Novelty,
 }
 
-/// What a model says at a temperature.
+/// Samples at one temperature.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Text {
     /// The temperature.
@@ -49,7 +49,7 @@ impl std::fmt::Display for Sample {
 }
 
 impl Sample {
-    /// Lets a model speak.
+    /// Samples from a model.
     ///
     /// # Errors
     /// If the model file is not valid, which would be our mistake.
@@ -61,7 +61,7 @@ impl Sample {
     }
 }
 
-/// What a model says at several temperatures.
+/// Samples from a model at several temperatures.
 ///
 /// # Errors
 /// If the model file is not valid, which would be our mistake.
@@ -86,7 +86,7 @@ pub fn texts(model: &[u8], random: &mut Random) -> Result<Vec<Text>> {
     TEMPERATURES.into_iter().map(&mut sample).collect()
 }
 
-/// Fresh lines, sorted into those that are new and those of the training list.
+/// Sampled lines, split into new ones and those found in the training data.
 ///
 /// # Errors
 /// If the model file is not valid, which would be our mistake.

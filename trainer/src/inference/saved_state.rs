@@ -1,4 +1,4 @@
-//! Where a text was left, in a file: h and c, the next token, and the random numbers' place.
+//! A saved position in a text: hidden and cell state, next token, and random-number generator.
 //!
 //! The file is JSON:
 //!

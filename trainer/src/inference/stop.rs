@@ -1,6 +1,6 @@
-//! Text that ends where something has appeared in it.
+//! Stop strings.
 
-/// Characters up to the first for which a predicate holds, which is the last one given.
+/// Characters up to and including the first for which a predicate holds.
 ///
 /// A limit to their number is [`Iterator::take`].
 ///
@@ -47,7 +47,7 @@ impl<I: Iterator<Item = char>, P: FnMut(char) -> bool> Iterator for Until<I, P> 
     }
 }
 
-/// Notices where one of some strings has appeared in a text that comes a character at a time.
+/// Finds stop strings in a text that arrives character by character.
 #[derive(Clone, Debug, Default)]
 pub struct StopStrings {
     stops: Vec<String>,

@@ -1,10 +1,10 @@
-//! How much each line of a text surprises a model.
+//! Surprisal of each line of a text: -log2 of its probability.
 
 use serde::Serialize;
 
 use super::text_model::TextModel;
 
-/// How much a line surprised a model.
+/// The surprisal of a line.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Surprisal {
     /// Bits of each character and, where the model predicts it, of the line's end: the negative
@@ -44,8 +44,8 @@ pub struct Surprisals<'s, 'm> {
 }
 
 impl<'s, 'm> Surprisals<'s, 'm> {
-    /// Scores each line by itself, or carries h and c from line to line. A model of lines knows
-    /// only lines by themselves.
+    /// Scores each line by itself, or carries the state from line to line. A list model always scores
+    /// lines by themselves.
     pub fn new(text_model: &'s mut TextModel<'m>, carried: bool) -> Self {
         text_model.session.start_text();
         Self {
@@ -59,7 +59,7 @@ impl<'s, 'm> Surprisals<'s, 'm> {
         self.is_carried
     }
 
-    /// The surprise of the next line, and of its end: the model's mark, or the line break of a
+    /// The surprisal of the next line, and of its end: the model's mark, or the line break of a
     /// running text if the line has one and the model knows it.
     pub fn line(&mut self, line: &str, has_break: bool) -> Surprisal {
         let session = &mut self.text_model.session;

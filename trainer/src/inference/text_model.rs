@@ -1,4 +1,4 @@
-//! The runtime on the desktop: text from a model, and how well a model predicts a text.
+//! A model with its memory: generates and evaluates text with the runtime.
 
 use anyhow::{Context, Result};
 use charlet::{BoxedSession, Model, Rng, Sampler, Session};

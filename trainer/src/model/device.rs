@@ -1,4 +1,4 @@
-//! Where tensors live.
+//! Chooses the device of tensors.
 
 use anyhow::{Context, Result, bail};
 use candle_core::Device;

@@ -1,4 +1,4 @@
-//! Rounding while training: weights as integer models have them, still as real numbers.
+//! Fake quantization: rounds weights as integer models do, and keeps them in `f32`.
 
 use charlet::format::layout::WeightBits;
 

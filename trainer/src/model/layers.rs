@@ -1,8 +1,8 @@
-//! The layers of a network, for tables.
+//! A table of the layers and their parameters.
 
 use super::shape::Shape;
 
-/// A layer, or all of them.
+/// A row of the table.
 pub(crate) struct LayerSummary {
     pub(crate) name: String,
     pub(crate) inputs: usize,
@@ -10,7 +10,7 @@ pub(crate) struct LayerSummary {
     pub(crate) parameters: usize,
 }
 
-/// The layers, and all of them at the end.
+/// A row per layer, and the sum.
 pub(crate) fn layers(shape: Shape) -> Vec<LayerSummary> {
     let all = shape.parameters();
     let layer = |name: String, inputs: usize, outputs: usize, prefix: &str| {

@@ -1,4 +1,4 @@
-//! The network: its sizes and parameters, the fused LSTM, and the matrix product it is made of.
+//! The network: its sizes and parameters, the fused LSTM, and the matrix product.
 
 pub mod device;
 pub(crate) mod fake_quant;

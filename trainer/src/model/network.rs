@@ -57,7 +57,7 @@ pub struct Network {
     /// All parameters in one vector.
     parameters: Var,
     scratch: Arc<Mutex<Scratch>>,
-    /// Before they are used weights are rounded as in integer models of so many bits.
+    /// Fake quantization of the weights to this many bits, in every pass.
     rounding: Option<WeightBits>,
 }
 
@@ -198,8 +198,8 @@ impl Network {
         Output::new(&parameters.apply_op2(state, pass)?, state)
     }
 
-    /// The gradient of a batch's mean loss from a state: as [`run`](Self::run) and the tensor library's way
-    /// back, but on the processor without that library, whose threads wait actively for each other.
+    /// The gradient of a batch's mean loss: [`run`](Self::run) and its backward pass. On the CPU it
+    /// bypasses the tensor library, whose threads spin while they wait.
     ///
     /// # Errors
     /// As [`run`](Self::run).
@@ -273,7 +273,7 @@ impl Network {
         Ok(())
     }
 
-    /// Where the time of the fused passes went since this was last asked.
+    /// The profile of the fused passes since the last call.
     pub fn take_profile(&self) -> Profile {
         let mut scratch = self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
         scratch.take_profile()
@@ -288,7 +288,7 @@ impl Network {
         reference::run(self.shape, &self.effective(dropout)?, batch, state, outputs)
     }
 
-    /// The parameters as they are used: rounded, and without what is dropped of them.
+    /// The parameters as a pass uses them: after rounding and dropout.
     fn effective(&self, dropout: Option<Dropout>) -> Result<Tensor> {
         let exact = self.parameters.as_tensor();
         let constant = |values| Tensor::from_vec(values, exact.shape(), exact.device());

@@ -1,5 +1,5 @@
-//! A running average of the weights, which predicts better than the weights of any one step
-//! (Polyak and Juditsky, 1992).
+//! Exponential moving average (EMA) of the weights, which often predicts better than the weights of any
+//! one step (Polyak and Juditsky, 1992).
 
 use std::collections::HashMap;
 
@@ -9,10 +9,10 @@ use rayon::prelude::*;
 
 use crate::model::network::Network;
 
-/// Weights that a thread averages at once.
+/// Weights per parallel job.
 const PIECE: usize = 1 << 14;
 
-/// An exponential average of a network's weights.
+/// Exponential moving average of a network's weights.
 #[derive(Clone, Debug)]
 pub struct Ema {
     decay: f64,
@@ -29,8 +29,8 @@ impl Ema {
         Ok(Self { decay, values })
     }
 
-    /// Takes in the weights after so many updates. At first little is kept, so that the random
-    /// weights of the start are forgotten soon.
+    /// Adds the weights after `steps` updates. The decay starts low, so that the initial random weights
+    /// are forgotten soon.
     ///
     /// # Errors
     /// If the device can't be read.
@@ -61,7 +61,7 @@ impl Ema {
         Network::from_tensors(network.shape(), &tensors)
     }
 
-    /// Takes up the average that a saved network is.
+    /// Restores the average from a saved network.
     ///
     /// # Errors
     /// If its weights can't be read.

@@ -1,4 +1,4 @@
-//! How weights are updated: optimizers, the learning rate's schedule, and the weights' average.
+//! Optimizers, learning-rate schedules and the EMA of the weights.
 
 pub mod ema;
 pub mod optimizer;

@@ -1,4 +1,4 @@
-//! Updating weights: AdamW, Adam, RMSprop and SGD with clipped gradients, and a state that can be saved.
+//! AdamW, Adam, RMSprop and SGD with gradient clipping, and their saved state.
 //!
 //! An update is one pass over all weights on the processor. The weights of another device are fetched and
 //! put back.
@@ -15,11 +15,11 @@ use crate::config::{OptimizerConfig, OptimizerKind};
 use crate::model::network::Network;
 use crate::model::shape::Shape;
 
-/// Names of the running moments in a checkpoint.
+/// Names of the moments in a checkpoint.
 const FIRST_MOMENT: &str = "optimizer.mean";
 const SECOND_MOMENT: &str = "optimizer.square";
-/// Weights that a thread updates at once. Fixed, so that the norm is summed in the same order whatever
-/// the number of threads.
+/// Weights per parallel job. Fixed, so that the norm is summed in the same order for any number of
+/// threads.
 pub(super) const PIECE: usize = 1 << 14;
 
 /// Updates a network's weights from their gradients.
@@ -34,7 +34,7 @@ pub struct Optimizer {
     steps: usize,
 }
 
-/// What is remembered of all gradients so far.
+/// Running moments of the gradients.
 #[derive(Debug)]
 struct Moments {
     /// Running average of the gradient, or its sum with momentum.
@@ -44,7 +44,7 @@ struct Moments {
 }
 
 impl OptimizerKind {
-    /// The names of what it remembers.
+    /// Names of the moments it uses.
     fn moments(self) -> &'static [&'static str] {
         match self {
             Self::AdamW | Self::Adam => &[FIRST_MOMENT, SECOND_MOMENT],
@@ -102,7 +102,7 @@ impl Optimizer {
         Ok(norm)
     }
 
-    /// The running moments that this algorithm uses, by name, and the number of updates.
+    /// The moments that this algorithm uses, by name, and the number of updates.
     ///
     /// # Errors
     /// If there is no memory left.
@@ -124,7 +124,7 @@ impl Optimizer {
         Ok((tensors, self.steps))
     }
 
-    /// Takes up a saved state.
+    /// Restores a saved state.
     ///
     /// # Errors
     /// If a tensor is missing or has another length; nothing has changed then.

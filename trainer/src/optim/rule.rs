@@ -1,4 +1,4 @@
-//! The formulas of an update, for pieces of the weights.
+//! The update formulas of the optimizers.
 
 use multiversion::multiversion;
 use rayon::prelude::*;
@@ -9,24 +9,24 @@ use crate::config::{OptimizerConfig, OptimizerKind};
 /// Keeps a division by a vanishing gradient finite.
 const EPSILON: f32 = 1e-8;
 
-/// The numbers of one update.
+/// The coefficients of one update.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rule {
     kind: OptimizerKind,
-    /// What gradients are multiplied with, so that their norm isn't too large.
+    /// Factor of gradient clipping.
     clip: f32,
     momentum: f32,
     beta1: f32,
     beta2: f32,
-    /// 1 without the betas, which single precision would make of them with a larger error.
+    /// `1 - beta`, computed in double precision.
     one_minus_beta1: f32,
     one_minus_beta2: f32,
-    /// What moments are multiplied with, since they started from zero.
+    /// `1 / (1 - beta^step)`: corrects for moments that started from zero.
     bias_correction1: f32,
     bias_correction2: f32,
-    /// Weight decay that is a part of the gradient.
+    /// Weight decay added to the gradient (L2).
     coupled: f32,
-    /// Weight decay beside the gradient.
+    /// Decoupled weight decay (AdamW).
     decoupled: f32,
     learning_rate: f32,
 }

@@ -1,10 +1,10 @@
-//! The learning rate of a step.
+//! Learning-rate schedules.
 
 use serde::{Deserialize, Serialize};
 
 use crate::config::ScheduleConfig;
 
-/// How far a training is.
+/// Progress of the training, on which the rate depends.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Clock {
     /// Updates made.
@@ -15,13 +15,13 @@ pub struct Clock {
     pub epoch: usize,
 }
 
-/// What the held-out losses so far mean for the rate.
+/// State of the plateau schedule.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Plateau {
     lowest: Option<f64>,
-    /// Epochs since the loss or the rate fell.
+    /// Epochs since the loss last fell or the rate was last reduced.
     waited: usize,
-    /// How often the rate fell.
+    /// Reductions so far.
     falls: i32,
 }
 
@@ -64,7 +64,7 @@ fn power(factor: f64, exponent: usize) -> f64 {
     factor.powf(exponent as f64)
 }
 
-/// A linear rise, then half a cosine down to the final share (Loshchilov and Hutter, 2017).
+/// Linear warmup, then cosine decay to the final rate (Loshchilov and Hutter, 2017).
 fn cosine(base_lr: f64, warmup: f64, final_rate: f64, clock: Clock) -> f64 {
     let (step, total) = (clock.step as f64, clock.total_steps as f64);
     let warmup = (warmup * total).ceil();

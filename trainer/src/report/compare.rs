@@ -1,4 +1,4 @@
-//! Runs side by side: what each reached, with what, and at what cost.
+//! Compares runs: losses, settings, sizes and times.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -44,7 +44,7 @@ pub struct Compared {
     pub epochs: usize,
     /// Time that they took.
     pub seconds: f64,
-    /// Characters learnt per second.
+    /// Training characters per second.
     pub chars_per_second: f64,
     /// What was held out.
     pub held_out: HeldOut,
@@ -55,7 +55,7 @@ pub struct Compared {
     pub curve: Vec<(f64, f64)>,
 }
 
-/// What tells one held-out part from another.
+/// Identifies the held-out part.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct HeldOut {
     /// The hash of its file, or of the file that it is a share of.

@@ -8,7 +8,7 @@ use crate::inference::sample::Sample;
 use crate::train::metrics::StepMetrics;
 use crate::train::observer::{Ending, EpochEnd, Observer, ProgressSnapshot, Start, Task};
 
-/// Tells several observers, one after the other, and all of them what a display failed at.
+/// Forwards events to several observers, and reports the failures of displays to all.
 #[derive(Default)]
 pub struct FanOut<'o>(Vec<Box<dyn Observer + 'o>>);
 

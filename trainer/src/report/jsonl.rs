@@ -13,7 +13,7 @@ use crate::train::metrics::{EpochMetrics, StepMetrics};
 use crate::train::observer::{EpochEnd, Observer, ProgressSnapshot, Start, Task};
 use crate::util::atomic_file::atomic_write;
 
-/// Writes both logs. A run goes on from what they hold.
+/// Writes both logs. A resumed run appends to them.
 #[derive(Debug, Default)]
 pub struct JsonLines(Option<Logs>);
 
@@ -61,7 +61,7 @@ impl Observer for JsonLines {
 
 /// A line of a log.
 trait Line: Serialize + DeserializeOwned {
-    /// Whether a run that is so far has yet to write it.
+    /// Whether it lies beyond this point of the run.
     fn is_ahead_of(&self, now: &ProgressSnapshot) -> bool;
 }
 
@@ -85,8 +85,8 @@ struct Log {
 }
 
 impl Log {
-    /// Opens a log behind the last line of a run that is so far: later lines, and a
-    /// part of a line, are of what no checkpoint has and what is made again.
+    /// Opens a log at this point of the run. Later lines and a partial line are cut off: the resumed run
+    /// writes them again.
     fn open<L: Line>(path: &Path, now: &ProgressSnapshot) -> Result<Self> {
         let open = || -> Result<Self> {
             let written = match std::fs::read_to_string(path) {

@@ -1,4 +1,4 @@
-//! Who is told of a training: its logs, and displays of all kinds. The heavy ones are features.
+//! Observers of a training: logs and displays. Heavy displays are cargo features.
 
 pub mod compare;
 pub mod fan_out;

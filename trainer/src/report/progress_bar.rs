@@ -1,4 +1,4 @@
-//! Lines for people, with a progress bar below them in a terminal.
+//! Plain output, with a progress bar in a terminal.
 
 use std::io::Write;
 use std::time::Duration;

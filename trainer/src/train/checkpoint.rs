@@ -1,4 +1,4 @@
-//! Saved networks: weights and what is needed to use them, in one safetensors file.
+//! Checkpoints: weights, settings and progress in one safetensors file.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -18,12 +18,12 @@ use crate::model::shape::Shape;
 /// The key of our entry in the file's metadata.
 const METADATA_KEY: &str = "charlet";
 
-/// The name of the weights that are learnt, where those of the network are their average.
+/// Name of the trained weights, where the network holds their EMA.
 pub const WEIGHTS: &str = "training.weights";
 /// The name of h and c after the last batch.
 pub const STATE: &str = "training.state";
 
-/// What a checkpoint says beside its tensors.
+/// The metadata of a checkpoint.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Description {
     /// The run's settings.
@@ -37,7 +37,7 @@ pub struct Description {
 }
 
 impl Description {
-    /// Reads what a checkpoint says of itself, and none of its tensors.
+    /// Reads the metadata of a checkpoint without its tensors.
     ///
     /// # Errors
     /// If the file can't be read or is no checkpoint of ours.
@@ -59,7 +59,7 @@ impl Description {
 /// A network as it was at some moment of its training.
 #[derive(Clone, Debug)]
 pub struct Checkpoint {
-    /// What it says of itself.
+    /// The metadata.
     pub description: Description,
     /// The weights by name: their average, if the run makes one. A run goes on from a checkpoint that
     /// has the optimizer's averages too, and those of the next two that there are.

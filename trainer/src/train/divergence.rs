@@ -1,8 +1,8 @@
-//! Notices a training that diverges.
+//! Detects divergence: the loss becomes NaN or triples.
 
 use serde::{Deserialize, Serialize};
 
-/// Notices a training that diverges: its loss becomes NaN, or jumps.
+/// Detects a loss that becomes NaN or infinite, or triples.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct DivergenceMonitor {
     smoothed: Option<f64>,
@@ -10,17 +10,17 @@ pub struct DivergenceMonitor {
 }
 
 impl DivergenceMonitor {
-    /// How many times its lowest value so far the loss may reach.
+    /// The smoothed loss may reach this multiple of its lowest value.
     const JUMP: f64 = 3.0;
     /// Characters after which a loss counts for a third: a large batch is seen at once, and one
     /// surprising character is not.
     const MEMORY: f64 = 1000.0;
 
-    /// Takes note of a batch's mean loss and tells what is wrong with it. `guess` is the loss of
-    /// guessing: a jump that stays below is no harm, as when little is left to learn.
+    /// Adds a batch's mean loss; returns the problem if the training diverges. `guess` is the loss of a
+    /// uniform guess: jumps that stay below it are accepted.
     pub fn observe(&mut self, loss: f64, predictions: usize, guess: f64) -> Option<String> {
         if !loss.is_finite() {
-            return Some("the loss is no longer a number".to_owned());
+            return Some("the loss is NaN or infinite".to_owned());
         }
         let before = self.smoothed.unwrap_or_else(|| {
             self.lowest = guess;
@@ -61,7 +61,7 @@ mod tests {
         let problem = monitor.observe(40.0, 300, 3.0).unwrap();
         assert!(problem.contains("jumped"), "{problem}");
         let problem = monitor.observe(f64::NAN, 300, 3.0).unwrap();
-        assert!(problem.contains("no longer a number"), "{problem}");
+        assert!(problem.contains("NaN"), "{problem}");
         // Ten times as much as before, but far from guessing.
         let mut monitor = DivergenceMonitor::default();
         for loss in [0.001, 0.01, 0.1] {

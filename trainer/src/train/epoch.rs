@@ -18,7 +18,7 @@ impl Session<'_> {
         let network = self.evaluated()?;
         let loss = self.validate(&network)?;
         if !loss.is_finite() {
-            return self.rollback("the held-out loss is no longer a number");
+            return self.rollback("the held-out loss is NaN or infinite");
         }
         let number = self.progress.epoch + 1;
         let epoch = Epoch { number, loss };

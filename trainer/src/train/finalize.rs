@@ -1,4 +1,4 @@
-//! The end of a run: its model, measured by the runtime's own arithmetic, and what to do with it.
+//! The end of a run: exports the best network and evaluates it with the runtime.
 
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ pub struct Measured {
 struct Finalized {
     /// Every precision, that of the exported model first.
     measured: [Measured; 3],
-    /// What the exported model says.
+    /// Samples of the exported model.
     sample: Sample,
 }
 
@@ -64,7 +64,7 @@ impl Session<'_> {
         Ok(Outcome::Interrupted)
     }
 
-    /// Exports the best network, and tells what came of it.
+    /// Exports the best network and reports the results.
     pub(super) fn finish(mut self) -> Result<Outcome> {
         self.stop();
         let Finalized { measured, sample } = finalize(
@@ -90,7 +90,7 @@ impl Session<'_> {
     }
 }
 
-/// Exports the best network and tells what the model does.
+/// Exports the best network and evaluates it.
 ///
 /// # Errors
 /// If the best checkpoint can't be used or the model can't be written.

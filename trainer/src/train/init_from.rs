@@ -1,4 +1,4 @@
-//! A network that starts from the weights of another, which may know other characters.
+//! `--init-from`: initializes a network from a checkpoint with another alphabet.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::model::shape::{Parameter, Shape};
 type Tokens = BTreeMap<Option<char>, usize>;
 
 /// Gives a new network the weights of a checkpoint: all of the layers', and the embedding and the
-/// head's row of each character that both know. Tells which those are.
+/// head's row of each character that both know. Returns a line that lists them.
 ///
 /// # Errors
 /// If the networks differ in more than their characters.

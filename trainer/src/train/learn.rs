@@ -1,4 +1,4 @@
-//! Learning from a batch, and what is told of it.
+//! Trains on one batch and logs it.
 
 use anyhow::Result;
 
@@ -10,7 +10,7 @@ use crate::data::batch::Batch;
 use crate::model::lstm::dropout::Dropout;
 
 impl Session<'_> {
-    /// Learns from one batch; tells what is wrong if it diverges.
+    /// Trains on one batch; returns the problem if the loss diverges.
     pub(super) fn learn(&mut self, batch: &Batch) -> Result<Option<String>> {
         let random = &mut self.progress.streams.dropout;
         let dropout = Dropout::draw(&self.config.network, random);
@@ -40,7 +40,7 @@ impl Session<'_> {
         let loss = update.loss_sum / predictions as f64;
         let smoothed = self.progress.smooth(loss);
         let problem = self.progress.divergence.observe(loss, predictions, guess);
-        // What is rolled back is no part of the log.
+        // A batch that is rolled back is not logged.
         if problem.is_none() && self.progress.steps.is_multiple_of(self.log_every()) {
             self.report_steps(smoothed, rate)?;
         }

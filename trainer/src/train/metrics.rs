@@ -1,4 +1,4 @@
-//! What a training measures: of an epoch, and of the updates within.
+//! Metrics of an epoch, and of the batches within.
 
 use serde::{Deserialize, Serialize};
 
@@ -21,19 +21,19 @@ pub struct EpochMetrics {
     pub learning_rate: f64,
     /// Mean norm of the gradients before clipping.
     pub gradient_norm: f64,
-    /// Characters learnt per second.
+    /// Training characters per second.
     pub chars_per_second: f64,
     /// Seconds since the training started.
     pub seconds: f64,
-    /// Where a sample was made of a list: the share of its lines that are learnt ones.
+    /// List, in epochs with samples: share of sampled lines found in the training data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub known_lines: Option<f64>,
-    /// Where a sample was made of a text: characters of its longest part that stands in it.
+    /// Text, in epochs with samples: length of the longest part found in the training data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub longest_copy: Option<usize>,
 }
 
-/// What the updates since the last such line brought: a line of `steps.jsonl`.
+/// Metrics of the batches since the previous line of `steps.jsonl`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StepMetrics {
     /// Updates made.
@@ -48,7 +48,7 @@ pub struct StepMetrics {
     pub learning_rate: f64,
     /// Mean norm of the gradients before clipping.
     pub gradient_norm: f64,
-    /// Characters learnt per second, of the time spent on updates.
+    /// Training characters per second, without validation and saving.
     pub chars_per_second: f64,
 }
 

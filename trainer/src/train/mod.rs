@@ -1,4 +1,4 @@
-//! The training: its loop, what it keeps to go on from, and what it tells those who watch.
+//! The training loop, its checkpoints, and the [`Observer`](observer::Observer) trait.
 
 pub mod checkpoint;
 pub mod control;

@@ -1,4 +1,4 @@
-//! What a training tells while it goes on, and to whom. Implementations are in [`report`](crate::report).
+//! The observer trait of the training loop. Implementations are in [`report`](crate::report).
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,13 +15,12 @@ use crate::inference::sample::Sample;
 use crate::model::shape::Shape;
 use crate::util::run_dir::RunFolder;
 
-/// Told of all that happens in a training.
+/// Receives the events of a training.
 ///
-/// An error ends the training. Logs return one, since a run goes on from them; a display that fails
-/// has a [problem](Self::take_problem) instead.
+/// An error ends the training. Logs return one, since a resumed run needs them. A display that fails
+/// reports a [problem](Self::take_problem) instead.
 pub trait Observer: Send {
-    /// A training begins, or goes on: what was logged beyond `start` is of no checkpoint, and is made
-    /// again.
+    /// A training begins or is resumed. Whatever was logged beyond `start` will be repeated.
     ///
     /// # Errors
     /// If a log can't be opened.
@@ -29,13 +28,13 @@ pub trait Observer: Send {
         Ok(())
     }
 
-    /// A line for people, or several.
+    /// One or more lines of plain text to show.
     fn line(&mut self, _text: &str) {}
 
-    /// A batch was learnt.
+    /// A training step is done.
     fn batch(&mut self, _now: &ProgressSnapshot) {}
 
-    /// About a hundredth of an epoch was learnt.
+    /// About every hundredth of an epoch, see `log_every`.
     ///
     /// # Errors
     /// If a log can't be written.
@@ -43,7 +42,7 @@ pub trait Observer: Send {
         Ok(())
     }
 
-    /// An epoch was completed, and its model is saved if it is the best.
+    /// An epoch is done, and its model is saved if it is the best.
     ///
     /// # Errors
     /// If a log can't be written.
@@ -51,7 +50,7 @@ pub trait Observer: Send {
         Ok(())
     }
 
-    /// The model has made text after this step, within an epoch.
+    /// Samples within an epoch, after this step.
     ///
     /// # Errors
     /// If a log can't be written.
@@ -59,7 +58,7 @@ pub trait Observer: Send {
         Ok(())
     }
 
-    /// The run went back to the end of its last epoch.
+    /// The run rolled back to the end of its last epoch.
     ///
     /// # Errors
     /// If a log can't be written.
@@ -67,7 +66,7 @@ pub trait Observer: Send {
         Ok(())
     }
 
-    /// A checkpoint is about to be written that counts on the logs: they have to be on the disk.
+    /// Called before a checkpoint is written: logs must be flushed to disk.
     ///
     /// # Errors
     /// If they can't be written.
@@ -75,19 +74,19 @@ pub trait Observer: Send {
         Ok(())
     }
 
-    /// Nothing more is learnt, and only lines follow.
+    /// Training is over; only lines follow.
     fn stop(&mut self) {}
 
     /// The run is over.
     fn end(&mut self, _ending: &Ending<'_>, _elapsed: Duration) {}
 
-    /// What went wrong with a display since this was last asked, if it is not known yet.
+    /// The problem of a display since the last call, if there is one.
     fn take_problem(&mut self) -> Option<String> {
         None
     }
 }
 
-/// What a run learns, and where it is written.
+/// Data, settings and folder of a run.
 #[derive(Clone, Copy, Debug)]
 pub struct Task<'t> {
     /// All settings.
@@ -100,48 +99,48 @@ pub struct Task<'t> {
     pub folder: &'t RunFolder,
 }
 
-/// What a training begins with.
+/// The totals of a run, and where it starts.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Start {
-    /// What is learnt.
+    /// Name of the data.
     pub name: String,
-    /// Epochs to be made in all.
+    /// Epochs in total.
     pub epochs: usize,
-    /// Updates to be made in all.
+    /// Updates in total.
     pub steps: usize,
-    /// Characters to be learnt in all, each as often as it is.
+    /// Characters in total, summed over epochs.
     pub chars: usize,
-    /// Where the training is.
+    /// Where the run starts: zero, or that of a checkpoint.
     pub now: ProgressSnapshot,
 }
 
-/// Where a training is.
+/// A snapshot of the progress.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct ProgressSnapshot {
     /// Epochs completed.
     pub epoch: usize,
     /// Updates made.
     pub step: usize,
-    /// Characters learnt, each as often as it was.
+    /// Training characters so far, summed over epochs.
     pub chars: usize,
     /// The mean loss of the epoch under way.
     pub nats_per_char: f64,
-    /// Time since the training started, without that between a stop and going on.
+    /// Training time, without pauses between a stop and --resume.
     pub elapsed: Duration,
 }
 
-/// What an epoch brought. Shown, it is the line that people read.
+/// The results of an epoch. `Display` gives the line that is printed.
 #[derive(Clone, Copy, Debug)]
 pub struct EpochEnd<'e> {
-    /// All that was measured.
+    /// The metrics.
     pub metrics: &'e EpochMetrics,
-    /// Epochs to be made in all.
+    /// Epochs in total.
     pub epochs: usize,
     /// The held-out loss, with its units.
     pub held_out: Loss<'e>,
     /// Whether that is the lowest so far.
     pub is_best: bool,
-    /// What the model says, where it was asked.
+    /// Samples, every `sample_every` epochs.
     pub sample: Option<&'e Sample>,
 }
 
@@ -163,13 +162,13 @@ impl fmt::Display for EpochEnd<'_> {
 /// How a run ended.
 #[derive(Clone, Copy, Debug)]
 pub enum Ending<'e> {
-    /// Somebody stopped it.
+    /// It was stopped.
     Stopped,
-    /// It was made to its end.
+    /// It was finished.
     Complete {
         /// Every precision, that of the exported model first.
         measured: &'e [Measured],
-        /// What the exported model says.
+        /// Samples of the exported model.
         sample: &'e Sample,
     },
 }

@@ -61,7 +61,7 @@ pub struct Totals {
     pub loss_sum: f64,
     /// Predictions.
     pub chars: usize,
-    /// Batches learnt: the place in the epoch.
+    /// Batches done in this epoch.
     pub batches: usize,
     /// Summed norms of the gradients.
     pub norm: f64,
@@ -93,7 +93,7 @@ impl Totals {
 }
 
 impl Progress {
-    /// A run that has learnt nothing.
+    /// A run that has not started.
     pub fn new(streams: Streams) -> Self {
         Self {
             epoch: 0,

@@ -1,4 +1,4 @@
-//! A training under way: its parts, and how it begins.
+//! The state of a training, and how it begins or is resumed.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,7 +25,7 @@ use crate::util::atomic_file::atomic_write;
 use crate::util::rng::{Random, Streams};
 use crate::util::run_dir::RunFolder;
 
-/// A training under way.
+/// The state of a training.
 pub(crate) struct Session<'r> {
     pub(crate) config: &'r Config,
     pub(crate) folder: &'r RunFolder,
@@ -38,18 +38,18 @@ pub(crate) struct Session<'r> {
     pub(crate) state: Tensor,
     pub(crate) progress: Progress,
     pub(crate) observer: &'r mut dyn Observer,
-    /// For samples that somebody asks for: they take nothing from those that the settings ask for.
+    /// Random numbers of samples on request, so that they don't change scheduled samples.
     pub(crate) unplanned: Random,
     /// When the last checkpoint was written.
     pub(super) saved: Instant,
-    /// When this process began to learn.
+    /// When this process began.
     started: Instant,
-    /// Time spent before the run was stopped and went on.
+    /// Training time before the run was resumed.
     before: Duration,
 }
 
 impl<'r> Session<'r> {
-    /// A run that has learnt nothing, and its first checkpoint.
+    /// A new run, with its first checkpoint.
     pub(crate) fn begin(
         config: &'r Config,
         folder: &'r RunFolder,
@@ -64,12 +64,12 @@ impl<'r> Session<'r> {
         let mut session = Self::new(config, folder, corpus, network, progress, observer)?;
         session.observer.line(&notes);
         session.save_epoch()?;
-        // Behind the checkpoint, so that a folder with settings has something to go on from.
+        // After the checkpoint: a folder with settings always has one to resume from.
         atomic_write(&folder.config(), config.to_toml()?.as_bytes())?;
         Ok(session)
     }
 
-    /// A run that goes on.
+    /// A resumed run.
     pub(crate) fn resume(
         config: &'r Config,
         folder: &'r RunFolder,
@@ -144,7 +144,7 @@ impl<'r> Session<'r> {
         })
     }
 
-    /// How these sequences are cut.
+    /// Batches of these sequences.
     pub(crate) fn batches_of(&self, sequences: &'r Sequences) -> Batches<'r> {
         batches(self.config, self.corpus, sequences)
     }
@@ -169,12 +169,12 @@ impl<'r> Session<'r> {
         rate * 0.5f64.powi(self.progress.rollbacks)
     }
 
-    /// Time since the training started, without that between a stop and going on.
+    /// Training time, without pauses between a stop and --resume.
     pub(crate) fn elapsed(&self) -> Duration {
         self.before + self.started.elapsed()
     }
 
-    /// How far the training is.
+    /// A snapshot of the progress.
     pub(crate) fn now(&self) -> ProgressSnapshot {
         snapshot(self.corpus, &self.progress, self.elapsed())
     }
@@ -191,7 +191,7 @@ fn snapshot(corpus: &Corpus, progress: &Progress, elapsed: Duration) -> Progress
     }
 }
 
-/// How sequences are cut for a session.
+/// Batches of these sequences, as configured.
 pub(crate) fn batches<'r>(
     config: &Config,
     corpus: &Corpus,
@@ -225,7 +225,7 @@ fn new_network(config: &Config, corpus: &Corpus, streams: &mut Streams) -> Resul
     Ok(with_rounding(network, config))
 }
 
-/// Rounds weights as the model's precision does.
+/// Adds fake quantization for the model's precision.
 fn with_rounding(network: Network, config: &Config) -> Network {
     network.with_rounding(config.training.quantize.map(WeightBits::from))
 }

@@ -1,4 +1,4 @@
-//! Learning from one batch.
+//! One training step.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use crate::model::lstm::dropout::Dropout;
 use crate::model::network::Network;
 use crate::optim::optimizer::Optimizer;
 
-/// What learning from one batch gave.
+/// The result of a training step.
 #[derive(Clone, Debug)]
 pub struct TrainStep {
     /// The summed cross-entropy before the update, in nats.
@@ -19,7 +19,7 @@ pub struct TrainStep {
     pub norm: f64,
     /// The state after the batch, for the next one.
     pub state: Tensor,
-    /// Time of the pass to the loss and back to the gradients.
+    /// Time of the forward and backward pass.
     pub network: Duration,
     /// Time of the optimizer.
     pub optimizer: Duration,

@@ -1,4 +1,4 @@
-//! What is about to be trained, before it is.
+//! The summary that is printed before training.
 
 use std::fmt::Write;
 

@@ -14,17 +14,17 @@ use crate::inference::text_model::Evaluation;
 use crate::util::rng::Streams;
 use crate::util::run_dir::RunFolder;
 
-/// How a training ended.
+/// The outcome of a training.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Outcome {
-    /// It was made to its end; the loss is that of the exported model, by the runtime itself.
+    /// Finished; the loss is that of the exported model, measured by the runtime.
     Finished(Evaluation),
-    /// It was stopped; what was reached is saved.
+    /// Stopped and saved.
     Interrupted,
 }
 
-/// Trains a model as configured and leaves it in the folder, telling an observer how it goes. From a
-/// checkpoint an earlier run goes on as if it had never stopped.
+/// Trains a model as configured, writes it to the folder, and reports to an observer. With a checkpoint
+/// the run is resumed exactly as if it had not been interrupted.
 ///
 /// # Errors
 /// If the data can't be used, a file can't be written, or the loss is NaN again and again.
@@ -35,8 +35,7 @@ pub fn train(
     next_request: NextRequest<'_>,
     observer: &mut dyn Observer,
 ) -> Result<Outcome> {
-    // On one of the pool's own threads: from outside, every parallel piece of a batch would be
-    // handed over and waited for.
+    // On a thread of the pool: from outside, every parallel part of a batch would have to be handed over.
     rayon::scope(|_| train_in_pool(config, checkpoint, folder, next_request, observer))
 }
 
@@ -56,8 +55,8 @@ fn train_in_pool(
         }
         None => Session::begin(config, folder, &corpus, streams, observer)?,
     };
-    while session.goes_on() {
-        match session.learn_epoch(next_request)? {
+    while session.has_next_epoch() {
+        match session.train_epoch(next_request)? {
             EpochOutcome::Completed => session.finish_epoch()?,
             EpochOutcome::Diverged(problem) => session.rollback(&problem)?,
             EpochOutcome::Stopped => return session.interrupt(),
@@ -66,19 +65,19 @@ fn train_in_pool(
     session.finish()
 }
 
-/// How a pass over the data ended.
+/// How an epoch ended.
 enum EpochOutcome {
-    /// Every batch was learnt.
+    /// All batches are done.
     Completed,
-    /// The network has become useless; says how.
+    /// The loss diverged; describes how.
     Diverged(String),
-    /// Somebody stopped it.
+    /// Stopped on request.
     Stopped,
 }
 
 impl Session<'_> {
-    /// Whether there is something to learn.
-    fn goes_on(&mut self) -> bool {
+    /// Whether there is another epoch to train.
+    fn has_next_epoch(&mut self) -> bool {
         let training = &self.config.training;
         let waited = self.progress.epochs_without_gain();
         if training.patience.is_some_and(|patience| waited >= patience) {
@@ -90,8 +89,8 @@ impl Session<'_> {
         self.progress.epoch < training.epochs
     }
 
-    /// Learns from every batch once, but those that an earlier run has learnt.
-    fn learn_epoch(&mut self, next_request: NextRequest<'_>) -> Result<EpochOutcome> {
+    /// Trains on every batch once, except those done before the run was resumed.
+    fn train_epoch(&mut self, next_request: NextRequest<'_>) -> Result<EpochOutcome> {
         let mut order = self.progress.streams.order.clone();
         let learnt = self.progress.totals.batches;
         for batch in self.batches.pass(Some(&mut order)).skip(learnt) {

@@ -1,4 +1,4 @@
-//! Files that appear whole or not at all.
+//! Atomic writes: a file appears complete or not at all.
 
 use std::fs;
 use std::io::Write;
@@ -27,8 +27,7 @@ pub fn remove(path: &Path) -> Result<()> {
     }
 }
 
-/// Writes a file under a temporary name, syncs it, and gives it its name: nobody ever sees half of
-/// it, and the file it replaces stays until then.
+/// Writes a temporary file, syncs it, and renames it. Readers see the old file or the new one, never a part.
 ///
 /// # Errors
 /// If the folder can't be written or the disk is full; nothing is left behind then.

@@ -1,4 +1,4 @@
-//! One process at a time writes into a folder.
+//! A lock on a folder: one process at a time writes into it.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::ErrorKind;
@@ -15,7 +15,7 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// The locked file. It stays when the lock is lifted: somebody may be about to lock it.
+    /// The locked file. It is not removed on unlock: another process may be about to lock it.
     pub const FILE: &str = ".lock";
 
     /// Locks a folder that exists.

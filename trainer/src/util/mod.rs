@@ -1,4 +1,4 @@
-//! What knows nothing of networks: files, random numbers, a terminal's colours.
+//! Utilities: atomic files, run folders, random numbers, terminal styles.
 
 pub mod atomic_file;
 pub mod lock;

@@ -1,4 +1,4 @@
-//! Everything random in a run, from one seed.
+//! The random-number streams of a run, all from one seed.
 
 use rand_core::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;

@@ -1,4 +1,4 @@
-//! The folder of a run, and what its files are called.
+//! The output folder of a run and the names of its files.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -34,7 +34,7 @@ fn remove_all_in(folder: &Path, is_old: impl Fn(&str) -> bool) -> Result<()> {
     Ok(())
 }
 
-/// The folder that a run writes into, and nobody else while this lives.
+/// The output folder of a run, locked while this lives.
 #[derive(Debug)]
 pub struct RunFolder {
     folder: PathBuf,
@@ -43,7 +43,7 @@ pub struct RunFolder {
 }
 
 impl RunFolder {
-    /// The folder of a run that is only looked at.
+    /// The folder of a run, for reading: it is not locked.
     pub fn at(folder: &Path, name: &str) -> Self {
         Self {
             folder: folder.to_owned(),

@@ -1,4 +1,4 @@
-//! What stands out in a terminal.
+//! Terminal styles: colours, bold, dim.
 
 use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, RgbColor, Style};

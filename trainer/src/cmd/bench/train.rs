@@ -38,7 +38,8 @@ const FLOPS: f64 = 6.0;
 JSON: one object with `device`, `threads` and `results`:
   vocab_size, hidden_size, layers, batch, window
   chars_per_second  characters per second, median of all steps
-  gflops            GFLOP/s: 6 operations per weight and character, without the embedding
+  gflops            GFLOP/s: 6 operations per weight and character; the embedding and the first
+                    layer's input weights are looked up and don't count
   matmul_gflops     GFLOP/s of a large matrix multiplication
   share_of_matmul   gflops / matmul_gflops
   step_ms           wall-clock milliseconds per step
@@ -234,7 +235,7 @@ fn forget_peak() {
     let _ = std::fs::write("/proc/self/clear_refs", "5");
 }
 
-/// The most memory that the process held, as Linux tells.
+/// Peak memory of the process; Linux only.
 fn peak_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status

@@ -12,12 +12,12 @@ use anyhow::{Context, Result};
 use charlet::{Model, Rng};
 use charlet_trainer::inference::text_model::TextModel;
 
-use self::session::Session;
+use self::session::Repl;
 use super::{Args, clock, text};
 
 pub(super) fn run(args: Args, model: &Model<'_>) -> Result<ExitCode> {
     if std::io::stdin().is_terminal() && std::io::stdout().is_terminal() {
-        Session::new(args, model)?.run()
+        Repl::new(args, model)?.run()
     } else {
         pipe(&args, model)
     }

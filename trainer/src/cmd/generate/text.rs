@@ -1,4 +1,4 @@
-//! Texts one after the other, for each temperature.
+//! Non-interactive generation: texts for each temperature.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -29,7 +29,7 @@ pub(super) fn run(args: &Args, model: &Model<'_>, model_file: &[u8]) -> Result<E
         if let (Some(temperature), false) = (temperature, is_alone) {
             texts.heading(at, temperature)?;
         }
-        // Each temperature goes on from the same pieces with the same random numbers.
+        // Each temperature continues the same prompts with the same random numbers.
         let pieces = source.as_ref().map(|source| {
             let length = args.prompt_length.unwrap_or(match vocab.end() {
                 Some(_) => PROMPT_LENGTH_OF_LINE,
@@ -43,7 +43,7 @@ pub(super) fn run(args: &Args, model: &Model<'_>, model_file: &[u8]) -> Result<E
     Ok(ExitCode::SUCCESS)
 }
 
-/// Where a run of texts starts, and where it is printed.
+/// The texts of one command.
 struct Texts<'a, 'm> {
     args: &'a Args,
     model_file: &'a [u8],

@@ -1,4 +1,4 @@
-//! Options that choose the network's sizes.
+//! `--params-budget`, `--flash-budget`, `--ram-budget`: the largest network that fits.
 
 use anyhow::Result;
 use charlet_trainer::config::{Config, IntegerPrecision};
@@ -10,7 +10,7 @@ use charlet_trainer::util::rng::Streams;
 use super::Args;
 
 impl Args {
-    /// Chooses the sizes that a budget leaves open, and tells how.
+    /// Chooses the sizes that a budget leaves open; returns lines that explain the choice.
     pub(super) fn fit_budget(&self, config: &mut Config) -> Result<Vec<String>> {
         let budget = Budget {
             parameters: self.model.params_budget,
@@ -39,7 +39,7 @@ impl Args {
             lines.push(format!("the network that was given takes {taken}"));
             return Ok(lines);
         }
-        // A preset, or a file of settings, says how deep its network is.
+        // A preset or a settings file has its own number of layers.
         if self.model.layers.is_none()
             && self.settings.preset.is_none()
             && self.settings.config.is_none()

@@ -192,7 +192,7 @@ mod tests {
                     is_meant.then_some(value)
                 });
                 let given = format!("--{option}={}", special.unwrap_or(usual));
-                let config = parsed(&[&variant[..], &[given.clone()]].concat());
+                let config = parsed(&[&variant[..], std::slice::from_ref(&given)].concat());
                 assert_eq!(config, expected, "{variant:?} {given}");
                 compared += 1;
             }

@@ -19,7 +19,7 @@ use super::INTERRUPTED;
 /// Batches from one line of the table to the next: two lines for a power of ten.
 const BATCHES_PER_LINE: usize = 15;
 
-/// Looks for a learning rate, tells what it saw, and leaves that in the folder.
+/// Runs the range test, prints a table and a suggestion, and writes both to the folder.
 pub(super) fn run(
     folder: &Path,
     config: &Config,

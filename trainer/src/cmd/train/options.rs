@@ -90,7 +90,7 @@ pub(super) struct OptimizerOptions {
     /// Algorithm that updates the weights
     #[arg(long)]
     pub(super) optimizer: Option<OptimizerKind>,
-    /// Learning rate: the highest of the schedule
+    /// Base learning rate, which the schedule scales
     #[arg(long, value_name = "RATE")]
     pub(super) lr: Option<f64>,
     /// Run a learning-rate range test for some seconds, suggest a rate, and exit

@@ -1,4 +1,4 @@
-//! What the options of `charlet train` make of the settings.
+//! Applies the options of `charlet train` to the settings.
 
 use anyhow::{Result, ensure};
 use charlet_trainer::config::{Config, Mode, OptimizerConfig, OptimizerKind, ScheduleConfig};
@@ -16,7 +16,7 @@ impl Args {
         self.overriding(config)
     }
 
-    /// The settings of a run that goes on, overridden by the options.
+    /// The settings of a resumed run, overridden by the options.
     pub(super) fn resumed_config(&self, begun: &Config) -> Result<Config> {
         let config = self.overriding(begun.clone())?;
         config.check_resumable(begun)?;
@@ -80,7 +80,7 @@ impl Args {
 }
 
 impl Args {
-    /// The optimizer and the schedule; another one comes with its own defaults.
+    /// Sets optimizer and schedule; changing one resets its settings to the defaults.
     fn set_algorithms(&self, config: &mut Config) -> Result<()> {
         let mode = config.data.mode;
         let optimizer = &mut config.optimizer;

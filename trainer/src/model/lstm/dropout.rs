@@ -1,4 +1,4 @@
-//! What is left out while training, so that a network doesn't rely on it.
+//! Dropout masks: of outputs, recurrent weights and embedding rows.
 //!
 //! Three kinds: whole characters (Gal and Ghahramani, 2016), recurrent weights (DropConnect, Merity
 //! et al., 2018), and the outputs of layers (Zaremba et al., 2014). The first two change the
@@ -13,7 +13,7 @@ use crate::config::NetworkConfig;
 use crate::model::shape::Shape;
 use crate::util::rng::Random;
 
-/// The dropout of one batch: shares of the configuration, and the randomness to draw from.
+/// The dropout of one batch: rates, and the seed of the masks.
 #[derive(Clone, Copy, Debug)]
 pub struct Dropout {
     characters: Threshold,

@@ -1,4 +1,4 @@
-//! The network in plain tensor operations: slow, obviously right, and at home on every device.
+//! Reference implementation in plain tensor operations: slow, obviously correct, on any device.
 //!
 //! It is the reference that the fused operator is tested against.
 

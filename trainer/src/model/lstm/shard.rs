@@ -1,11 +1,11 @@
-//! How a batch is shared out: lanes that one thread takes through the whole sequence.
+//! Shards of a batch: lanes that one thread runs through the whole sequence.
 
 use std::ops::Range;
 
 use crate::data::batch::Batch;
 
-/// Lanes in a shard, at most. It is fixed, so that sums over a batch are taken in the same order
-/// whatever the number of threads.
+/// Most lanes of a shard. Fixed, so that sums over a batch are in the same order for any number of
+/// threads.
 const LANES: usize = 16;
 
 /// Some lanes of a batch, without padding.
@@ -14,7 +14,7 @@ const LANES: usize = 16;
 /// still active in a step are the first ones.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Shard {
-    /// The batch's lanes that this shard has.
+    /// Indices of the lanes in the batch.
     pub(super) lanes: Vec<usize>,
     /// Length of each lane.
     pub(super) lengths: Vec<usize>,
@@ -27,7 +27,7 @@ pub(super) struct Shard {
 }
 
 impl Shard {
-    /// Shares a batch out. Lanes are dealt like cards, so that long and short ones spread evenly.
+    /// Splits a batch. Lanes are assigned round-robin, so that long and short ones spread evenly.
     pub(super) fn split(batch: &Batch) -> Vec<Self> {
         let count = batch.size.div_ceil(LANES);
         (0..count)

@@ -1,4 +1,4 @@
-//! What a run's logs tell, as curves over epochs.
+//! Curves over epochs, from the logs of a run.
 
 use std::path::Path;
 
@@ -33,7 +33,7 @@ impl Curves {
         let steps: Vec<StepMetrics> = lines(steps)?;
         let held_out = |line: &EpochMetrics| (line.epoch as f64, line.validation_nats_per_char);
         let held_out = epochs.iter().map(held_out).collect();
-        // A training that goes on may have begun before there were lines for steps.
+        // A resumed run may be older than steps.jsonl.
         let first = steps.first().map_or(f64::INFINITY, |line| line.epoch);
         let coarse = epochs.iter().filter(|line| (line.epoch as f64) < first);
         let all: Vec<StepMetrics> = coarse.map(step).chain(steps.iter().copied()).collect();

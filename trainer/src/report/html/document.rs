@@ -1,4 +1,4 @@
-//! The page of a run: everything that is known of it, in one file.
+//! The HTML document of a report.
 
 use anyhow::Result;
 use charlet::format::Precision;
@@ -65,7 +65,7 @@ impl Page {
         Ok(page.into_string())
     }
 
-    /// What is learnt, and by what.
+    /// Data and network.
     fn about(&self) -> String {
         let count = |sequences: &Sequences| match sequences {
             Sequences::Lines(lines) => format!("{} lines", HumanCount(lines.len() as u64)),

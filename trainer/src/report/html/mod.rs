@@ -98,7 +98,7 @@ struct Moment<'s> {
     elapsed: Duration,
 }
 
-/// What a run's page is made of. The curves are read from its logs.
+/// The contents of a report. Curves are read from the logs.
 #[derive(Debug)]
 struct Page {
     config: Config,
@@ -169,7 +169,7 @@ impl Page {
     fn try_write(&mut self, moment: Moment<'_>) -> Result<()> {
         let model = self.folder.model();
         if self.sample.is_none() && model.exists() {
-            // A run that goes on has yet to say something.
+            // A resumed run has no sample yet.
             let model = std::fs::read(&model)?;
             self.sample = Some(Sample::of(
                 &model,

@@ -1,4 +1,4 @@
-//! Runs side by side, as a picture.
+//! Plot of several runs.
 
 use anyhow::Result;
 

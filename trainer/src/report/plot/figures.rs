@@ -1,4 +1,4 @@
-//! What figures of losses have in common: colours, ranges and axes.
+//! Shared parts of loss plots: colours, ranges and axes.
 
 use plotters::style::RGBColor;
 

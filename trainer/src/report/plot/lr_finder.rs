@@ -1,4 +1,4 @@
-//! What a search for a learning rate saw, as a picture.
+//! Plot of a learning-rate range test.
 
 use anyhow::Result;
 

@@ -100,7 +100,7 @@ impl EventFile {
         self.add(&event(now(), metrics.steps, &summary(&[value])))
     }
 
-    /// Adds what the model says.
+    /// Adds samples.
     fn sample(&mut self, step: usize, sample: &Sample) -> Result<()> {
         let values = sample.texts.iter().map(|sample| {
             let tag = format!("sample/temperature {:.1}", sample.temperature);
@@ -148,7 +148,7 @@ fn record(bytes: &[u8]) -> Vec<u8> {
 }
 
 /// CRC-32C, masked as in all of TensorFlow's records: the checksum of bytes that end with their own
-/// checksum says nothing.
+/// checksum is meaningless.
 fn masked_crc(bytes: &[u8]) -> [u8; 4] {
     let crc = CRC32C.checksum(bytes);
     crc.rotate_right(15).wrapping_add(0xa282_ead8).to_le_bytes()

@@ -48,7 +48,7 @@ pub(super) fn event(wall_time: f64, step: usize, what: &[u8]) -> Vec<u8> {
     [&time, &step, what].concat()
 }
 
-/// What the first event says.
+/// The contents of the first event.
 pub(super) fn version() -> Vec<u8> {
     bytes(3, b"brain.Event:2")
 }
@@ -81,7 +81,7 @@ fn tagged(tag: &str, value: &[u8]) -> Vec<u8> {
     bytes(1, &[&bytes(1, tag.as_bytes()), value].concat())
 }
 
-/// What an event about points and texts says.
+/// An event with scalars and texts.
 pub(super) fn summary(values: &[Vec<u8>]) -> Vec<u8> {
     bytes(5, &values.concat())
 }

@@ -1,4 +1,4 @@
-//! What the dashboard knows of a training.
+//! The state of the dashboard.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -89,7 +89,7 @@ impl Board {
     }
 
     pub(super) fn line(&mut self, text: &str) {
-        // The training tells what it has done.
+        // The training confirms it.
         self.awaited.take_if(|awaited| *awaited != Request::Stop);
         self.log.extend(text.lines().map(str::to_owned));
         self.log.drain(..self.log.len().saturating_sub(LOG_LINES));
@@ -112,7 +112,7 @@ impl Board {
         }
     }
 
-    /// Time that this process has learnt.
+    /// Training time of this process.
     pub(super) fn elapsed(&self) -> Duration {
         self.begun.elapsed()
     }
@@ -122,7 +122,7 @@ impl Board {
         self.now.chars as f64 / self.start.chars.max(1) as f64
     }
 
-    /// Time to the end, if it goes on as since this process began.
+    /// Remaining time, at the mean speed of this process.
     pub(super) fn left(&self) -> Option<Duration> {
         let made = self.now.chars.checked_sub(self.start.now.chars)?;
         let left = self.start.chars.saturating_sub(self.now.chars);

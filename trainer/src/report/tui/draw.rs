@@ -1,4 +1,4 @@
-//! One picture of the dashboard, in a terminal of any size.
+//! Draws the dashboard, in a terminal of any size.
 
 use indicatif::{FormattedDuration, HumanCount};
 use ratatui::Frame;
@@ -16,7 +16,7 @@ use crate::train::control::Request;
 /// Rows of the curves, if there are as many; columns of the figures beside them.
 const CURVES: u16 = 9;
 const FIGURES: u16 = 34;
-/// Rows below which there is no more than the curves: a title alone says nothing.
+/// With fewer rows only the curves are shown.
 const LEAST: u16 = 3;
 /// Columns that the curves need beside the figures.
 const CURVES_WIDTH: u16 = 36;

@@ -1,4 +1,4 @@
-//! A training on the whole screen: curves, samples, and keys that steer it.
+//! Full-screen dashboard: curves, samples and key commands.
 
 mod board;
 mod chart;
@@ -76,7 +76,7 @@ impl Dashboard {
         let run = move || {
             while !shared.is_over.load(Ordering::Relaxed) {
                 let drawn = terminal.draw(|frame| draw(frame, &shared.board()));
-                // Without a terminal the training goes on unseen.
+                // The training continues without a display.
                 if drawn.is_err() || watch_keys(&shared, &*on_request).is_err() {
                     break;
                 }

@@ -1,4 +1,4 @@
-//! The terminal while the dashboard has it, and as it was before.
+//! The alternate screen, and restoring the terminal afterwards.
 
 use std::io::{self, Stdout, Write, stdout};
 use std::sync::Once;

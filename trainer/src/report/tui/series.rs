@@ -1,4 +1,4 @@
-//! Curves of any length in little memory.
+//! Curves of any length in bounded memory.
 
 /// Points after which a series is thinned, to half as many: more than a wide terminal shows.
 const MOST: usize = 2048;

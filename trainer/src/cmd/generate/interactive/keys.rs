@@ -1,4 +1,4 @@
-//! What keys do while a text is made.
+//! Keys of interactive mode.
 
 use crossterm::event::{Event, KeyCode, KeyEventKind, KeyModifiers};
 

@@ -22,7 +22,7 @@ use crate::cmd::generate::{Args, INTERACTIVE_PACE, clock, interval, text, top::T
 const PAUSE: Duration = Duration::from_secs(60);
 
 /// A session and its settings, which are the options as commands and keys have changed them.
-pub(super) struct Session<'m> {
+pub(super) struct Repl<'m> {
     args: Args,
     pace: f64,
     text_model: TextModel<'m>,
@@ -35,7 +35,7 @@ pub(super) struct Session<'m> {
     _terminal: Terminal,
 }
 
-impl<'m> Session<'m> {
+impl<'m> Repl<'m> {
     pub(super) fn new(args: Args, model: &'m Model<'m>) -> Result<Self> {
         args.sampling.samplers(model.vocab().size())?;
         Ok(Self {
@@ -155,7 +155,7 @@ impl<'m> Session<'m> {
         Ok(next)
     }
 
-    /// Does what keys say until the next character is due; gives what ends the text.
+    /// Handles keys until the next character is due; returns the action that ends the text.
     fn wait(&mut self, due: Instant) -> Result<Option<Action>> {
         let mut is_paused = false;
         loop {
@@ -215,7 +215,7 @@ impl<'m> Session<'m> {
         self.out.flush()
     }
 
-    /// Tells within the text what a key has changed.
+    /// Shows within the text what a key has changed.
     fn mark(&mut self, what: &str) -> std::io::Result<()> {
         let style = self.styles.bar();
         write!(self.out, "{style}[{what}]{style:#}")?;

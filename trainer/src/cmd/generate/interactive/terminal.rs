@@ -1,4 +1,4 @@
-//! The terminal, given back as it was found.
+//! Raw mode, and restoring the terminal afterwards.
 
 use anyhow::{Context, Result};
 use crossterm::terminal::{disable_raw_mode, enable_raw_mode};

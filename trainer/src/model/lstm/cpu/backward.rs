@@ -1,4 +1,4 @@
-//! The gradient: each shard back through all steps, then every weight's sum over all rows.
+//! Backward pass: backpropagation through time for each shard, then the weight gradients over all rows.
 
 use std::time::Instant;
 

@@ -1,4 +1,4 @@
-//! One shard through all layers and steps, to the loss.
+//! Forward pass of one shard, through all layers and steps to the loss.
 
 use super::packed::Packed;
 use super::tape::{LayerTape, ShardTape};

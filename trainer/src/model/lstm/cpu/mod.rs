@@ -1,4 +1,4 @@
-//! The fused network on the processor, forward and backward, written by hand.
+//! The fused network on the CPU: forward and backward pass, written by hand.
 //!
 //! The operator takes all parameters as one flat vector and a batch through every layer and step to the
 //! summed loss:
@@ -10,7 +10,7 @@
 //! - A step is one recurrent multiplication for all four gates and one pass over them; the activated
 //!   gates are kept for the gradient.
 //! - A weight's gradient is one multiplication over all rows.
-//! - Lines are sorted by length and have no padding: a step computes only those still going on.
+//! - Lines are sorted by length and have no padding: a step computes only those that have not ended.
 //! - A batch is split into shards of at most 16 lanes, which threads take through the whole
 //!   sequence, so that no step waits for another thread. How it is split doesn't depend on their
 //!   number, and so neither does the result.
@@ -42,14 +42,14 @@ pub(crate) struct Scratch {
     tapes: Vec<ShardTape>,
     table: Vec<f32>,
     packed: Packed,
-    /// Forward passes so far, to tell whose tapes these are.
+    /// Number of forward passes, to check that the tapes belong to this one.
     passes: u64,
-    /// Where the time of all passes went.
+    /// Time of all passes by stage.
     profile: Profile,
 }
 
 impl Scratch {
-    /// Where the time went since this was last asked.
+    /// The profile since the last call.
     pub(crate) fn take_profile(&mut self) -> Profile {
         for tape in &mut self.tapes {
             self.profile
@@ -102,7 +102,7 @@ impl SequenceLoss {
         }
     }
 
-    /// The way forward and, from a gradient of the loss, back: each shard goes both without waiting for others.
+    /// Forward and backward pass. Each shard runs both without waiting for others.
     pub(crate) fn gradient(&self, parameters: &[f32], state: &[f32], of_loss: f32) -> Grads {
         let shape = self.shape;
         let weights = Weights::split(shape, parameters);
@@ -220,7 +220,7 @@ impl SequenceLoss {
         }
     }
 
-    /// Does something with every shard and its tape, on all threads.
+    /// Calls `work` for every shard and its tape, on all threads.
     fn each_shard(&self, tapes: &mut Vec<ShardTape>, work: impl Fn(&mut ShardTape, &Shard) + Sync) {
         tapes.resize_with(self.shards.len(), ShardTape::default);
         tapes
@@ -229,7 +229,7 @@ impl SequenceLoss {
             .for_each(|(tape, shard)| work(tape, shard));
     }
 
-    /// The way forward of a shard.
+    /// The forward pass of a shard.
     fn run(&self, tape: &mut ShardTape, shard: &Shard, state: &[f32], context: &Context<'_>) {
         tape.fit(shard.clone(), self.shape);
         self.each_state(tape, LayerTape::state, |place, buffer| {

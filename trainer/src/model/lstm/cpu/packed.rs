@@ -14,7 +14,7 @@ pub(super) struct Packed {
     pub(super) backward: OneWay,
 }
 
-/// The weights of all products that go one way.
+/// The weights of all products of one pass, forward or backward.
 #[derive(Debug, Default)]
 pub(super) struct OneWay {
     pub(super) layers: Vec<PackedLayer>,

@@ -1,11 +1,11 @@
-//! What the forward pass leaves for the backward pass, in buffers that are used again and again.
+//! Activations that the forward pass saves for the backward pass, in reused buffers.
 
 use crate::model::gemm::Panels;
 use crate::model::lstm::profile::Stopwatch;
 use crate::model::lstm::shard::Shard;
 use crate::model::shape::Shape;
 
-/// What one shard keeps of one layer. `rows` counts the steps of all its lanes.
+/// Saved activations of one layer and shard. `rows` counts the steps of all its lanes.
 #[derive(Debug, Default)]
 pub(super) struct LayerTape {
     /// The activated gates, then the gradients of their sums, `[rows, 4 hidden_size]`.
@@ -44,7 +44,7 @@ impl LayerTape {
     }
 }
 
-/// What one shard keeps.
+/// Saved activations of one shard.
 #[derive(Debug, Default)]
 pub(super) struct ShardTape {
     pub(super) shard: Shard,

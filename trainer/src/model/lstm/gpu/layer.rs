@@ -90,7 +90,7 @@ impl GpuTape {
         let grads = Tensor::zeros((height, self.hidden_size), DType::F32, output.device())?;
         grads.slice_set(output, 0, dh)?;
         grads.slice_set(&last.flatten_to(1)?, 0, dh_last)?;
-        // Nothing goes on after the last step: of this product nothing is read.
+        // No lane continues after the last step: nothing of this product is read.
         let mut product = Tensor::zeros(1, DType::F32, output.device())?;
         let mut going_on = 0;
         for step in (0..rows.shard.steps()).rev() {

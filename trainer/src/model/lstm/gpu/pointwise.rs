@@ -80,7 +80,7 @@ pub(super) struct Backward {
     /// Where the gradients of the last h and c stand. The latter becomes that of c before the step.
     pub(super) dh_last: usize,
     pub(super) dc: usize,
-    /// How many units go on: for them the product counts, for others the gradient of the last h.
+    /// Units of lanes that continue: they take the product, others the gradient of the last h.
     pub(super) going_on: usize,
 }
 
