@@ -3,7 +3,7 @@
 use std::fs;
 
 use charlet::{Logits, Model, Token};
-use charlet_trainer::inference::text_model::{TextModel, text_rng};
+use charlet_trainer::inference::text_model::TextModel;
 use serde_json::Value;
 
 use crate::support::place::Place;
@@ -307,10 +307,10 @@ fn the_shown_probabilities_are_those_of_the_draw() {
     let model = Model::from_bytes(&bytes).unwrap();
     let sampler = charlet::Sampler::with_temperature(0.7).unwrap();
     let sampler = sampler.top_k(5).unwrap().top_p(0.9).unwrap();
-    let mut text_model = TextModel::new(model);
+    let mut text_model = TextModel::new(&model);
     let shown = text_model.probabilities(sampler, "ma").unwrap();
     let mut counts = vec![0u32; shown.len()];
-    let mut rng = text_rng(3);
+    let mut rng = charlet::Rng::from_seed(3);
     const DRAWS: u32 = 20_000;
     for _ in 0..DRAWS {
         let drawn = text_model.generate(sampler, &mut rng, "ma").unwrap().next();

@@ -4,12 +4,10 @@ use std::collections::HashMap;
 
 use candle_core::{Device, Tensor};
 use charlet::format::Precision;
-use charlet::{Backend, Error, Model, Sampler, Token};
+use charlet::{Backend, Error, Model, Rng, Sampler, Token};
 use charlet_trainer::export::model_file::model_file;
-use charlet_trainer::inference::text_model::text_rng;
 use charlet_trainer::model::network::Network;
 use charlet_trainer::model::shape::{Parameter, Shape};
-use rand_core::Rng;
 use sha2::{Digest, Sha256};
 
 use crate::runtime::model_file::reseal;
@@ -94,7 +92,7 @@ fn digest(name: &str, file: &[u8], start: Option<(i8, i32)>, steps: usize) -> St
     };
     let sampler = Sampler::with_temperature(0.8).unwrap();
     let sampler = sampler.top_k(draw.top_k).unwrap().top_p(0.9).unwrap();
-    let (mut rng, mut same_rng) = (text_rng(1), text_rng(1));
+    let (mut rng, mut same_rng) = (Rng::from_seed(1), Rng::from_seed(1));
     let mut digest = Sha256::new();
     let mut token = model.vocab().start();
     for step in 0..steps {
@@ -102,7 +100,7 @@ fn digest(name: &str, file: &[u8], start: Option<(i8, i32)>, steps: usize) -> St
         let logits = model.step(token, &mut state, &mut workspace).unwrap();
         let actual: Vec<i64> = logits.iter().map(|logit| (logit * 2048.0) as i64).collect();
         assert_eq!(actual, expected, "{name}: logits of step {step}");
-        token = sampler.sample(logits, &mut rng);
+        token = sampler.sample(logits, || rng.next_u32());
         let drawn = draw.token(&expected, same_rng.next_u32());
         assert_eq!(token, Token(drawn as u16), "{name}: token of step {step}");
         assert_eq!(
@@ -264,7 +262,7 @@ fn c_grows_without_breaking() {
     for _ in 0..10_000 {
         model.step(Token(0), &mut state, &mut workspace).unwrap();
     }
-    let c: Vec<f32> = model.c(&state, 0).unwrap().collect();
+    let c: Vec<f32> = model.cell_state(&state, 0).unwrap().collect();
     assert!(c.iter().all(|&c| c > 8000.0), "{c:?}");
 }
 
@@ -306,17 +304,17 @@ fn scales_that_could_overflow_are_refused() {
             change(&mut changed);
             Model::from_bytes(&reseal(&changed)).err()
         };
-        let refusal = Some(Error::Multiplier);
+        let (scale, weight) = (Some(Error::InvalidScale), Some(Error::InvalidWeight));
         assert_eq!(refused(&|_| ()), None);
-        assert_eq!(refused(&|file| file[at] -= 1), refusal, "less first shift");
-        assert_eq!(refused(&|file| file[at] = 31), refusal, "beyond the word");
-        assert_eq!(refused(&|file| file[at + 1] = 25), refusal, "too much");
+        assert_eq!(refused(&|file| file[at] -= 1), weight, "less first shift");
+        assert_eq!(refused(&|file| file[at] = 31), scale, "beyond the word");
+        assert_eq!(refused(&|file| file[at + 1] = 25), scale, "too much");
         for byte in [1, 3] {
-            assert_eq!(refused(&|file| file[scales + byte] = 0x80), refusal);
+            assert_eq!(refused(&|file| file[scales + byte] = 0x80), scale);
         }
         // The last weight belongs to the head: it has 7 bits.
         let large = |file: &mut Vec<u8>| *file.last_mut().unwrap() = 0x80;
-        assert_eq!(refused(&large), refusal);
+        assert_eq!(refused(&large), weight);
     }
 }
 
@@ -328,8 +326,8 @@ fn states_of_integer_models_are_read_and_set_in_real_numbers() {
     let h = [0.5, -0.25, 1.0, -1.0, 7.0, f32::NAN, 0.1];
     let c = [0.5, -300.0, 32_767.5, -32_768.0, 1e9, f32::NAN, 0.0];
     model.set_layer(&mut state, 1, &h, &c).unwrap();
-    let h: Vec<f32> = model.h(&state, 1).unwrap().collect();
-    let c: Vec<f32> = model.c(&state, 1).unwrap().collect();
+    let h: Vec<f32> = model.hidden_state(&state, 1).unwrap().collect();
+    let c: Vec<f32> = model.cell_state(&state, 1).unwrap().collect();
     assert_eq!(
         h,
         [
@@ -345,9 +343,9 @@ fn states_of_integer_models_are_read_and_set_in_real_numbers() {
     assert_eq!(c, [0.5, -300.0, 32_767.5, -32_768.0, 32_768.0, 0.0, 0.0]);
     assert!(
         model
-            .h(&state, 0)
+            .hidden_state(&state, 0)
             .unwrap()
-            .chain(model.c(&state, 0).unwrap())
+            .chain(model.cell_state(&state, 0).unwrap())
             .all(|v| v == 0.0)
     );
 }

@@ -19,9 +19,7 @@ pub struct Forged {
 impl Forged {
     /// A valid file with zero weights.
     pub fn new(header: &Header<'_>) -> Self {
-        let weights = Sections::of(header)
-            .and_then(|sections| sections.bytes())
-            .unwrap_or(0);
+        let weights = Sections::of(header).map_or(0, |sections| sections.bytes());
         let [hidden, layers] = [header.hidden_size, header.num_layers].map(u32::from);
         Self {
             version: VERSION,

@@ -68,8 +68,12 @@ impl<'m> Text<'m> {
             .unwrap();
         steps.logits.extend(logits.iter());
         for layer in 0..usize::from(self.model.header().num_layers) {
-            steps.h.extend(self.model.h(&self.state, layer).unwrap());
-            steps.c.extend(self.model.c(&self.state, layer).unwrap());
+            steps
+                .h
+                .extend(self.model.hidden_state(&self.state, layer).unwrap());
+            steps
+                .c
+                .extend(self.model.cell_state(&self.state, layer).unwrap());
         }
     }
 }

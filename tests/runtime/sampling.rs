@@ -1,13 +1,11 @@
 //! Random choices against their definition.
 
 use std::collections::HashMap;
-use std::convert::Infallible;
 
 use candle_core::{Device, Tensor};
 use charlet::format::Precision;
-use charlet::{Error, Generator, Model, Sampler, State, Token, Workspace};
+use charlet::{Error, Model, Rng, Sampler, Session, Token};
 use charlet_trainer::export::model_file::model_file;
-use charlet_trainer::inference::text_model::text_rng;
 use charlet_trainer::model::network::Network;
 use charlet_trainer::model::shape::Shape;
 use charlet_trainer::util::rng::Streams;
@@ -60,21 +58,11 @@ impl Even {
     }
 }
 
-impl rand_core::TryRng for Even {
-    type Error = Infallible;
-
-    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+impl Even {
+    fn next_u32(&mut self) -> u32 {
         let next = self.next;
         self.next = next.wrapping_add(self.step);
-        Ok(next)
-    }
-
-    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
-        unreachable!("the sampler draws 32 bits")
-    }
-
-    fn try_fill_bytes(&mut self, _: &mut [u8]) -> Result<(), Infallible> {
-        unreachable!("the sampler draws 32 bits")
+        next
     }
 }
 
@@ -87,7 +75,7 @@ fn frequencies(logits: &[f32], sampler: Sampler, precision: Precision) -> Vec<f6
     let mut counts = vec![0u32; logits.len()];
     for _ in 0..Even::COUNT {
         let logits = model.step(Token(0), &mut state, &mut workspace).unwrap();
-        counts[sampler.sample(logits, &mut rng).index()] += 1;
+        counts[sampler.sample(logits, || rng.next_u32()).index()] += 1;
     }
     counts
         .into_iter()
@@ -197,14 +185,18 @@ fn impossible_settings_are_refused() {
     for top_p in [0.0, -0.1, 1.1, f32::NAN] {
         assert_eq!(Sampler::argmax().top_p(top_p), Err(Error::InvalidTopP));
     }
-    let bytes = small_model();
-    let model = Model::from_bytes(&bytes).unwrap();
-    let (mut state, mut workspace) = memory(&model);
-    let mut refuse = |top_k| {
-        let sampler = Sampler::argmax().top_k(top_k).unwrap();
-        Generator::new(&model, &mut state, &mut workspace, sampler, text_rng(1)).err()
-    };
-    assert_eq!((refuse(5), refuse(6)), (None, Some(Error::InvalidTopK)));
+}
+
+#[test]
+fn more_tokens_than_there_are_keep_all() {
+    let logits = [0.5, 1.5, -0.5];
+    for precision in PRECISIONS {
+        let all = Sampler::with_temperature(1.0).unwrap();
+        let shares = |sampler| frequencies(&logits, sampler, precision);
+        for top_k in [3, 4, usize::MAX] {
+            assert_eq!(shares(all.top_k(top_k).unwrap()), shares(all));
+        }
+    }
 }
 
 #[test]
@@ -273,11 +265,7 @@ fn logits_that_are_not_numbers_still_choose_a_token() {
     for sampler in [Sampler::argmax(), sampler] {
         let logits = model.step(Token(0), &mut state, &mut workspace).unwrap();
         assert!(logits.iter().all(f32::is_nan));
-        assert!(
-            model
-                .vocab()
-                .contains(sampler.sample(logits, &mut text_rng(1)))
-        );
+        assert!(model.vocab().contains(sampler.sample(logits, || 1)));
     }
 }
 
@@ -285,25 +273,24 @@ fn logits_that_are_not_numbers_still_choose_a_token() {
 fn the_same_seed_gives_the_same_text_and_a_mark_ends_it() {
     let bytes = small_model();
     let model = Model::from_bytes(&bytes).unwrap();
-    let text = |seed, state: &mut State<Vec<u32>>, workspace: &mut Workspace<Vec<u32>>| -> String {
+    let mut session = Session::boxed(&model);
+    let mut text = |seed| -> String {
         let sampler = Sampler::with_temperature(1.0).unwrap();
-        let mut generator =
-            Generator::new(&model, state, workspace, sampler, text_rng(seed)).unwrap();
+        let mut rng = Rng::from_seed(seed);
+        let mut generator = session.generate(sampler, || rng.next_u32());
         let text = generator.by_ref().take(1000).collect();
+        assert_eq!(generator.next(), None, "it has ended");
         assert_eq!(
-            (generator.next(), generator.pending()),
-            (None, None),
-            "it has ended"
+            session.next_input(),
+            model.vocab().start(),
+            "the next can start"
         );
         text
     };
-    let (mut state, mut workspace) = memory(&model);
     let mut texts = Vec::new();
     for seed in 0..20 {
-        state.reset();
-        let first = text(seed, &mut state, &mut workspace);
-        state.reset();
-        assert_eq!(first, text(seed, &mut state, &mut workspace));
+        let first = text(seed);
+        assert_eq!(first, text(seed));
         texts.push(first);
     }
     assert!(texts.iter().any(|text| text.len() > 3) && texts.iter().any(|text| *text != texts[0]));

@@ -66,7 +66,8 @@ fn the_names_models_are_what_their_card_says() {
         let value = |key: &str| card_value(&card, &format!("{name}: {key}"));
         assert_eq!(hex(&Sha256::digest(&bytes)), value("sha256"));
         assert_eq!(format!("{} bytes", bytes.len()), value("size"));
-        let mut text_model = TextModel::new(Model::from_bytes(&bytes).unwrap());
+        let model = Model::from_bytes(&bytes).unwrap();
+        let mut text_model = TextModel::new(&model);
         let loss = text_model.evaluate(&held_out).unwrap().nats_per_char();
         let stated = value("held-out loss");
         let stated = stated.strip_suffix(" nats/char").unwrap().parse().unwrap();
