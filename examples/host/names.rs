@@ -1,28 +1,23 @@
 //! Makes ten names: `cargo run -p charlet --example names`.
 //!
-//! All memory is static and its size known when this is compiled, as on a microcontroller.
+//! All memory is of a size known when this is compiled, as on a microcontroller.
 
-use charlet::{Error, Generator, Model, Sampler, Sizes, State, Workspace, sizes_of};
-use rand_core::SeedableRng;
-use rand_xoshiro::Xoshiro128PlusPlus;
+use charlet::{Error, Rng, Sampler};
 
-static MODEL: &[u8] = include_bytes!("../../models/names/names.charlet");
-const SIZES: Sizes = sizes_of!(MODEL);
+charlet::model!(NAMES, "../../models/names/names-i8.charlet");
 
 fn main() -> Result<(), Error> {
-    let model = Model::from_bytes(MODEL)?;
-    let mut state = State::<[u32; SIZES.state]>::zero();
-    let mut workspace = Workspace::<[u32; SIZES.workspace]>::new();
-    let mut rng = Xoshiro128PlusPlus::seed_from_u64(1);
-    let sampler = Sampler::with_temperature(0.8)?;
+    let sampler = const { Sampler::with_temperature(0.8) }?;
+    let mut rng = Rng::from_seed(1);
+    let mut session = NAMES.session();
     for _ in 0..10 {
-        state.reset();
-        let name = Generator::new(&model, &mut state, &mut workspace, sampler, &mut rng)?;
-        // A model of lines ends each itself; the limit is for the unlikely one that it doesn't.
-        for char in name.take(20) {
-            print!("{char}");
-        }
-        println!();
+        // The model ends each name itself; the limit is for the unlikely one that it doesn't.
+        session.start_text();
+        let name: String = session
+            .generate(sampler, || rng.next_u32())
+            .take(20)
+            .collect();
+        println!("{name}");
     }
     Ok(())
 }
