@@ -103,17 +103,17 @@ impl<'m> TextModel<'m> {
         prime: &str,
     ) -> Result<Generator<'s, &'s mut TextRng>, charlet::Error> {
         self.state.as_words_mut().copy_from_slice(&self.start.words);
-        let mut generator = self.go_on(sampler, rng, self.start.token)?;
+        let mut generator = self.continue_from(sampler, rng, self.start.token)?;
         generator.prime(prime)?;
         Ok(generator)
     }
 
-    /// Goes on with the last text, whose generator was left with this
-    /// [`pending`](charlet::Generator::pending) token: to change the sampler on the way.
+    /// Continues the last text with another sampler. `pending` is what its generator
+    /// [returned](charlet::Generator::pending).
     ///
     /// # Errors
     /// If the sampler asks for more tokens than there are, or there is no such token.
-    pub fn go_on<'s>(
+    pub fn continue_from<'s>(
         &'s mut self,
         sampler: Sampler,
         rng: &'s mut TextRng,

@@ -115,9 +115,9 @@ impl<'a, 'm> Texts<'a, 'm> {
         let mut generator = with_hint(generated, prompt, model.vocab())?;
         let length = self.args.length(model.vocab().end().is_some());
         print(&mut self.out, self.args, prompt, length, &mut generator)?;
-        let pending = generator.pending();
+        let next_input = generator.pending();
         if let Some(path) = &self.args.state_out {
-            let position = self.text_model.position(pending);
+            let position = self.text_model.position(next_input);
             Saved::new(self.model_file, position, rng.clone()).write(path)?;
         }
         Ok(())

@@ -142,7 +142,9 @@ impl<'m> Repl<'m> {
             due = due.max(Instant::now()) + interval(self.pace);
             let (_, sampler) = self.sampler()?;
             let Some(token) = next_input else { break };
-            let mut generator = self.text_model.go_on(sampler, &mut self.rng, token)?;
+            let mut generator = self
+                .text_model
+                .continue_from(sampler, &mut self.rng, token)?;
             let made = generator.next();
             next_input = generator.pending();
             let Some(char) = made else { break };
