@@ -167,7 +167,7 @@ fn a_loss_that_stays_too_high_stops_the_run_and_keeps_the_last_good_network() {
 }
 
 #[test]
-fn a_run_that_goes_astray_falls_back_and_is_finished_at_a_lower_rate() {
+fn a_diverging_run_rolls_back_and_finishes_at_a_lower_rate() {
     let place = Place::new();
     let file = place.write("data.txt", lines().repeat(20));
     let train = [

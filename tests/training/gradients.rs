@@ -272,7 +272,7 @@ fn a_training_gradient_agrees_with_the_composed_network() {
 }
 
 #[test]
-fn gradients_are_the_slopes_of_the_loss() {
+fn gradients_match_finite_differences() {
     let shape = Shape {
         vocab_size: 6,
         embedding_size: 3,

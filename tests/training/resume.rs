@@ -203,7 +203,7 @@ fn what_is_asked_for_in_between_changes_nothing() {
 
 /// A run is taken back to its last epoch's end, wherever its newest checkpoint is.
 #[test]
-fn a_stopped_run_falls_back_as_an_unbroken_one() {
+fn a_stopped_run_rolls_back_as_an_unbroken_one() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data.txt");
     fs::write(&data, lines().repeat(40)).unwrap();

@@ -36,24 +36,24 @@ const INTERRUPTED: u8 = 130;
 /// Where runs are written unless --out says otherwise.
 const OUT: &str = "charlet-out";
 
-/// Train a model and export it as a .charlet file
-///
-/// Without arguments it trains on the bundled names. Ctrl-C saves and stops; --resume continues.
-///
-/// If the loss becomes NaN or triples, the run rolls back one epoch and halves the learning rate.
-#[derive(Debug, Parser)]
-#[command(
-    mut_args(|option| with_default(option, defaults::default_of)),
-    after_help = "\
+const FILES: &str = "\
 Output folder:
   NAME.charlet        the exported model, of the epoch with the lowest held-out loss
   best.safetensors    checkpoint of that epoch
   last.safetensors    newest checkpoint, which --resume continues from
   epoch.safetensors   checkpoint of the last full epoch, which a rollback returns to
   config.toml         all settings of the run
-  metrics.jsonl       one line per epoch
-  steps.jsonl         about 100 lines per epoch, see --log-every
-
+  metrics.jsonl       metrics, one line per epoch
+  steps.jsonl         metrics, one line every few batches, see --log-every
+";
+#[cfg(feature = "html")]
+const REPORT: &str =
+    "  report.html         report with curves, samples and sizes, updated while training
+  curves.png          loss curves as a picture
+";
+#[cfg(not(feature = "html"))]
+const REPORT: &str = "";
+const EXAMPLES: &str = "
 Examples:
   charlet train
   charlet train my-names.txt --hidden 96 --epochs 40
@@ -63,7 +63,17 @@ Examples:
   charlet train my-names.txt --flash-budget 64k --ram-budget 4k
   charlet train alice.txt --mode text --params-budget 250k --find-lr
   charlet train --resume charlet-out/alice --epochs 40
-  charlet train cities.txt --init-from charlet-out/names/best.safetensors --lr 0.001"
+  charlet train cities.txt --init-from charlet-out/names/best.safetensors --lr 0.001";
+
+/// Train a model and export it as a .charlet file
+///
+/// Without arguments it trains on the bundled names. Ctrl-C saves and stops; --resume continues.
+///
+/// If the loss becomes NaN or triples, the run rolls back one epoch and halves the learning rate.
+#[derive(Debug, Parser)]
+#[command(
+    mut_args(|option| with_default(option, defaults::default_of)),
+    after_help = format!("{FILES}{REPORT}{EXAMPLES}")
 )]
 pub(crate) struct Args {
     /// Text file to train on: a list with one entry per line, or with --mode text a running text

@@ -43,7 +43,7 @@ impl Session<'_> {
         let now = self.now();
         self.observer.rollback(&now)?;
         self.observer.line(&format!(
-            "{problem} in step {step}: back to step {}, and on with half the learning rate",
+            "{problem} in step {step}: rolled back to step {}, learning rate halved",
             self.progress.steps
         ));
         Ok(())

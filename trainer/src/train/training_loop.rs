@@ -82,7 +82,7 @@ impl Session<'_> {
         let waited = self.progress.epochs_without_gain();
         if training.patience.is_some_and(|patience| waited >= patience) {
             self.observer.line(&format!(
-                "no lower held-out loss for {waited} epochs: enough"
+                "no lower held-out loss for {waited} epochs: stopping early"
             ));
             return false;
         }

@@ -67,13 +67,13 @@ pub(super) fn backward(
     } = gradient;
     let (units, hidden_size) = sizes(step)?;
     let of_tape = within(tape, [step.gates, step.c_before, step.c], step)?;
-    let [gates, of_slopes @ ..] = within(grads, [step.gates, *dh, *dh_last, *dc], step)?;
+    let [gates, of_grads @ ..] = within(grads, [step.gates, *dh, *dh_last, *dc], step)?;
     let going_on = *going_on as u32;
     let mut launch = stream.launch_builder(&kernel);
     launch.arg(grads).arg(tape).arg(product);
     launch.arg(&units).arg(&hidden_size);
     launch.arg(&gates);
-    for place in of_tape[1..].iter().chain(&of_slopes) {
+    for place in of_tape[1..].iter().chain(&of_grads) {
         launch.arg(place);
     }
     launch.arg(&going_on);

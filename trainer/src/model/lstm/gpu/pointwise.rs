@@ -92,7 +92,7 @@ impl InplaceOp3 for Backward {
     fn cpu_fwd(
         &self,
         grads: &mut CpuStorage,
-        slopes_layout: &Layout,
+        grads_layout: &Layout,
         tape: &CpuStorage,
         tape_layout: &Layout,
         product: &CpuStorage,
@@ -109,7 +109,7 @@ impl InplaceOp3 for Backward {
         let tape = contiguous(tape, tape_layout)?;
         let places = [gates_at, self.dh, self.dh_last, self.dc];
         let lengths = [4 * units, units, units, units];
-        let [gates, dh, dh_last, dc] = pieces(whole(grads, slopes_layout)?, places, lengths)?;
+        let [gates, dh, dh_last, dc] = pieces(whole(grads, grads_layout)?, places, lengths)?;
         gates.copy_from_slice(&tape[gates_at..gates_at + 4 * units]);
         let product = &contiguous(product, product_layout)?[..self.going_on];
         let later = product.iter().chain(&dh_last[self.going_on..]);
@@ -129,7 +129,7 @@ impl InplaceOp3 for Backward {
     fn cuda_fwd(
         &self,
         grads: &mut candle_core::CudaStorage,
-        slopes_layout: &Layout,
+        grads_layout: &Layout,
         tape: &candle_core::CudaStorage,
         tape_layout: &Layout,
         product: &candle_core::CudaStorage,
@@ -137,7 +137,7 @@ impl InplaceOp3 for Backward {
     ) -> Result<()> {
         super::cuda::backward(
             self,
-            (grads, slopes_layout),
+            (grads, grads_layout),
             (tape, tape_layout),
             (product, product_layout),
         )
