@@ -6,15 +6,18 @@ use cortex_m_rt::entry;
 use cortex_m_semihosting::{debug, hio};
 use panic_halt as _;
 
-use charlet::{Rng, Sampler, SessionOf};
+use charlet::{Error, Rng, Sampler, SessionOf};
+use core::fmt::Write;
 
 charlet::model!(NAMES, "names.charlet");
 
 /// Prints a name of at most 20 letters. Memory: 1 KB, in `names`.
-fn print_name(names: &mut SessionOf<NAMES>, rng: &mut Rng, out: &mut impl core::fmt::Write) {
-    let Ok(sampler) = const { Sampler::with_temperature(0.8) } else { return };
+fn print_name(names: &mut SessionOf<NAMES>, rng: &mut Rng, out: &mut impl Write) -> Result<(), Error> {
+    let sampler = const { Sampler::with_temperature(0.8) }?;
     names.start_text();
+    // Nobody may be listening.
     let _ = names.generate(sampler, || rng.next_u32()).write_to(out, 20, None);
+    Ok(())
 }
 
 #[entry]
@@ -24,8 +27,8 @@ fn main() -> ! {
     let (mut names, mut rng) = (NAMES.session(), Rng::from_seed(1));
     if let Ok(mut out) = hio::hstdout() {
         for _ in 0..10 {
-            print_name(&mut names, &mut rng, &mut out);
-            let _ = out.write_all(b"\n");
+            let _ = print_name(&mut names, &mut rng, &mut out);
+            let _ = writeln!(out);
         }
     }
     loop {
