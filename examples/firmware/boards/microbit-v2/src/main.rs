@@ -10,7 +10,7 @@
 use core::array::from_fn;
 use core::fmt::Write;
 
-use app::{Entropy, Memory, NameMaker};
+use app::NameMaker;
 use cortex_m_rt::entry;
 use embedded_hal::delay::DelayNs;
 use embedded_hal::digital::InputPin;
@@ -30,10 +30,9 @@ const COLUMN_MS: u32 = 100;
 #[entry]
 fn main() -> ! {
     let mut board = Board::take().expect("nobody else has taken it");
-    let mut memory = Memory::new();
-    let mut names = NameMaker::new(&mut memory).expect("the model is whole");
+    let mut names = NameMaker::new();
     let mut rng = Rng::new(board.RNG);
-    let mut random = Entropy(|| rng.random_u32());
+    let mut random = || rng.random_u32();
     let mut timer = Timer::new(board.TIMER0);
     let mut display = Display::new(board.display_pins);
     let (parity, baud) = (Parity::EXCLUDED, Baudrate::BAUD115200);
