@@ -82,6 +82,26 @@ impl<'a> Model<'a> {
 
     /// Feeds one token and predicts the next: the state moves on, the logits are returned.
     ///
+    /// It is what a [`Session`](crate::Session) does for each character, with memory of the caller.
+    ///
+    /// ```
+    /// use charlet::{Model, Sizes, State, Workspace, include_model, sizes_of};
+    ///
+    /// static NAMES: &[u8] = include_model!("../doc/names-tiny.charlet");
+    /// const SIZES: Sizes = sizes_of!(NAMES);
+    ///
+    /// let model = Model::from_bytes(NAMES)?;
+    /// let mut state = State::<[u32; SIZES.state]>::zero();
+    /// let mut workspace = Workspace::<[u32; SIZES.workspace]>::new();
+    /// // A name starts; what is its first letter most likely?
+    /// let logits = model.step(model.vocab().start(), &mut state, &mut workspace)?;
+    /// let first = model.vocab().char(logits.argmax());
+    /// assert_eq!(first, Some('a'));
+    /// // h of layer 0 has a value for each hidden unit.
+    /// assert_eq!(model.hidden_state(&state, 0)?.len(), 48);
+    /// # Ok::<(), charlet::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::StateSize`], [`Error::WorkspaceSize`] or [`Error::UnknownToken`]; the state is then
     /// unchanged.
@@ -115,7 +135,7 @@ impl<'a> Model<'a> {
         Logits::new(self.header.precision, logits)
     }
 
-    /// The hidden state h of a layer, unit by unit, from the layer below the others (0) upwards.
+    /// The hidden state h of a layer, unit by unit. Layer 0 is next to the input.
     ///
     /// # Errors
     /// [`Error::StateSize`] or [`Error::UnknownLayer`].
