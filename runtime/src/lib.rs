@@ -113,6 +113,7 @@ pub mod specification {
 
 pub use arch::Backend;
 pub use error::Error;
+#[doc(inline)]
 pub use format::Sizes;
 pub use generator::{Ending, Generator};
 #[cfg(kernel_hint)]
