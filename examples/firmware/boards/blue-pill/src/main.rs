@@ -7,7 +7,8 @@
 #![no_std]
 #![no_main]
 
-use app::{Memory, NameMaker};
+use app::NameMaker;
+use charlet::Rng;
 use cortex_m::peripheral::DWT;
 use embassy_executor::Spawner;
 use embassy_stm32::gpio::{Level, Output, Speed};
@@ -18,7 +19,6 @@ use embassy_stm32::usb::{Driver, InterruptHandler};
 use embassy_stm32::{Config, bind_interrupts};
 use panic_halt as _;
 use rand_core::{Rng, SeedableRng};
-use rand_xoshiro::Xoshiro128PlusPlus;
 
 bind_interrupts!(struct Interrupts {
     USB_LP_CAN1_RX0 => InterruptHandler<USB>;
@@ -47,16 +47,15 @@ async fn main(_spawner: Spawner) {
     let unplugged = Output::new(chip.PA12.reborrow(), Level::Low, Speed::Low);
     cortex_m::asm::delay(72_000_000 / 100);
     drop(unplugged);
-    let mut memory = Memory::new();
-    let mut names = NameMaker::new(&mut memory).expect("the model is whole");
+    let mut names = NameMaker::new();
     let driver = Driver::new(chip.USB, Interrupts, chip.PA12, chip.PA11);
     let mut port = usb_serial::Memory::new();
-    let mut random = Xoshiro128PlusPlus::seed_from_u64(0);
+    let mut random = Rng::from_seed(0);
     usb_serial::answer(driver, &mut port, |beginning, line| {
         // Nothing in this chip is random. When a key comes is, counted in cycles.
         let seed = random.next_u64() ^ u64::from(DWT::cycle_count());
-        random = Xoshiro128PlusPlus::seed_from_u64(seed);
-        names.print(beginning, &mut random, line)
+        random = Rng::from_seed(seed);
+        names.print(beginning, || random.next_u32(), line)
     })
     .await;
 }

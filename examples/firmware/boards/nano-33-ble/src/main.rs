@@ -7,7 +7,7 @@
 #![no_std]
 #![no_main]
 
-use app::{Entropy, Memory, NameMaker};
+use app::NameMaker;
 use embassy_executor::Spawner;
 use embassy_nrf::bind_interrupts;
 use embassy_nrf::config::{Config, HfclkSource};
@@ -28,10 +28,9 @@ async fn main(_spawner: Spawner) {
     // USB wants a crystal.
     config.hfclk_source = HfclkSource::ExternalXtal;
     let chip = embassy_nrf::init(config);
-    let mut memory = Memory::new();
-    let mut names = NameMaker::new(&mut memory).expect("the model is whole");
+    let mut names = NameMaker::new();
     let mut rng = Rng::new_blocking(chip.RNG);
-    let mut random = Entropy(|| rng.blocking_next_u32());
+    let mut random = || rng.blocking_next_u32();
     let driver = Driver::new(chip.USBD, Interrupts, HardwareVbusDetect::new(Interrupts));
     let mut port = usb_serial::Memory::new();
     usb_serial::answer(driver, &mut port, |beginning, line| {

@@ -7,7 +7,7 @@
 #![no_std]
 #![no_main]
 
-use app::{Entropy, Memory, NameMaker};
+use app::NameMaker;
 use cortex_m_rt::entry;
 use embassy_nrf::gpio::{Input, Pull};
 use embassy_nrf::rng::Rng;
@@ -23,10 +23,9 @@ bind_interrupts!(struct Interrupts {
 #[entry]
 fn main() -> ! {
     let chip = embassy_nrf::init(Default::default());
-    let mut memory = Memory::new();
-    let mut names = NameMaker::new(&mut memory).expect("the model is whole");
+    let mut names = NameMaker::new();
     let mut rng = Rng::new_blocking(chip.RNG);
-    let mut random = Entropy(|| rng.blocking_next_u32());
+    let mut random = || rng.blocking_next_u32();
     let button = Input::new(chip.P0_11, Pull::Up);
     // It begins with 115200 baud, 8N1.
     let mut serial = UarteTx::new(chip.UARTE0, Interrupts, chip.P0_06, Default::default());
