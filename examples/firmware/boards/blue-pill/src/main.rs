@@ -18,7 +18,6 @@ use embassy_stm32::time::Hertz;
 use embassy_stm32::usb::{Driver, InterruptHandler};
 use embassy_stm32::{Config, bind_interrupts};
 use panic_halt as _;
-use rand_core::{Rng, SeedableRng};
 
 bind_interrupts!(struct Interrupts {
     USB_LP_CAN1_RX0 => InterruptHandler<USB>;
@@ -53,7 +52,7 @@ async fn main(_spawner: Spawner) {
     let mut random = Rng::from_seed(0);
     usb_serial::answer(driver, &mut port, |beginning, line| {
         // Nothing in this chip is random. When a key comes is, counted in cycles.
-        let seed = random.next_u64() ^ u64::from(DWT::cycle_count());
+        let seed = u64::from(random.next_u32()) << 32 | u64::from(DWT::cycle_count());
         random = Rng::from_seed(seed);
         names.print(beginning, || random.next_u32(), line)
     })
