@@ -5,6 +5,25 @@ use core::fmt;
 use crate::sampler::Sampler;
 use crate::session::Session;
 
+impl<'m, S, W> Session<'m, S, W> {
+    /// Goes on with the text, as an iterator of characters that the end of the text ends. A model of
+    /// running text never ends one: limit it with [`Iterator::take`] or [`Generator::write_to`].
+    ///
+    /// The next call goes on where the last was left, with other settings if you like.
+    pub fn generate<R: FnMut() -> u32>(
+        &mut self,
+        sampler: Sampler,
+        random: R,
+    ) -> Generator<'_, 'm, S, W, R> {
+        Generator {
+            session: self,
+            sampler,
+            random,
+            has_ended: false,
+        }
+    }
+}
+
 /// Makes the characters of a text, until the model ends it; see [`Session::generate`].
 #[derive(Debug)]
 pub struct Generator<'s, 'm, S, W, R> {
@@ -12,21 +31,6 @@ pub struct Generator<'s, 'm, S, W, R> {
     sampler: Sampler,
     random: R,
     has_ended: bool,
-}
-
-impl<'s, 'm, S, W, R> Generator<'s, 'm, S, W, R> {
-    pub(crate) const fn new(
-        session: &'s mut Session<'m, S, W>,
-        sampler: Sampler,
-        random: R,
-    ) -> Self {
-        Self {
-            session,
-            sampler,
-            random,
-            has_ended: false,
-        }
-    }
 }
 
 impl<S, W, R> Generator<'_, '_, S, W, R>

@@ -113,10 +113,12 @@ pub mod specification {
 
 pub use arch::Backend;
 pub use error::Error;
+#[doc(inline)]
 pub use format::Sizes;
 pub use generator::{Ending, Generator};
 #[cfg(kernel_hint)]
 #[doc(hidden)]
+#[allow(deprecated, reason = "it is for others to be warned")]
 pub use include::__build_for_your_core;
 pub use include::{SessionOf, StaticModel};
 pub use logits::Logits;

@@ -2,7 +2,6 @@
 
 use crate::error::Error;
 use crate::format::utf8::Chars;
-use crate::generator::Generator;
 use crate::logits::Logits;
 use crate::model::Model;
 use crate::sampler::Sampler;
@@ -171,18 +170,6 @@ where
             None => self.start_text(),
         }
         char
-    }
-
-    /// Goes on with the text, as an iterator of characters that the end of the text ends. A model of
-    /// running text never ends one: limit it with [`Iterator::take`] or [`Generator::write_to`].
-    ///
-    /// The next call goes on where the last was left, with other settings if you like.
-    pub fn generate<R: FnMut() -> u32>(
-        &mut self,
-        sampler: Sampler,
-        random: R,
-    ) -> Generator<'_, 'm, S, W, R> {
-        Generator::new(self, sampler, random)
     }
 
     /// Feeds the next input, and predicts what follows.

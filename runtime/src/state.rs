@@ -21,6 +21,7 @@
 /// assert_eq!(restored, fork);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct State<B> {
     words: B,
 }
@@ -63,6 +64,7 @@ impl<B: AsRef<[u32]> + AsMut<[u32]>> State<B> {
 ///
 /// It carries nothing from one step to the next, so all states of a thread can share one.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Workspace<B> {
     words: B,
 }

@@ -19,6 +19,7 @@ use crate::error::Error;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Backend {
     /// Safe Rust for any processor: the reference for all others.
     Portable,

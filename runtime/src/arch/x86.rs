@@ -1,16 +1,16 @@
 //! AVX2, on desktops whose processor has it.
 
 use core::arch::x86_64::{
-    __cpuid, __cpuid_count, __m128i, __m256i, _mm_add_epi32, _mm_cvtsi32_si128, _mm_cvtsi64_si128,
-    _mm_packs_epi16, _mm_packs_epi32, _mm_setzero_si128, _mm_unpackhi_epi64, _mm_unpacklo_epi64,
-    _mm256_abs_epi32, _mm256_add_epi16, _mm256_add_epi32, _mm256_and_si256, _mm256_blend_epi16,
+    __m128i, __m256i, _mm_add_epi32, _mm_cvtsi32_si128, _mm_cvtsi64_si128, _mm_packs_epi16,
+    _mm_packs_epi32, _mm_setzero_si128, _mm_unpackhi_epi64, _mm_unpacklo_epi64, _mm256_abs_epi32,
+    _mm256_add_epi16, _mm256_add_epi32, _mm256_and_si256, _mm256_blend_epi16,
     _mm256_broadcastsi128_si256, _mm256_castsi256_si128, _mm256_cvtepu8_epi32,
     _mm256_extracti128_si256, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_maddubs_epi16,
     _mm256_max_epi32, _mm256_min_epi32, _mm256_min_epu32, _mm256_mulhi_epu16, _mm256_set1_epi8,
     _mm256_set1_epi16, _mm256_set1_epi32, _mm256_setzero_si256, _mm256_shuffle_epi8,
     _mm256_sign_epi32, _mm256_slli_epi32, _mm256_sra_epi32, _mm256_srai_epi32, _mm256_srli_epi16,
     _mm256_srli_epi32, _mm256_sub_epi32, _mm256_unpackhi_epi32, _mm256_unpackhi_epi64,
-    _mm256_unpacklo_epi32, _mm256_unpacklo_epi64, _xgetbv,
+    _mm256_unpacklo_epi32, _mm256_unpacklo_epi64,
 };
 use core::mem::MaybeUninit;
 use core::slice;
@@ -54,30 +54,11 @@ pub(crate) fn select(avx2: bool) {
     SELECTED.store(selected, Ordering::Relaxed);
 }
 
-/// Whether this processor has AVX2 and the system keeps its registers, as Intel's manual describes
-/// it (volume 1, "Detection of Intel AVX2").
-#[allow(unused_unsafe, reason = "newer compilers call cpuid safe")]
-pub(crate) fn available() -> bool {
-    const OSXSAVE_AND_AVX: u32 = 1 << 27 | 1 << 28;
-    const HAS_AVX2: u32 = 1 << 5;
-    const SSE_AND_AVX_STATE: u64 = 0b110;
-    // SAFETY: every 64-bit processor has the instruction; leaf 7 is read only where there is one.
-    let (leaves, features) = unsafe { (__cpuid(0).eax, __cpuid(1).ecx) };
-    if leaves < 7 || features & OSXSAVE_AND_AVX != OSXSAVE_AND_AVX {
-        return false;
-    }
-    // SAFETY: as above.
-    let more_features = unsafe { __cpuid_count(7, 0).ebx };
-    // SAFETY: OSXSAVE says that the instruction is there.
-    let kept = unsafe { kept_state() };
-    more_features & HAS_AVX2 != 0 && kept & SSE_AND_AVX_STATE == SSE_AND_AVX_STATE
-}
+cpufeatures::new!(avx2, "avx2");
 
-/// Which registers the system keeps for each thread.
-#[target_feature(enable = "xsave")]
-fn kept_state() -> u64 {
-    // SAFETY: register 0 is there wherever the instruction is.
-    unsafe { _xgetbv(0) }
+/// Whether this processor has AVX2 and the system keeps its registers.
+pub(crate) fn available() -> bool {
+    avx2::get()
 }
 
 /// Runs an operation, whose loops the compiler vectorises with AVX2.

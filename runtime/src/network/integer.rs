@@ -256,10 +256,10 @@ impl<'a> IntegerNetwork<'a> {
                 return Err(Error::InvalidSizes);
             };
             if part == checked.parts {
-                if checked.blocks == 0 {
-                    if let Err(error) = rows.check_scales() {
-                        return Err(error);
-                    }
+                if checked.blocks == 0
+                    && let Err(error) = rows.check_scales()
+                {
+                    return Err(error);
                 }
                 let Some((_, mut weights)) =
                     rows.weights.split_at_checked(checked.blocks * rows.quads)

@@ -1,5 +1,7 @@
 //! The HTML document of a report.
 
+use std::borrow::Cow;
+
 use anyhow::Result;
 use charlet::format::Precision;
 use indicatif::HumanCount;
@@ -310,16 +312,13 @@ fn shown(value: &Value) -> String {
 
 /// A word that a shell leaves as it is.
 fn shell_word(word: &str) -> String {
-    let is_plain = |char: char| char.is_ascii_alphanumeric() || "._/-".contains(char);
     let word = if word.starts_with('-') {
         format!("./{word}")
     } else {
         word.to_owned()
     };
-    if word.chars().all(is_plain) {
-        return word;
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
+    // No path has a zero byte, which is all that can't be quoted.
+    shlex::try_quote(&word).map_or_else(|_| word.clone(), Cow::into_owned)
 }
 
 /// A time in its two largest units.
@@ -365,7 +364,8 @@ mod tests {
     #[test]
     fn a_shell_takes_a_word_as_it_is() {
         assert_eq!(shell_word("a-b_c.charlet"), "a-b_c.charlet");
-        assert_eq!(shell_word("it's $x.charlet"), r"'it'\''s $x.charlet'");
+        let odd = "it's $x.charlet";
+        assert_eq!(shlex::split(&shell_word(odd)), Some(vec![odd.to_owned()]));
         assert_eq!(shell_word("-x"), "./-x");
     }
 

@@ -7,7 +7,7 @@
 #![no_std]
 #![no_main]
 
-use app::{Entropy, Memory, NameMaker};
+use app::NameMaker;
 use esp_backtrace as _;
 use esp_hal::clock::CpuClock;
 use esp_hal::delay::Delay;
@@ -21,9 +21,8 @@ esp_bootloader_esp_idf::esp_app_desc!();
 #[esp_hal::main]
 fn main() -> ! {
     let chip = esp_hal::init(esp_hal::Config::default().with_cpu_clock(CpuClock::max()));
-    let mut memory = Memory::new();
-    let mut names = NameMaker::new(&mut memory).expect("the model is whole");
-    let mut random = Entropy(|| Rng::new().random());
+    let mut names = NameMaker::new();
+    let mut random = || Rng::new().random();
     let button = Input::new(chip.GPIO9, InputConfig::default().with_pull(Pull::Up));
     loop {
         if names.print("", &mut random, &mut Printer).is_ok() {

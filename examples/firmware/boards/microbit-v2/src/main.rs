@@ -1,4 +1,5 @@
-//! BBC micro:bit v2 (nRF52833, Cortex-M4F, 512 KiB flash, 128 KiB RAM): button A makes a name.
+//! BBC micro:bit v2 (nRF52833, Cortex-M4F, 512 KiB flash, 128 KiB RAM), and v1 (nRF51822, Cortex-M0,
+//! 256 KiB flash, 16 KiB RAM): button A makes a name.
 //!
 //! Pins: those of the board, nothing is wired. The name leaves through the USB interface chip at
 //! 115200 baud and scrolls over the LEDs, in the font of the micro:bit's own runtime.
@@ -10,13 +11,16 @@
 use core::array::from_fn;
 use core::fmt::Write;
 
-use app::{Entropy, Memory, NameMaker};
+use app::NameMaker;
 use cortex_m_rt::entry;
 use embedded_hal::delay::DelayNs;
 use embedded_hal::digital::InputPin;
 use heapless::String;
 use microbit::Board;
 use microbit::display::blocking::Display;
+#[cfg(target_abi = "eabi")]
+use microbit::hal::uart::{Baudrate, Parity, Uart};
+#[cfg(target_abi = "eabihf")]
 use microbit::hal::uarte::{Baudrate, Parity, Uarte};
 use microbit::hal::{Rng, Timer};
 use microbit_text::scrolling::Animate;
@@ -30,13 +34,16 @@ const COLUMN_MS: u32 = 100;
 #[entry]
 fn main() -> ! {
     let mut board = Board::take().expect("nobody else has taken it");
-    let mut memory = Memory::new();
-    let mut names = NameMaker::new(&mut memory).expect("the model is whole");
+    let mut names = NameMaker::new();
     let mut rng = Rng::new(board.RNG);
-    let mut random = Entropy(|| rng.random_u32());
+    let mut random = || rng.random_u32();
     let mut timer = Timer::new(board.TIMER0);
     let mut display = Display::new(board.display_pins);
     let (parity, baud) = (Parity::EXCLUDED, Baudrate::BAUD115200);
+    // The chip of v1 has no floating point, and that decides the target.
+    #[cfg(target_abi = "eabi")]
+    let mut serial = Uart::new(board.UART0, board.uart.into(), parity, baud);
+    #[cfg(target_abi = "eabihf")]
     let mut serial = Uarte::new(board.UARTE0, board.uart.into(), parity, baud);
     let mut text = ScrollingBufferedText::<64>::default();
     loop {

@@ -7,7 +7,7 @@
 #![no_std]
 #![no_main]
 
-use app::{Entropy, Memory, NameMaker};
+use app::NameMaker;
 use cortex_m_rt::entry;
 use embassy_stm32::gpio::{Input, Pull};
 use embassy_stm32::rcc::{Pll, PllMul, PllPreDiv, PllQDiv, PllRDiv, PllSource, Sysclk, mux};
@@ -36,10 +36,9 @@ fn main() -> ! {
         divr: Some(PllRDiv::DIV4), // 16 MHz * 18 / 4: 72 MHz for the core
     });
     let chip = embassy_stm32::init(config);
-    let mut memory = Memory::new();
-    let mut names = NameMaker::new(&mut memory).expect("the model is whole");
+    let mut names = NameMaker::new();
     let mut rng = Rng::new(chip.RNG, Interrupts);
-    let mut random = Entropy(|| rng.next_u32());
+    let mut random = || rng.next_u32();
     let button = Input::new(chip.PC13, Pull::None);
     let mut serial = UartTx::new_blocking(chip.USART2, chip.PA2, Default::default())
         .expect("115200 baud can be had from 72 MHz");

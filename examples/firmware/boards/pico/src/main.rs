@@ -7,15 +7,14 @@
 #![no_std]
 #![no_main]
 
-use app::{Memory, NameMaker};
+use app::NameMaker;
+use charlet::Rng;
 use embassy_executor::Spawner;
 use embassy_rp::bind_interrupts;
 use embassy_rp::clocks::RoscRng;
 use embassy_rp::peripherals::USB;
 use embassy_rp::usb::{Driver, InterruptHandler};
 use panic_halt as _;
-use rand_core::SeedableRng;
-use rand_xoshiro::Xoshiro128PlusPlus;
 
 bind_interrupts!(struct Interrupts {
     USBCTRL_IRQ => InterruptHandler<USB>;
@@ -24,14 +23,13 @@ bind_interrupts!(struct Interrupts {
 #[embassy_executor::main]
 async fn main(_spawner: Spawner) {
     let chip = embassy_rp::init(Default::default());
-    let mut memory = Memory::new();
-    let mut names = NameMaker::new(&mut memory).expect("the model is whole");
+    let mut names = NameMaker::new();
     let driver = Driver::new(chip.USB, Interrupts);
     let mut port = usb_serial::Memory::new();
     usb_serial::answer(driver, &mut port, |beginning, line| {
         // The oscillator's bits come faster than they change: they make a seed, no more.
-        let mut random = Xoshiro128PlusPlus::seed_from_u64(RoscRng.next_u64());
-        names.print(beginning, &mut random, line)
+        let mut random = Rng::from_seed(RoscRng.next_u64());
+        names.print(beginning, || random.next_u32(), line)
     })
     .await;
 }

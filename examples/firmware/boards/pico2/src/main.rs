@@ -7,7 +7,7 @@
 #![no_std]
 #![no_main]
 
-use app::{Entropy, Memory, NameMaker};
+use app::NameMaker;
 use embassy_executor::Spawner;
 use embassy_rp::bind_interrupts;
 use embassy_rp::peripherals::{TRNG, USB};
@@ -23,10 +23,9 @@ bind_interrupts!(struct Interrupts {
 #[embassy_executor::main]
 async fn main(_spawner: Spawner) {
     let chip = embassy_rp::init(Default::default());
-    let mut memory = Memory::new();
-    let mut names = NameMaker::new(&mut memory).expect("the model is whole");
+    let mut names = NameMaker::new();
     let mut trng = Trng::new(chip.TRNG, Interrupts, Default::default());
-    let mut random = Entropy(|| trng.blocking_next_u32());
+    let mut random = || trng.blocking_next_u32();
     let driver = Driver::new(chip.USB, Interrupts);
     let mut port = usb_serial::Memory::new();
     usb_serial::answer(driver, &mut port, |beginning, line| {
