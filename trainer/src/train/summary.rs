@@ -27,13 +27,13 @@ pub(crate) fn summary(config: &Config, corpus: &Corpus, shape: Shape) -> Result<
     };
     let chars = alphabet.chars().chars().count();
     let mark = if alphabet.end().is_some() {
-        " and a mark"
+        " and an end mark"
     } else {
         ""
     };
     writeln!(
         text,
-        "data      {}: {} to learn, {} held out, {chars} different characters{mark}",
+        "data      {}: {} to train on, {} held out, {chars} different characters{mark}",
         config.name(),
         count(&corpus.train),
         count(&corpus.validation),
