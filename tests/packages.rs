@@ -1,6 +1,8 @@
 //! What the published packages need in their folders, and what all manifests agree on.
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::path::{Path, PathBuf};
 
 use crate::support::repository;
 
@@ -26,24 +28,43 @@ fn copies_in_the_packages_are_those_of_the_repository() {
     }
 }
 
-/// The oldest compiler is one number, wherever it is named. (A board may need a newer one, for a crate
-/// of its chip.)
+/// The oldest compiler is one number, in every manifest and on the pages of both crates.
 #[test]
 fn the_oldest_compiler_is_one_number() {
-    let read = |path| fs::read_to_string(repository(path)).unwrap();
-    let oldest = |path, table: &[&str]| {
-        let manifest: toml::Table = read(path).parse().unwrap();
-        let mut value = &toml::Value::Table(manifest);
-        for key in table {
-            value = &value[*key];
+    let read = |path: &Path| fs::read_to_string(path).unwrap();
+    let mut versions = BTreeMap::new();
+    for path in manifests(&repository(".")) {
+        let manifest: toml::Table = read(&path).parse().unwrap();
+        let package = manifest.get("package");
+        let workspace = manifest.get("workspace").and_then(|it| it.get("package"));
+        for version in [package, workspace]
+            .into_iter()
+            .flatten()
+            .filter_map(|table| table.get("rust-version")?.as_str())
+        {
+            versions.insert(path.clone(), version.to_owned());
         }
-        value["rust-version"].as_str().unwrap().to_owned()
-    };
-    let version = oldest("Cargo.toml", &["workspace", "package"]);
-    let firmware = oldest("examples/firmware/Cargo.toml", &["workspace", "package"]);
-    assert_eq!(firmware, version);
-    assert_eq!(oldest("examples/web/Cargo.toml", &["package"]), version);
-    for page in ["runtime/README.md", "trainer/README.md"] {
-        assert!(read(page).contains(&format!("Rust {version}.")), "{page}");
     }
+    let version = versions[&repository("./Cargo.toml")].clone();
+    assert!(versions.len() >= 3, "{versions:?}");
+    assert!(versions.values().all(|it| *it == version), "{versions:?}");
+    for page in ["runtime/README.md", "trainer/README.md"] {
+        let text = read(&repository(page));
+        assert!(text.contains(&format!("Rust {version}.")), "{page}");
+    }
+}
+
+/// Every `Cargo.toml` below a folder, but for what is built or hidden.
+fn manifests(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if name == "Cargo.toml" {
+            found.push(path);
+        } else if path.is_dir() && name != "target" && !name.starts_with('.') {
+            found.extend(manifests(&path));
+        }
+    }
+    found
 }
