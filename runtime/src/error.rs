@@ -111,7 +111,7 @@ pub enum Error {
     #[error("the model does not know the character {0:?}")]
     UnknownChar(char),
     /// A temperature, or its inverse, is not a positive, finite number.
-    #[error("the temperature must be a positive number; for the limit of 0 use Sampler::argmax")]
+    #[error("the temperature must be a number above 1e-38; argmax is the limit at 0")]
     InvalidTemperature,
     /// top_k is 0.
     #[error("top_k must be at least 1")]

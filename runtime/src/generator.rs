@@ -9,7 +9,9 @@ impl<'m, S, W> Session<'m, S, W> {
     /// Goes on with the text, as an iterator of characters that the end of the text ends. A model of
     /// running text never ends one: limit it with [`Iterator::take`] or [`Generator::write_to`].
     ///
-    /// The next call goes on where the last was left, with other settings if you like.
+    /// The next call goes on where the last was left, with other settings if you like. A text that a
+    /// limit cut off is not over: the next call continues it, and gives an empty text if the model ends
+    /// it right there. Call [`start_text`](Self::start_text) first for a new one.
     pub fn generate<R: FnMut() -> u32>(
         &mut self,
         sampler: Sampler,
@@ -25,6 +27,7 @@ impl<'m, S, W> Session<'m, S, W> {
 }
 
 /// Makes the characters of a text, until the model ends it; see [`Session::generate`].
+#[must_use = "nothing is generated until it is iterated or written"]
 #[derive(Debug)]
 pub struct Generator<'s, 'm, S, W, R> {
     session: &'s mut Session<'m, S, W>,
@@ -40,7 +43,8 @@ where
     R: FnMut() -> u32,
 {
     /// Writes the text until the model ends it, `max_chars` are written, or `stop` was made, which is
-    /// not written. Whatever the reason is, the session can go on from there.
+    /// fed but not written. The session can go on from there. After [`Ending::EndOfText`] this
+    /// generator is finished: the next text needs another.
     ///
     /// ```
     /// use charlet::{Ending, Rng, Sampler};
@@ -84,7 +88,7 @@ where
 pub enum Ending {
     /// The model ended the text.
     EndOfText,
-    /// As many characters were written as were allowed.
+    /// As many characters were written as were allowed. The text is not over.
     MaxChars,
     /// The stop character came, which was not written.
     StopChar,
@@ -102,7 +106,7 @@ where
         if self.has_ended {
             return None;
         }
-        let char = self.session.next_char(&self.sampler, &mut self.random);
+        let char = self.session.next_char(self.sampler, &mut self.random);
         self.has_ended = char.is_none();
         char
     }

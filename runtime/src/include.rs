@@ -7,8 +7,8 @@ macro_rules! sizes_of {
     ($model:expr) => {
         const {
             match $crate::Sizes::read($model) {
-                Ok(sizes) => sizes,
-                Err(error) => panic!("{}", error.of_build()),
+                ::core::result::Result::Ok(sizes) => sizes,
+                ::core::result::Result::Err(error) => ::core::panic!("{}", error.of_build()),
             }
         }
     };
@@ -37,7 +37,7 @@ macro_rules! include_model {
     ($path:expr $(,)?) => {{
         #[repr(C, align(16))]
         struct Aligned<B: ?Sized>(B);
-        static FILE: &Aligned<[u8]> = &Aligned(*include_bytes!($path));
+        static FILE: &Aligned<[::core::primitive::u8]> = &Aligned(*::core::include_bytes!($path));
         let _ = $crate::sizes_of!(&FILE.0);
         &FILE.0
     }};
@@ -58,7 +58,8 @@ macro_rules! include_model {
 /// | `NAMES.bytes()` | the file, for whoever suspects the flash: [`Model::from_bytes`](crate::Model::from_bytes) checks it again |
 /// | `SessionOf<NAMES>` | the type of its sessions, for a field of a struct |
 ///
-/// All of them are constant functions, so that a session can be a static.
+/// All of them are constant functions, so that a session can be a static. `NAMES` is a value too: write
+/// `NAMES.session()`, not `NAMES::session()`. Its documentation stands inside the macro.
 ///
 /// ```
 /// use charlet::SessionOf;
@@ -93,7 +94,7 @@ macro_rules! model {
         #[allow(dead_code)]
         impl $name {
             /// The model's file.
-            $visibility const fn bytes(self) -> &'static [u8] {
+            $visibility const fn bytes(self) -> &'static [::core::primitive::u8] {
                 $crate::include_model!($path)
             }
 
@@ -101,8 +102,8 @@ macro_rules! model {
             $visibility const fn model(self) -> &'static $crate::Model<'static> {
                 #[allow(long_running_const_eval)]
                 static MODEL: $crate::Model<'static> = match $crate::Model::from_bytes($name.bytes()) {
-                    Ok(model) => model,
-                    Err(error) => panic!("{}", error.of_build()),
+                    ::core::result::Result::Ok(model) => model,
+                    ::core::result::Result::Err(error) => ::core::panic!("{}", error.of_build()),
                 };
                 &MODEL
             }
@@ -124,8 +125,8 @@ macro_rules! model {
         }
 
         impl $crate::StaticModel for $name {
-            type State = [u32; $name.sizes().state];
-            type Workspace = [u32; $name.sizes().workspace];
+            type State = [::core::primitive::u32; $name.sizes().state];
+            type Workspace = [::core::primitive::u32; $name.sizes().workspace];
         }
     };
 }

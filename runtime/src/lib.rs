@@ -13,6 +13,7 @@
 //! let sampler = const { Sampler::with_temperature(0.8) }?;
 //! let mut rng = Rng::from_seed(1);
 //! let mut session = NAMES.session();
+//! session.start_text(); // A new session needs none; one whose last text was cut off does.
 //! let name: String = session.generate(sampler, || rng.next_u32()).take(20).collect();
 //! assert_eq!(name, "lisije");
 //! # Ok::<(), charlet::Error>(())
@@ -42,7 +43,7 @@
 //! | --- | --- |
 //! | `f32` | models in single precision; without it no floating-point code is linked |
 //! | `alloc` | `Session::boxed`, which allocates its memory |
-//! | `defmt` | `defmt::Format` for errors and other public types |
+//! | `defmt` | `defmt::Format` for `Error`, `Ending`, `Sampler`, `Rng`, `Sizes`, `Token`, `Header`, `Backend`, `State`, `Workspace` |
 //! | `rand_core_0_6`, `rand_core_0_9`, `rand_core_0_10` | [`Rng`] as a generator of these versions; sampling takes any closure and needs none |
 //! | `write` | the trainer's half: writing the format, with postcard and serde, and choosing the [`Backend`] to measure |
 //!

@@ -1,5 +1,7 @@
 //! A checked model: after `from_bytes` nothing about the file can go wrong.
 
+use core::fmt;
+
 use crate::error::Error;
 use crate::format::{Crc, Header, PRELUDE_LEN, Prelude, Sizes, padding, read_header};
 use crate::logits::Logits;
@@ -11,7 +13,7 @@ use crate::vocab::{Token, Vocab};
 ///
 /// It is small (some slices), copied freely, and never changes: what changes is the caller's
 /// [`State`] and [`Workspace`].
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Model<'a> {
     /// Without the characters, which the vocabulary has.
     header: Header<'a>,
@@ -19,6 +21,17 @@ pub struct Model<'a> {
     vocab: Vocab<'a>,
     network: Network<'a>,
     checksum: u32,
+}
+
+/// Not its weights, which would fill pages.
+impl fmt::Debug for Model<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Model")
+            .field("header", &self.header())
+            .field("sizes", &self.sizes)
+            .field("checksum", &self.checksum)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<'a> Model<'a> {

@@ -3,7 +3,8 @@
 /// Random numbers from a seed: xoshiro128++ (Blackman and Vigna, 2019), which is small and fast on
 /// 32-bit chips.
 ///
-/// A chip with this generator and a seed makes the text that `charlet generate --seed` makes with it:
+/// A chip with this generator, a seed and a maximum length makes the text that `charlet generate
+/// --seed SEED --length LENGTH` makes:
 /// one generator makes all texts of a run, one after another, and each character that is drawn takes
 /// one number, the mark at a text's end included. [`Sampler::argmax`](crate::Sampler::argmax) and
 /// prompts take none.
@@ -18,6 +19,7 @@
 /// let next = rng.next_u32();
 /// assert_eq!(Rng::from_bytes(saved).next_u32(), next);
 /// ```
+#[must_use = "random numbers do nothing by themselves"]
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Rng {

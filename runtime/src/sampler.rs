@@ -21,6 +21,7 @@ use crate::vocab::Token;
 /// let sampler = Sampler::with_temperature(0.8)?.top_k(10)?.top_p(0.95)?;
 /// # Ok::<(), charlet::Error>(())
 /// ```
+#[must_use = "a sampler does nothing by itself"]
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Sampler {
@@ -87,7 +88,7 @@ impl FixedTemperature {
 }
 
 impl Sampler {
-    /// Always the most probable token.
+    /// Always the most probable token, which `top_k` and `top_p` can't change.
     pub const fn argmax() -> Self {
         Self {
             temperature: None,
@@ -99,7 +100,8 @@ impl Sampler {
 
     /// Draws with a temperature: 1 is the model's own distribution, less is more careful.
     ///
-    /// A sampler that is a constant brings no floating-point code into a firmware.
+    /// In a constant it brings no floating-point code into a firmware: `const {
+    /// Sampler::with_temperature(0.8) }?`.
     ///
     /// # Errors
     /// [`Error::InvalidTemperature`] unless it and its inverse are positive and finite.

@@ -32,7 +32,8 @@ where
     }
 
     /// The log-probability of a whole text, from its start: of its characters, and of its end if the
-    /// model marks it. The sum is taken in the text's order.
+    /// model marks it. The sum is taken in the text's order. The session's own text is given up.
+    /// Afterwards a model that marks ends is at a new text, a model of running text after this one.
     ///
     /// ```
     /// # charlet::model!(NAMES, "../doc/names-tiny.charlet");
@@ -42,8 +43,13 @@ where
     /// ```
     ///
     /// # Errors
-    /// [`Error::UnknownChar`] names the first character that the model doesn't know.
+    /// [`Error::UnknownChar`] names the first character that the model doesn't know; the session is
+    /// then unchanged.
     pub fn score_text(&mut self, text: &str) -> Result<f32, Error> {
+        let vocab = self.model().vocab();
+        if let Some(unknown) = text.chars().find(|&char| vocab.token(char).is_none()) {
+            return Err(Error::UnknownChar(unknown));
+        }
         self.start_text();
         let mut sum = 0.0;
         for char in text.chars() {

@@ -12,7 +12,8 @@ use crate::vocab::Token;
 ///
 /// It keeps the model's [`State`], the [`Workspace`] and the next input together, so that a text can
 /// be continued, forked (`clone`), saved and restored as one thing. `S` and `W` are where their words
-/// lie: arrays on a chip, which [`model!`](crate::model) sizes, or whatever gives slices of `u32`.
+/// lie: arrays on a chip, which [`model!`](crate::model) sizes, or whatever gives slices of `u32`. For
+/// a model `NAMES` of [`model!`](crate::model) the type is [`SessionOf<NAMES>`](crate::SessionOf).
 ///
 /// A new session is at the start of a text. When the model ends the text, the session is at the start
 /// of the next; [`start_text`](Self::start_text) breaks a text off.
@@ -30,6 +31,7 @@ use crate::vocab::Token;
 /// # assert_eq!(name, "rnita");
 /// # Ok::<(), charlet::Error>(())
 /// ```
+#[must_use = "a session does nothing by itself"]
 #[derive(Clone, Debug)]
 pub struct Session<'m, S, W> {
     model: &'m Model<'m>,
@@ -123,7 +125,9 @@ where
         Ok(())
     }
 
-    /// Feeds a text that the model shall continue. It is not repeated by what is generated then.
+    /// Feeds a text that the model shall continue. It is not repeated by what is generated then. It is
+    /// appended to the text that the session is in: call [`start_text`](Self::start_text) before,
+    /// unless that is meant.
     ///
     /// # Errors
     /// [`Error::UnknownChar`] names the first character that the model doesn't know; nothing was fed
@@ -152,10 +156,10 @@ where
     /// # charlet::model!(NAMES, "../doc/names-tiny.charlet");
     /// # let mut session = NAMES.session();
     /// let mut rng = Rng::from_seed(1);
-    /// let first = session.next_char(&Sampler::argmax(), || rng.next_u32());
+    /// let first = session.next_char(Sampler::argmax(), || rng.next_u32());
     /// # assert_eq!(first, Some('a'));
     /// ```
-    pub fn next_char(&mut self, sampler: &Sampler, random: impl FnOnce() -> u32) -> Option<char> {
+    pub fn next_char(&mut self, sampler: Sampler, random: impl FnOnce() -> u32) -> Option<char> {
         self.step_with(|logits| sampler.sample(logits, random))
     }
 
@@ -220,19 +224,25 @@ where
 
     /// Goes on from a position that [`save`](Self::save) wrote, also on another chip.
     ///
+    /// h and c are not checked: any values are safe, but damaged ones give another text. Add a checksum
+    /// where the storage may fail.
+    ///
     /// # Errors
-    /// [`Error::BufferLength`], [`Error::OtherModel`] if it was saved with another model, or
-    /// [`Error::UnknownToken`] if it was damaged; the session is then unchanged.
+    /// [`Error::OtherModel`] if it was saved with another model, [`Error::BufferLength`], or
+    /// [`Error::UnknownToken`]; the session is then unchanged.
     pub fn restore(&mut self, saved: &[u8]) -> Result<(), Error> {
+        let expected = self.model.checksum();
+        if let Some(found) = saved.first_chunk() {
+            let found = u32::from_le_bytes(*found);
+            if found != expected {
+                return Err(Error::OtherModel { expected, found });
+            }
+        }
         self.check_saved(saved)?;
-        let [found, next_input, state @ ..] = saved.as_chunks().0 else {
+        let [_, next_input, state @ ..] = saved.as_chunks().0 else {
             return Ok(());
         };
-        let [found, next_input] = [found, next_input].map(|bytes| u32::from_le_bytes(*bytes));
-        let expected = self.model.checksum();
-        if found != expected {
-            return Err(Error::OtherModel { expected, found });
-        }
+        let next_input = u32::from_le_bytes(*next_input);
         // What has no 16 bits is no token of any model.
         let next_input = Token(u16::try_from(next_input).unwrap_or(u16::MAX));
         self.model.check_token(next_input)?;

@@ -212,6 +212,9 @@ fn a_saved_session_of_another_model_or_length_is_refused_and_changes_nothing() {
         error
     };
     let expected = saved.len();
+    let mut of_other_size = vec![0; expected + 4];
+    of_other_size[0] = 1;
+    assert!(matches!(refused(&of_other_size), Error::OtherModel { .. }));
     for actual in [0, 4, expected - 1] {
         assert_eq!(
             refused(&saved[..actual]),
@@ -292,7 +295,7 @@ fn texts_follow_each_other_and_go_on_where_they_were_left() {
     assert_eq!(ending, Ending::EndOfText);
 
     session.start_text();
-    let first = session.next_char(&Sampler::argmax(), || 0).unwrap();
+    let first = session.next_char(Sampler::argmax(), || 0).unwrap();
     session.start_text();
     let mut letters = session.generate(Sampler::argmax(), || 0);
     let mut out = String::new();

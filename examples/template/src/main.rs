@@ -11,19 +11,19 @@ use core::fmt::Write;
 
 charlet::model!(NAMES, "names.charlet");
 
-/// Prints a name of at most 20 letters. Memory: 1 KB, in `names`.
+/// Prints a name of at most 20 letters.
 fn print_name(names: &mut SessionOf<NAMES>, rng: &mut Rng, out: &mut impl Write) -> Result<(), Error> {
     let sampler = const { Sampler::with_temperature(0.8) }?;
     names.start_text();
-    // Nobody may be listening.
+    // A write error is no reason to stop: the port may be unconnected.
     let _ = names.generate(sampler, || rng.next_u32()).write_to(out, 20, None);
     Ok(())
 }
 
 #[entry]
 fn main() -> ! {
-    // Of one seed come the names of `charlet generate --seed 1`. Any closure that gives a u32 serves
-    // as well, such as one that asks the chip's own generator of random numbers.
+    // These are the names of `charlet generate --seed 1 --length 20 --temperature 0.8`. Any closure that
+    // gives a u32 serves as well, such as one that asks the chip's own generator of random numbers.
     let (mut names, mut rng) = (NAMES.session(), Rng::from_seed(1));
     if let Ok(mut out) = hio::hstdout() {
         for _ in 0..10 {

@@ -80,14 +80,16 @@ impl Prelude {
     /// Reads the prelude and checks magic and version, in this order.
     pub(crate) const fn read(bytes: &[u8]) -> Result<Self, Error> {
         let Some(prelude) = bytes.first_chunk::<PRELUDE_LEN>() else {
-            return Err(match bytes.first_chunk::<8>() {
-                Some(magic) if u64::from_le_bytes(*magic) != u64::from_le_bytes(MAGIC) => {
-                    Error::NotAModel
+            let (mut begun, mut magic): (&[u8], &[u8]) = (bytes, &MAGIC);
+            while let ([byte, rest @ ..], [expected, left @ ..]) = (begun, magic) {
+                if *byte != *expected {
+                    return Err(Error::NotAModel);
                 }
-                _ => Error::Truncated {
-                    expected: PRELUDE_LEN,
-                    actual: bytes.len(),
-                },
+                (begun, magic) = (rest, left);
+            }
+            return Err(Error::Truncated {
+                expected: PRELUDE_LEN,
+                actual: bytes.len(),
             });
         };
         let [m0, m1, m2, m3, m4, m5, m6, m7, v0, v1, _, _, rest @ ..] = *prelude;

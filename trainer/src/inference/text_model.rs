@@ -58,7 +58,7 @@ impl<'m> TextModel<'m> {
     }
 
     /// The next character of the text, or `None` where it ends.
-    pub fn next_char(&mut self, sampler: &Sampler, rng: &mut Rng) -> Option<char> {
+    pub fn next_char(&mut self, sampler: Sampler, rng: &mut Rng) -> Option<char> {
         self.session.next_char(sampler, || rng.next_u32())
     }
 

@@ -141,7 +141,7 @@ impl<'m> Repl<'m> {
             }
             due = due.max(Instant::now()) + interval(self.pace);
             let (_, sampler) = self.sampler()?;
-            let Some(char) = self.text_model.next_char(&sampler, &mut self.rng) else {
+            let Some(char) = self.text_model.next_char(sampler, &mut self.rng) else {
                 break;
             };
             self.print(char)?;
