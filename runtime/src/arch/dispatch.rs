@@ -34,9 +34,7 @@ pub(crate) fn run(operation: impl Operation) {
 #[inline]
 #[allow(unreachable_code, reason = "some builds know their backend")]
 pub(crate) fn dot(weights: &[Quad], inputs: &[Inputs], sums: &mut [[i32; ROWS_PER_QUAD]]) {
-    #[cfg(any(kernel = "armv6m", kernel = "armv7m"))]
-    return arm::dot(weights, inputs, sums);
-    #[cfg(kernel = "armv7em")]
+    #[cfg(any(kernel = "armv6m", kernel = "armv7m", kernel = "armv7em"))]
     return arm::dot(weights, inputs, sums);
     #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
     return wasm::dot(weights, inputs, sums);
@@ -57,9 +55,7 @@ pub(crate) fn dot_nibbles(
     inputs: &[NibbleInputs],
     sums: &mut [[i32; ROWS_PER_QUAD]],
 ) {
-    #[cfg(any(kernel = "armv6m", kernel = "armv7m"))]
-    return arm::dot_nibbles(weights, inputs, sums);
-    #[cfg(kernel = "armv7em")]
+    #[cfg(any(kernel = "armv6m", kernel = "armv7m", kernel = "armv7em"))]
     return arm::dot_nibbles(weights, inputs, sums);
     #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
     return wasm::dot_nibbles(weights, inputs, sums);
