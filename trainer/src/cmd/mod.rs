@@ -12,9 +12,10 @@ pub(crate) mod quantize;
 pub(crate) mod score;
 pub(crate) mod train;
 
+use std::io::Read;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use charlet::Model;
 use clap::Arg;
 use clap::builder::StyledStr;
@@ -29,9 +30,27 @@ fn with_default(option: Arg, default_of: impl Fn(&str) -> Option<String>) -> Arg
     option.help(format!("{} [default: {default}]", help.unwrap_or_default()))
 }
 
-/// The bytes of a model file.
+/// The bytes of a model file, or of standard input.
 fn read_model(path: &Path) -> Result<Vec<u8>> {
+    if path == Path::new("-") {
+        let mut bytes = Vec::new();
+        let read = std::io::stdin().lock().read_to_end(&mut bytes);
+        read.context("can't read the model from standard input")?;
+        return Ok(bytes);
+    }
     std::fs::read(path).with_context(|| format!("can't read the model {}", path.display()))
+}
+
+/// Refuses a second input from standard input, which can be read only once. Each comes with what it is.
+fn refuse_second_stdin(inputs: &[(&str, &Path)]) -> Result<()> {
+    let from_stdin = inputs.iter().filter(|(_, path)| *path == Path::new("-"));
+    let names: Vec<&str> = from_stdin.map(|(name, _)| *name).collect();
+    ensure!(
+        names.len() < 2,
+        "standard input can be read only once, not for {}: give the name of a file for all but one",
+        names.join(" and ")
+    );
+    Ok(())
 }
 
 /// The model in a file's bytes.

@@ -123,7 +123,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let next_request = || control.next();
     if args.optimizer.find_lr {
         tell("budget", &budget);
-        return find_lr::run(&args.out(&config), &config, &next_request);
+        return find_lr::run(&args.out(&config), &args.inputs(), &config, &next_request);
     }
     let mut observers = observers(&config, display(args, on_request)?)?;
     let folder = folder(args, &config, lock)?;
@@ -175,6 +175,21 @@ fn display(
 }
 
 impl Args {
+    /// The files that are read, and what they are.
+    fn inputs(&self) -> Vec<(&str, &Path)> {
+        let files = [
+            ("the data", &self.data),
+            ("--val", &self.input.val),
+            ("--config", &self.settings.config),
+            ("--init-from", &self.training.init_from),
+        ];
+        let mut inputs = Vec::new();
+        for (what, path) in files {
+            inputs.extend(path.as_deref().map(|path| (what, path)));
+        }
+        inputs
+    }
+
     /// The output folder.
     fn out(&self, config: &Config) -> PathBuf {
         let default = || PathBuf::from(OUT).join(config.name());
