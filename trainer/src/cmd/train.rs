@@ -76,7 +76,8 @@ Examples:
     after_help = format!("{FILES}{REPORT}{EXAMPLES}")
 )]
 pub(crate) struct Args {
-    /// Text file to train on: a list with one entry per line, or with --mode text a running text
+    /// Text file to train on, - for standard input: a list with one entry per line, or with --mode text a
+    /// running text
     #[arg(value_name = "FILE")]
     data: Option<PathBuf>,
     #[command(flatten)]

@@ -1,7 +1,8 @@
-//! Utilities: atomic files, run folders, random numbers, terminal styles.
+//! Utilities: atomic files, run folders, memory, random numbers, terminal styles.
 
 pub mod atomic_file;
 pub mod lock;
+pub mod memory;
 pub mod rng;
 pub mod run_dir;
 pub mod style;
