@@ -15,6 +15,7 @@ use charlet::{Model, Vocab};
 use charlet_trainer::inference::saved_state::Saved;
 use charlet_trainer::inference::text_model::LINE_LIMIT;
 use charlet_trainer::util::distinct::refuse_overwriting;
+use charlet_trainer::util::memory::STDIN;
 use charlet_trainer::util::replace::refuse_replacing;
 use clap::Parser;
 
@@ -212,7 +213,7 @@ impl Args {
             refuse_replacing(output, "saved state", Saved::BEGINNING)?;
         }
         if self.interactive {
-            inputs.push(("--interactive", Path::new("-")));
+            inputs.push(("--interactive", Path::new(STDIN)));
         }
         refuse_second_stdin(&inputs)
     }

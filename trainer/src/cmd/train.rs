@@ -28,7 +28,7 @@ use charlet_trainer::util::lock::Lock;
 use charlet_trainer::util::run_dir::RunFolder;
 use clap::Parser;
 
-use super::with_default;
+use super::{refuse_second_stdin, with_default};
 
 /// The exit code of a command that Ctrl-C ended.
 const INTERRUPTED: u8 = 130;
@@ -76,7 +76,8 @@ Examples:
     after_help = format!("{FILES}{REPORT}{EXAMPLES}")
 )]
 pub(crate) struct Args {
-    /// Text file to train on: a list with one entry per line, or with --mode text a running text
+    /// Text file to train on, - for standard input: a list with one entry per line, or with --mode text a
+    /// running text
     #[arg(value_name = "FILE")]
     data: Option<PathBuf>,
     #[command(flatten)]
@@ -107,6 +108,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     };
     // Fails for a missing GPU before a folder is made.
     device(config.training.device)?;
+    refuse_second_stdin(&args.inputs())?;
     let budget = args.fit_budget(&mut config)?;
     let control = Arc::new(Control::default());
     let wanted = Arc::clone(&control);

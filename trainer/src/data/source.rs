@@ -4,6 +4,11 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::util::memory;
+
+/// How many times a text has to fit into memory: while it is read, it may move, and it is copied when it is cleaned.
+const COPIES: u64 = 3;
+
 /// A text that was read and cleaned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
@@ -14,13 +19,13 @@ pub struct Source {
 }
 
 impl Source {
-    /// Reads a file.
+    /// Reads a file or, with `-`, standard input.
     ///
     /// # Errors
-    /// If it can't be read, is empty, not UTF-8, or has a NUL.
+    /// If it can't be read, doesn't fit into memory, is empty, not UTF-8, or has a NUL.
     pub fn read(path: &Path) -> Result<Self> {
-        let name = path.display();
-        let bytes = std::fs::read(path).with_context(|| format!("can't read {name}"))?;
+        let name = memory::name(path);
+        let bytes = memory::read(path, COPIES).with_context(|| format!("can't read {name}"))?;
         Self::from_bytes(bytes).with_context(|| format!("can't use {name}"))
     }
 
