@@ -13,10 +13,16 @@ mod html;
 mod interactive;
 /// Commands that use models.
 mod models;
+/// What holds for the options of all commands.
+mod options;
+/// What is never overwritten.
+mod outputs;
 /// Surprisal per line.
 mod score;
 /// Completions and manual pages.
 mod shell;
+/// Files from a pipe.
+mod standard_input;
 /// Event files for TensorBoard, by the format's definition.
 #[cfg(feature = "tensorboard")]
 mod tensorboard;
