@@ -101,7 +101,9 @@ mod terminal {
         terminal.press("kar\r");
         terminal.wait_until(|screen| {
             let line = screen.lines().rev().nth(1).unwrap_or_default();
-            screen.ends_with('>') && line.starts_with("kar") && line.len() == 5
+            // A line that the limit cut off, and that is seen.
+            let is_cut = line.ends_with('…') && line.chars().count() == 6;
+            screen.ends_with('>') && line.starts_with("kar") && is_cut
         });
         terminal.press(":top 3\r");
         terminal.wait_until(|screen| screen.contains("100.00 %"));
