@@ -2,8 +2,10 @@
 
 mod cmd;
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
+use charlet_trainer::util::shown::{Shown, escaped};
 use clap::{Parser, Subcommand};
 
 /// Train character-level LSTM models, and run them exactly as a microcontroller does
@@ -34,7 +36,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let result = match Cli::parse().command {
+    let result = match command_line().command {
         Command::Train(args) => cmd::train::run(&args),
         Command::Generate(args) => cmd::generate::run(*args),
         Command::Eval(args) => cmd::eval::run(args),
@@ -51,10 +53,26 @@ fn main() -> ExitCode {
         // Whoever read our output has had enough, as in `charlet generate ... | head`.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            let message = format!("{error:#}");
+            eprintln!("error: {}", Shown::on(&std::io::stderr()).line(&message));
             ExitCode::FAILURE
         }
     }
+}
+
+/// The arguments; where they are wrong, says so and ends the program.
+fn command_line() -> Cli {
+    Cli::try_parse().unwrap_or_else(|error| {
+        if error.use_stderr() && std::io::stderr().is_terminal() {
+            // The error repeats arguments. With these escaped it is the same, and keeps its colours.
+            let arguments = std::env::args_os();
+            let shown = arguments.map(|argument| escaped(&argument.to_string_lossy()).into_owned());
+            if let Err(shown) = Cli::try_parse_from(shown) {
+                shown.exit();
+            }
+        }
+        error.exit()
+    })
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

@@ -16,6 +16,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use charlet::Model;
+use charlet_trainer::util::file_kind::{self, Kind};
+use charlet_trainer::util::shown::Shown;
 use clap::Arg;
 use clap::builder::StyledStr;
 
@@ -29,9 +31,14 @@ fn with_default(option: Arg, default_of: impl Fn(&str) -> Option<String>) -> Arg
     option.help(format!("{} [default: {default}]", help.unwrap_or_default()))
 }
 
+/// Prints a note on standard error.
+fn note(text: &str) {
+    eprintln!("note: {}", Shown::on(&std::io::stderr()).line(text));
+}
+
 /// The bytes of a model file.
 fn read_model(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).with_context(|| format!("can't read the model {}", path.display()))
+    file_kind::read(path, Kind::Model)
 }
 
 /// The model in a file's bytes.

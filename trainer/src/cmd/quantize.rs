@@ -18,6 +18,7 @@ use charlet_trainer::train::checkpoint::Checkpoint;
 use charlet_trainer::train::metrics::Loss;
 use charlet_trainer::util::atomic_file::atomic_write;
 use charlet_trainer::util::rng::Streams;
+use charlet_trainer::util::shown::Shown;
 use clap::Parser;
 
 /// Export a checkpoint as an integer model, which needs no floating point on the chip
@@ -50,10 +51,11 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     let integer = model_file(&network, alphabet, args.to.into())?;
     atomic_write(&args.output, &integer)?;
     let mut out = std::io::stdout().lock();
+    let shown = Shown::on(&out);
     writeln!(
         out,
         "{}: {} bytes instead of {}",
-        args.output.display(),
+        shown.line(&args.output.display().to_string()),
         integer.len(),
         float.len()
     )?;
@@ -79,7 +81,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
         }
     }
     for line in texts(&integer, &mut streams.samples)? {
-        writeln!(out, "{line}")?;
+        writeln!(out, "{}", shown.text(&line.to_string()))?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -6,6 +6,7 @@ use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
 use super::{Config, Mode, OptimizerConfig, ScheduleConfig};
+use crate::util::file_kind::{self, Kind};
 
 /// Former names of settings of the network, read until 0.2. In checkpoints they are serde's aliases of
 /// [`NetworkConfig`](super::NetworkConfig); here the new name must replace the default before the merge.
@@ -20,7 +21,7 @@ impl Config {
     /// # Errors
     /// If the file can't be read, is no TOML, or has a setting that doesn't exist.
     pub fn from_file(path: &Path, mode: Option<Mode>) -> Result<Self> {
-        let text = std::fs::read_to_string(path)
+        let text = String::from_utf8(file_kind::read(path, Kind::Settings)?)
             .with_context(|| format!("can't read the settings in {}", path.display()))?;
         Self::from_toml(&text, mode)
             .with_context(|| format!("the settings in {} are not valid", path.display()))

@@ -4,6 +4,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::util::file_kind::{self, Kind};
+
 /// A text that was read and cleaned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
@@ -19,9 +21,8 @@ impl Source {
     /// # Errors
     /// If it can't be read, is empty, not UTF-8, or has a NUL.
     pub fn read(path: &Path) -> Result<Self> {
-        let name = path.display();
-        let bytes = std::fs::read(path).with_context(|| format!("can't read {name}"))?;
-        Self::from_bytes(bytes).with_context(|| format!("can't use {name}"))
+        let bytes = file_kind::read(path, Kind::Text)?;
+        Self::from_bytes(bytes).with_context(|| format!("can't use {}", path.display()))
     }
 
     /// Cleans a file's bytes: drops a byte order mark and makes all line endings `\n`.

@@ -11,6 +11,7 @@ use charlet_trainer::inference::random_prompt::RandomPrompts;
 use charlet_trainer::inference::saved_state::Saved;
 use charlet_trainer::inference::stop::{StopStrings, Until};
 use charlet_trainer::inference::text_model::TextModel;
+use charlet_trainer::util::shown::Shown;
 use charlet_trainer::util::style::Styles;
 
 use super::{Args, LINES, TEXTS, clock, interval, with_hint};
@@ -132,15 +133,15 @@ pub(super) fn print(
 ) -> std::io::Result<()> {
     let mut stops = stops(args, prompt);
     let chars = Until::new(chars, |char| stops.is_complete(char)).take(length);
-    let dim = Styles::of_stdout().dim();
-    write!(out, "{dim}{prompt}{dim:#}")?;
+    let (dim, shown) = (Styles::of_stdout().dim(), Shown::on(&std::io::stdout()));
+    write!(out, "{dim}{}{dim:#}", shown.text(prompt))?;
     out.flush()?;
     let interval = interval(args.pace.unwrap_or(0.0));
     for char in chars {
         if interval > Duration::ZERO {
             std::thread::sleep(interval);
         }
-        write!(out, "{char}")?;
+        write!(out, "{}", shown.char(char))?;
         out.flush()?;
     }
     writeln!(out)

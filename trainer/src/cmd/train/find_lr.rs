@@ -12,6 +12,7 @@ use charlet_trainer::report::plot::lr_finder;
 use charlet_trainer::train::control::NextRequest;
 use charlet_trainer::train::lr_finder::{BATCHES, LrFinder, Point, Suggestion};
 use charlet_trainer::util::atomic_file::atomic_write;
+use charlet_trainer::util::shown::Shown;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::INTERRUPTED;
@@ -26,6 +27,7 @@ pub(super) fn run(
     next_request: NextRequest<'_>,
 ) -> Result<ExitCode> {
     let mut out = std::io::stdout();
+    let shown = Shown::on(&out);
     writeln!(
         out,
         "find-lr   up to {BATCHES} batches at rising learning rates, on a network that is thrown away"
@@ -58,11 +60,12 @@ pub(super) fn run(
     {
         let png = folder.join("find-lr.png");
         atomic_write(&png, &lr_finder::png(&config.name(), &finder)?)?;
-        write!(out, "plot      {}; all batches: ", png.display())?;
+        let png = png.display().to_string();
+        write!(out, "plot      {}; all batches: ", shown.line(&png))?;
     }
     #[cfg(not(feature = "plot"))]
     write!(out, "batches   ")?;
-    writeln!(out, "{}", csv.display())?;
+    writeln!(out, "{}", shown.line(&csv.display().to_string()))?;
     Ok(ExitCode::SUCCESS)
 }
 
