@@ -9,7 +9,7 @@ use charlet_trainer::data::source::Source;
 use charlet_trainer::inference::text_model::TextModel;
 use clap::Parser;
 
-use super::{check_model, read_model, refuse_second_stdin};
+use super::{check_model, note, read_model, refuse_second_stdin};
 
 /// Measure the loss of a model on a file, exactly as the chip computes it
 ///
@@ -57,8 +57,8 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
         writeln!(out, "{}", serde_json::to_string(&summary)?)?;
         return Ok(ExitCode::SUCCESS);
     }
-    for note in &source.notes {
-        eprintln!("note: {note}");
+    for changed in &source.notes {
+        note(changed);
     }
     writeln!(out, "characters     {:>12}", summary.chars)?;
     writeln!(out, "nats in all    {:>12.2}", summary.nats)?;

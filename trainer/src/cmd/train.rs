@@ -4,6 +4,7 @@ mod budget;
 mod defaults;
 mod find_lr;
 mod options;
+mod resumed;
 mod settings;
 
 use std::io::{IsTerminal, Write};
@@ -106,6 +107,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         Some(checkpoint) => args.resumed_config(&checkpoint.description.config)?,
         None => args.new_config()?,
     };
+    args.check_data(&config)?;
     // Fails for a missing GPU before a folder is made.
     device(config.training.device)?;
     refuse_second_stdin(&args.inputs())?;
@@ -200,7 +202,8 @@ impl Args {
 }
 
 /// The checkpoint to resume from, with the lock on its folder.
-fn begun(folder: &Path) -> Result<(Lock, Checkpoint)> {
+fn begun(given: &Path) -> Result<(Lock, Checkpoint)> {
+    let folder = &resumed::folder_of(given)?;
     let last = RunFolder::last_in(folder);
     ensure!(
         last.exists(),

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::util::file_kind::{self, Kind};
 use crate::util::memory;
 
 /// How many times a text has to fit into memory: while it is read, it may move, and it is copied when it is cleaned.
@@ -24,9 +25,8 @@ impl Source {
     /// # Errors
     /// If it can't be read, doesn't fit into memory, is empty, not UTF-8, or has a NUL.
     pub fn read(path: &Path) -> Result<Self> {
-        let name = memory::name(path);
-        let bytes = memory::read(path, COPIES).with_context(|| format!("can't read {name}"))?;
-        Self::from_bytes(bytes).with_context(|| format!("can't use {name}"))
+        let bytes = file_kind::read(path, Kind::Text, COPIES)?;
+        Self::from_bytes(bytes).with_context(|| format!("can't use {}", memory::name(path)))
     }
 
     /// Cleans a file's bytes: drops a byte order mark and makes all line endings `\n`.

@@ -13,6 +13,7 @@ use charlet_trainer::train::control::NextRequest;
 use charlet_trainer::train::lr_finder::{BATCHES, LrFinder, Point, Suggestion};
 use charlet_trainer::util::atomic_file::atomic_write;
 use charlet_trainer::util::distinct::refuse_overwriting;
+use charlet_trainer::util::shown::Shown;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::INTERRUPTED;
@@ -33,6 +34,7 @@ pub(super) fn run(
         refuse_overwriting(output, inputs)?;
     }
     let mut out = std::io::stdout();
+    let shown = Shown::on(&out);
     writeln!(
         out,
         "find-lr   up to {BATCHES} batches at rising learning rates, on a network that is thrown away"
@@ -63,11 +65,12 @@ pub(super) fn run(
     #[cfg(feature = "plot")]
     {
         atomic_write(&png, &lr_finder::png(&config.name(), &finder)?)?;
-        write!(out, "plot      {}; all batches: ", png.display())?;
+        let png = png.display().to_string();
+        write!(out, "plot      {}; all batches: ", shown.line(&png))?;
     }
     #[cfg(not(feature = "plot"))]
     write!(out, "batches   ")?;
-    writeln!(out, "{}", csv.display())?;
+    writeln!(out, "{}", shown.line(&csv.display().to_string()))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -23,6 +23,7 @@ use crate::inference::sample::Sample;
 use crate::train::control::Request;
 use crate::train::metrics::StepMetrics;
 use crate::train::observer::{EpochEnd, Observer, ProgressSnapshot, Start, Task};
+use crate::util::shown::escaped;
 
 /// Time from one picture to the next.
 const FRAME: Duration = Duration::from_millis(200);
@@ -133,7 +134,7 @@ impl Observer for Dashboard {
             self.shared.board().line(text);
         } else {
             // A closed terminal doesn't stop a training.
-            let _ = writeln!(stdout(), "{text}");
+            let _ = writeln!(stdout(), "{}", escaped(text));
         }
     }
 
