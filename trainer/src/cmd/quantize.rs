@@ -18,6 +18,7 @@ use charlet_trainer::train::checkpoint::Checkpoint;
 use charlet_trainer::train::metrics::Loss;
 use charlet_trainer::util::atomic_file::atomic_write;
 use charlet_trainer::util::rng::Streams;
+use charlet_trainer::util::stop::never;
 use clap::Parser;
 
 /// Export a checkpoint as an integer model, which needs no floating point on the chip
@@ -78,7 +79,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
             writeln!(out, "cost  {:+.4} nats/char", loss - before)?;
         }
     }
-    for line in texts(&integer, &mut streams.samples)? {
+    for line in texts(&integer, &mut streams.samples, &never)? {
         writeln!(out, "{line}")?;
     }
     Ok(ExitCode::SUCCESS)
