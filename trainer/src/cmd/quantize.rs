@@ -21,6 +21,7 @@ use charlet_trainer::util::distinct::refuse_overwriting;
 use charlet_trainer::util::replace::refuse_replacing;
 use charlet_trainer::util::rng::Streams;
 use charlet_trainer::util::shown::Shown;
+use charlet_trainer::util::stop::never;
 use clap::Parser;
 
 /// Export a checkpoint as an integer model, which needs no floating point on the chip
@@ -97,7 +98,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
             LINE_LIMIT
         }
     };
-    for text in texts(&integer, &mut streams.samples, limit)? {
+    for text in texts(&integer, &mut streams.samples, limit, &never)? {
         writeln!(out, "{}", shown.text(&text.to_string()))?;
     }
     Ok(ExitCode::SUCCESS)

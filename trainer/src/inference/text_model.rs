@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::data::corpus::{Corpus, Sequences};
 use crate::data::source::Source;
+use crate::util::stop::Stopped;
 
 /// Characters after which a line that won't end is cut off, where nothing is known of the lines that the
 /// model has learnt.
@@ -151,9 +152,21 @@ impl<'m> TextModel<'m> {
     /// # Errors
     /// If the model doesn't know a character; the message names it and its place.
     pub fn evaluate(&mut self, source: &Source) -> Result<Evaluation> {
+        self.evaluate_while(source, |_| true)
+    }
+
+    /// The same while `goes_on` says so, which gets the number of predictions so far before each of them.
+    ///
+    /// # Errors
+    /// If it was [stopped](Stopped), and as [`evaluate`](Self::evaluate).
+    pub fn evaluate_while(
+        &mut self,
+        source: &Source,
+        mut goes_on: impl FnMut(usize) -> bool,
+    ) -> Result<Evaluation> {
         let mut evaluation = Evaluation::default();
         if self.model().vocab().end().is_none() {
-            self.score(&source.text, 1, &mut evaluation)?;
+            self.score(&source.text, 1, &mut evaluation, &mut goes_on)?;
             return Ok(evaluation);
         }
         let mut lines = 0;
@@ -161,7 +174,7 @@ impl<'m> TextModel<'m> {
             .zip(source.text.lines())
             .filter(|(_, line)| !line.is_empty())
         {
-            self.score(line, number, &mut evaluation)?;
+            self.score(line, number, &mut evaluation, &mut goes_on)?;
             lines += 1;
         }
         evaluation.lines = Some(lines);
@@ -169,9 +182,18 @@ impl<'m> TextModel<'m> {
     }
 
     /// Adds a text that starts in this line of its file.
-    fn score(&mut self, text: &str, line: usize, evaluation: &mut Evaluation) -> Result<()> {
+    fn score(
+        &mut self,
+        text: &str,
+        line: usize,
+        evaluation: &mut Evaluation,
+        goes_on: &mut impl FnMut(usize) -> bool,
+    ) -> Result<()> {
         self.session.start_text();
         for (at, char) in text.char_indices() {
+            if !goes_on(evaluation.chars) {
+                return Err(Stopped.into());
+            }
             let log_prob = self.session.score_char(char).with_context(|| {
                 let before = &text[..at];
                 let line = line + before.matches('\n').count();

@@ -9,8 +9,9 @@ use anyhow::{Context, Result};
 use charlet_trainer::config::Config;
 #[cfg(feature = "plot")]
 use charlet_trainer::report::plot::lr_finder;
-use charlet_trainer::train::control::NextRequest;
+use charlet_trainer::train::control::Requests;
 use charlet_trainer::train::lr_finder::{BATCHES, LrFinder, Point, Suggestion};
+use charlet_trainer::train::training_loop::Input;
 use charlet_trainer::util::atomic_file::atomic_write;
 use charlet_trainer::util::distinct::refuse_overwriting;
 use charlet_trainer::util::shown::Shown;
@@ -27,7 +28,8 @@ pub(super) fn run(
     folder: &Path,
     inputs: &[(&str, &Path)],
     config: &Config,
-    next_request: NextRequest<'_>,
+    input: Input,
+    requests: &dyn Requests,
 ) -> Result<ExitCode> {
     let (csv, png) = (folder.join("find-lr.csv"), folder.join("find-lr.png"));
     for output in [&csv, &png] {
@@ -40,7 +42,7 @@ pub(super) fn run(
         "find-lr   up to {BATCHES} batches at rising learning rates, on a network that is thrown away"
     )?;
     let bar = bar()?;
-    let finder = LrFinder::run(config, next_request, |rate, loss| {
+    let finder = LrFinder::run(config, input, requests, |rate, loss| {
         bar.set_message(format!("learning rate {rate:.1e}  loss {loss:.3}"));
         bar.inc(1);
     })?;
