@@ -1,7 +1,7 @@
 //! What kind of file a path leads to, and what to say where another kind is wanted.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -176,16 +176,49 @@ pub fn read(path: &Path, wanted: Kind) -> Result<Vec<u8>> {
         }
         Ok(found)
     };
-    let found = read().with_context(|| unreadable(path))?;
+    let found = read().with_context(|| unreadable(path, wanted))?;
     if !found.may_be(wanted) {
         bail!("{}", refusal(path, found, wanted));
     }
     Ok(bytes)
 }
 
+/// Opens a file of this kind, to be read as it comes. Nothing is waited for: what is no regular file is
+/// taken for what is wanted.
+///
+/// # Errors
+/// As [`read`].
+pub fn open(path: &Path, wanted: Kind) -> Result<File> {
+    let mut head = Vec::new();
+    let mut open = || -> std::io::Result<(File, Found)> {
+        let mut file = File::open(path)?;
+        let metadata = file.metadata()?;
+        if metadata.is_dir() {
+            return Ok((file, Found::Folder));
+        }
+        if metadata.is_file() {
+            (&mut file).take(HEAD).read_to_end(&mut head)?;
+            file.rewind()?;
+            return Ok((file, Found::of(&head)));
+        }
+        Ok((file, Found::Ours(wanted)))
+    };
+    let (file, found) = open().with_context(|| unreadable(path, wanted))?;
+    if !found.may_be(wanted) {
+        bail!("{}", refusal(path, found, wanted));
+    }
+    Ok(file)
+}
+
 /// Why a file can't be read, as far as its path tells.
-fn unreadable(path: &Path) -> String {
-    let shown = path.display();
+fn unreadable(path: &Path, wanted: Kind) -> String {
+    let shown = match wanted {
+        Kind::Model => format!("the model {}", path.display()),
+        Kind::Checkpoint => format!("the checkpoint {}", path.display()),
+        Kind::State => format!("the saved state {}", path.display()),
+        Kind::Settings => format!("the settings in {}", path.display()),
+        Kind::Text => path.display().to_string(),
+    };
     match std::fs::read_link(path) {
         Ok(target) if !path.exists() => {
             format!("can't read {shown}, a link to {}", target.display())
@@ -251,6 +284,7 @@ fn remedy(path: &Path, found: Found, wanted: Kind) -> String {
         (Found::Folder, Kind::Text) if path.join("last.safetensors").is_file() => {
             format!("to go on with the run in it: {program} train --resume {file}")
         }
+        (_, Kind::State) => "charlet generate --state-out writes one".to_owned(),
         (Found::Folder, _) => format!("name {} in it", wanted.name()),
         (Found::Ours(Kind::Checkpoint), Kind::Model) => {
             let model = shell::path(&path.with_extension("charlet"));
@@ -277,7 +311,6 @@ fn remedy(path: &Path, found: Found, wanted: Kind) -> String {
         }
         (_, Kind::Model) => "charlet train makes one, and names it .charlet".to_owned(),
         (_, Kind::Checkpoint) => "charlet train writes them, such as best.safetensors".to_owned(),
-        (_, Kind::State) => "charlet generate --state-out writes one".to_owned(),
         (_, Kind::Settings) => "charlet train writes one, config.toml".to_owned(),
         (_, Kind::Text) => "charlet reads plain text in UTF-8".to_owned(),
     }
