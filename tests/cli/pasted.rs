@@ -151,6 +151,8 @@ fn a_wrong_kind_of_file_is_told_with_the_right_command() {
         &["train", best],
         &["is a checkpoint", "--resume 'my run'", "--init-from"],
     );
+    let again = [&["train", config, "--out", "again"][..], &SHORT].concat();
+    pasted(&place, &again, &["is a settings file, not a text file"]);
     place.fail_with(
         &["score", model, "my run"],
         &["is a folder, not a text file"],

@@ -2,11 +2,12 @@
 
 mod cmd;
 
+use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use charlet_trainer::util::shown::{Shown, escaped};
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 /// Train character-level LSTM models, and run them exactly as a microcontroller does
 #[derive(Debug, Parser)]
@@ -33,6 +34,20 @@ enum Command {
     Bench(cmd::bench::Args),
     Completions(cmd::completions::Args),
     Man(cmd::man::Args),
+}
+
+/// Lets every option take a negative number, so that the answer is about the option and its range.
+fn with_negative_numbers(command: clap::Command) -> clap::Command {
+    command
+        .mut_args(|arg| {
+            let is_option = !arg.is_positional() && arg.get_action().takes_values();
+            if is_option {
+                arg.allow_negative_numbers(true)
+            } else {
+                arg
+            }
+        })
+        .mut_subcommands(with_negative_numbers)
 }
 
 fn main() -> ExitCode {
@@ -62,12 +77,18 @@ fn main() -> ExitCode {
 
 /// The arguments; where they are wrong, says so and ends the program.
 fn command_line() -> Cli {
-    Cli::try_parse().unwrap_or_else(|error| {
+    let parse = |arguments: &mut dyn Iterator<Item = OsString>| {
+        let mut command = with_negative_numbers(Cli::command());
+        let mut matches = command.try_get_matches_from_mut(arguments)?;
+        Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
+    };
+    parse(&mut std::env::args_os()).unwrap_or_else(|error| {
         if error.use_stderr() && std::io::stderr().is_terminal() {
             // The error repeats arguments. With these escaped it is the same, and keeps its colours.
             let arguments = std::env::args_os();
-            let shown = arguments.map(|argument| escaped(&argument.to_string_lossy()).into_owned());
-            if let Err(shown) = Cli::try_parse_from(shown) {
+            let mut shown = arguments
+                .map(|argument| OsString::from(escaped(&argument.to_string_lossy()).into_owned()));
+            if let Err(shown) = parse(&mut shown) {
                 shown.exit();
             }
         }

@@ -7,6 +7,8 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use charlet_trainer::report::compare::{Compared, compare};
 use charlet_trainer::util::shown::Shown;
+#[cfg(feature = "plot")]
+use charlet_trainer::util::{distinct::refuse_overwriting, run_dir::RunFolder};
 use clap::Parser;
 use indicatif::HumanCount;
 
@@ -47,6 +49,16 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args) -> Result<ExitCode> {
     #[cfg(feature = "plot")]
     let draw = drawing(&args.output)?;
+    #[cfg(feature = "plot")]
+    for run in &args.runs {
+        // No file of a run is called as a picture is; a link to one may be.
+        let run = RunFolder::at(run, "");
+        let (log, last) = (run.metrics(), run.last());
+        refuse_overwriting(
+            &args.output,
+            &[("a run's log", &log), ("a run's checkpoint", &last)],
+        )?;
+    }
     let (runs, mut skipped) = compare(&args.runs);
     if runs.is_empty() && skipped.len() == 1 {
         return Err(skipped.remove(0));

@@ -9,7 +9,7 @@ use charlet_trainer::data::source::Source;
 use charlet_trainer::inference::text_model::TextModel;
 use clap::Parser;
 
-use super::{check_model, note, read_model};
+use super::{check_model, note, read_model, refuse_second_stdin};
 
 /// Measure the loss of a model on a file, exactly as the chip computes it
 ///
@@ -30,9 +30,9 @@ Examples:
   charlet eval names.charlet held-out.txt
   charlet eval alice.charlet end.txt --json | jq .bits_per_char")]
 pub(crate) struct Args {
-    /// Model file
+    /// Model file, - for standard input
     model: PathBuf,
-    /// Text file to evaluate on
+    /// Text file to evaluate on, - for standard input
     file: PathBuf,
     /// Convert the file to lower case first, as `train --lowercase` does
     #[arg(long)]
@@ -43,6 +43,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: Args) -> Result<ExitCode> {
+    refuse_second_stdin(&[("the model", &args.model), ("the text", &args.file)])?;
     let bytes = read_model(&args.model)?;
     let model = check_model(&args.model, &bytes)?;
     let mut text_model = TextModel::new(&model);

@@ -13,6 +13,8 @@ pub use defaults::LOG_LINES_PER_EPOCH;
 pub(crate) use resume::settings;
 use serde::{Deserialize, Serialize};
 
+use crate::util::memory::STDIN;
+
 /// All settings of a run: what `config.toml` in its folder holds, enough to repeat it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -259,7 +261,11 @@ pub enum DeviceKind {
 impl Config {
     /// The name of the data, and so of the model.
     pub fn name(&self) -> String {
-        let stem = self.data.path.as_deref().and_then(Path::file_stem);
+        let path = self.data.path.as_deref();
+        if path == Some(Path::new(STDIN)) {
+            return "stdin".into();
+        }
+        let stem = path.and_then(Path::file_stem);
         stem.map_or_else(
             || "names".into(),
             |stem| stem.to_string_lossy().into_owned(),

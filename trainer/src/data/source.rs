@@ -5,6 +5,10 @@ use std::path::Path;
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::util::file_kind::{self, Kind};
+use crate::util::memory;
+
+/// How many times a text has to fit into memory: while it is read, it may move, and it is copied when it is cleaned.
+const COPIES: u64 = 3;
 
 /// A text that was read and cleaned.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,13 +20,13 @@ pub struct Source {
 }
 
 impl Source {
-    /// Reads a file.
+    /// Reads a file or, with `-`, standard input.
     ///
     /// # Errors
-    /// If it can't be read, is empty, not UTF-8, or has a NUL.
+    /// If it can't be read, doesn't fit into memory, is empty, not UTF-8, or has a NUL.
     pub fn read(path: &Path) -> Result<Self> {
-        let bytes = file_kind::read(path, Kind::Text)?;
-        Self::from_bytes(bytes).with_context(|| format!("can't use {}", path.display()))
+        let bytes = file_kind::read(path, Kind::Text, COPIES)?;
+        Self::from_bytes(bytes).with_context(|| format!("can't use {}", memory::name(path)))
     }
 
     /// Cleans a file's bytes: drops a byte order mark and makes all line endings `\n`.

@@ -49,6 +49,9 @@ pub struct Saved {
 }
 
 impl Saved {
+    /// The bytes that every such file begins with.
+    pub const BEGINNING: &[u8] = b"{\"charlet_state\"";
+
     /// A text of the model that this file's bytes hold, and the random numbers' place.
     pub fn new(model_file: &[u8], session: &BoxedSession<'_>, rng: &Rng) -> Self {
         let rng = rng.to_bytes();
@@ -71,7 +74,7 @@ impl Saved {
     /// # Errors
     /// If the file can't be read, is damaged, or belongs to another model than these bytes hold.
     pub fn read(path: &Path, model_file: &[u8]) -> Result<Self> {
-        let bytes = file_kind::read(path, Kind::State)?;
+        let bytes = file_kind::read(path, Kind::State, 4)?;
         Self::from_bytes(&bytes, model_file)
             .with_context(|| format!("can't go on from the state {}", path.display()))
     }

@@ -1,13 +1,58 @@
 //! A model with its memory: generates and evaluates text with the runtime.
 
+use std::collections::HashSet;
+
 use anyhow::{Context, Result};
 use charlet::{BoxedSession, Model, Rng, Sampler, Session};
 use serde::Serialize;
 
+use crate::data::corpus::{Corpus, Sequences};
 use crate::data::source::Source;
 
-/// Characters after which a model of lines that won't end a line is stopped.
-pub const LINE_LIMIT: usize = 64;
+/// Characters after which a line that won't end is cut off, where nothing is known of the lines that the
+/// model has learnt.
+pub const LINE_LIMIT: usize = 1000;
+/// Lines may become as long while training, however short those are that are learnt.
+const MIN_LINE_LIMIT: usize = 64;
+
+/// Characters after which a line is cut off while this is learnt: more than its longest line has, so that
+/// every copy is whole, up to [`LINE_LIMIT`].
+pub fn line_limit(corpus: &Corpus) -> usize {
+    let longest = match &corpus.train {
+        Sequences::Lines(lines) => lines.iter().map(Vec::len).max(),
+        Sequences::Text(_) => None,
+    };
+    (longest.unwrap_or(0) + 1).clamp(MIN_LINE_LIMIT, LINE_LIMIT)
+}
+
+/// A line that a model has made.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Line {
+    /// Its characters.
+    pub text: String,
+    /// Whether a limit came before its end.
+    pub is_cut: bool,
+}
+
+impl Line {
+    /// Whether it is one of these lines or, cut off, the beginning of one.
+    pub fn is_copy(&self, known: &HashSet<String>) -> bool {
+        if self.is_cut {
+            return known.iter().any(|line| line.starts_with(&self.text));
+        }
+        known.contains(&self.text)
+    }
+}
+
+impl std::fmt::Display for Line {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let cut = if self.is_cut { CUT } else { "" };
+        write!(f, "{}{cut}", self.text)
+    }
+}
+
+/// Stands where a line was cut off.
+pub const CUT: &str = "\u{2026}";
 
 /// A model, with the text that it is in.
 #[derive(Clone, Debug)]
@@ -83,12 +128,21 @@ impl<'m> TextModel<'m> {
         Ok(probabilities)
     }
 
-    /// One line, at most [`LINE_LIMIT`] characters long.
+    /// One line, cut off after `limit` characters.
     ///
     /// # Errors
     /// As [`generate`](Self::generate).
-    pub fn line(&mut self, sampler: Sampler, rng: &mut Rng) -> Result<String, charlet::Error> {
-        Ok(self.generate(sampler, rng, "")?.take(LINE_LIMIT).collect())
+    pub fn line(
+        &mut self,
+        sampler: Sampler,
+        rng: &mut Rng,
+        limit: usize,
+    ) -> Result<Line, charlet::Error> {
+        let text: String = self.generate(sampler, rng, "")?.take(limit).collect();
+        Ok(Line {
+            is_cut: text.chars().count() == limit,
+            text,
+        })
     }
 
     /// The negative log-probability of a text, in nats: of each line by itself for a model of

@@ -43,7 +43,7 @@ impl Description {
     /// # Errors
     /// If the file can't be read or is no checkpoint of ours.
     pub fn load(path: &Path) -> Result<Self> {
-        let bytes = file_kind::read(path, Kind::Checkpoint)?;
+        let bytes = file_kind::read(path, Kind::Checkpoint, 2)?;
         Self::of(&bytes).with_context(|| format!("can't use the checkpoint {}", path.display()))
     }
 
@@ -83,7 +83,7 @@ impl Checkpoint {
     /// # Errors
     /// If the file can't be read or is no checkpoint of ours.
     pub fn load(path: &Path, device: &Device) -> Result<Self> {
-        let bytes = file_kind::read(path, Kind::Checkpoint)?;
+        let bytes = file_kind::read(path, Kind::Checkpoint, 2)?;
         let read = || -> Result<Self> {
             Ok(Self {
                 description: Description::of(&bytes)?,

@@ -103,9 +103,7 @@ impl LrFinder {
             if next_request() == Some(Request::Stop) {
                 return Ok(None);
             }
-            if !batch.carry_state {
-                state = network.zero_state(batch.size)?;
-            }
+            state = network.state_before(&batch, &state)?;
             let dropout = Dropout::draw(&config.network, &mut streams.dropout);
             let update = TrainStep::on_batch(
                 &network,

@@ -4,10 +4,10 @@ use std::fs::File;
 use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
 use charlet::format::MAGIC;
 
-use super::shell;
+use super::{memory, shell};
 
 /// As much of a file's beginning as its kind is told by.
 const HEAD: u64 = 1 << 16;
@@ -138,10 +138,11 @@ impl Found {
             Kind::Model => self == Self::Ours(Kind::Model),
             Kind::Checkpoint => matches!(self, Self::Ours(Kind::Checkpoint) | Self::Safetensors),
             Kind::State => matches!(self, Self::Ours(Kind::State | Kind::Text)),
-            Kind::Settings | Kind::Text => matches!(
+            Kind::Settings => matches!(
                 self,
-                Self::Ours(Kind::State | Kind::Settings | Kind::Text) | Self::Empty | Self::Unknown
+                Self::Ours(Kind::Settings | Kind::Text) | Self::Empty | Self::Unknown
             ),
+            Kind::Text => matches!(self, Self::Ours(Kind::Text) | Self::Empty | Self::Unknown),
         }
     }
 
@@ -157,30 +158,28 @@ impl Found {
     }
 }
 
-/// Reads a file of this kind.
+/// Reads a file of this kind or, with `-`, standard input. It has to fit the memory that is left `copies` times.
 ///
 /// # Errors
-/// If it can't be read, or is of another kind: names both, and the command that takes it.
-pub fn read(path: &Path, wanted: Kind) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let mut read = || -> std::io::Result<Found> {
-        if path.is_dir() {
-            return Ok(Found::Folder);
-        }
-        let mut file = File::open(path)?;
-        // The head first: a file of another kind may be without end.
-        (&mut file).take(HEAD).read_to_end(&mut bytes)?;
-        let found = Found::of(&bytes);
-        if found.may_be(wanted) {
-            file.read_to_end(&mut bytes)?;
-        }
-        Ok(found)
+/// If it can't be read, doesn't fit, or is of another kind: names both, and the command that takes it.
+pub fn read(path: &Path, wanted: Kind, copies: u64) -> Result<Vec<u8>> {
+    let check = |found: Found| {
+        ensure!(found.may_be(wanted), "{}", refusal(path, found, wanted));
+        Ok(())
     };
-    let found = read().with_context(|| unreadable(path, wanted))?;
-    if !found.may_be(wanted) {
-        bail!("{}", refusal(path, found, wanted));
+    if path.is_dir() {
+        check(Found::Folder)?;
     }
-    Ok(bytes)
+    // The head first: a file of another kind may be without end.
+    let mut is_refused = false;
+    let bytes = memory::read_checked(path, copies, HEAD, |head| {
+        check(Found::of(head)).inspect_err(|_| is_refused = true)
+    });
+    if is_refused {
+        bytes
+    } else {
+        bytes.with_context(|| unreadable(path, wanted))
+    }
 }
 
 /// Opens a file of this kind, to be read as it comes. Nothing is waited for: what is no regular file is
@@ -204,20 +203,19 @@ pub fn open(path: &Path, wanted: Kind) -> Result<File> {
         Ok((file, Found::Ours(wanted)))
     };
     let (file, found) = open().with_context(|| unreadable(path, wanted))?;
-    if !found.may_be(wanted) {
-        bail!("{}", refusal(path, found, wanted));
-    }
+    ensure!(found.may_be(wanted), "{}", refusal(path, found, wanted));
     Ok(file)
 }
 
 /// Why a file can't be read, as far as its path tells.
 fn unreadable(path: &Path, wanted: Kind) -> String {
+    let shown = memory::name(path);
     let shown = match wanted {
-        Kind::Model => format!("the model {}", path.display()),
-        Kind::Checkpoint => format!("the checkpoint {}", path.display()),
-        Kind::State => format!("the saved state {}", path.display()),
-        Kind::Settings => format!("the settings in {}", path.display()),
-        Kind::Text => path.display().to_string(),
+        Kind::Model => format!("the model {shown}"),
+        Kind::Checkpoint => format!("the checkpoint {shown}"),
+        Kind::State => format!("the saved state {shown}"),
+        Kind::Settings => format!("the settings in {shown}"),
+        Kind::Text => shown,
     };
     match std::fs::read_link(path) {
         Ok(target) if !path.exists() => {
@@ -229,8 +227,11 @@ fn unreadable(path: &Path, wanted: Kind) -> String {
 
 /// What is at this path, what was wanted, and what to do.
 fn refusal(path: &Path, found: Found, wanted: Kind) -> String {
-    let (shown, name) = (path.display(), found.name());
+    let (shown, name) = (memory::name(path), found.name());
     let refused = format!("{shown} is {name}, not {}", wanted.name());
+    if path == Path::new(memory::STDIN) {
+        return refused;
+    }
     let folder = match found {
         Found::Folder => path,
         // What a run has written lies together.

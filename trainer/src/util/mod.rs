@@ -1,8 +1,11 @@
-//! Utilities: atomic files, run folders, random numbers, what terminals and shells take.
+//! Utilities: files and folders, memory, random numbers, what terminals and shells take.
 
 pub mod atomic_file;
+pub mod distinct;
 pub mod file_kind;
 pub mod lock;
+pub mod memory;
+pub mod replace;
 pub mod rng;
 pub mod run_dir;
 pub mod shell;

@@ -29,6 +29,7 @@ fn pipe(args: &Args, model: &Model<'_>) -> Result<ExitCode> {
     let mut rng = Rng::from_seed(args.sampling.seed.unwrap_or_else(clock));
     let mut text_model = TextModel::new(model);
     let mut out = std::io::stdout().lock();
+    let mut cut = 0;
     for (number, line) in (1..).zip(std::io::stdin().lines()) {
         let prompt = line.with_context(|| format!("can't read line {number} of standard input"))?;
         for (_, sampler) in args.sampling.samplers(text_model.model().vocab().size())? {
@@ -38,14 +39,10 @@ fn pipe(args: &Args, model: &Model<'_>) -> Result<ExitCode> {
             let mut generator = text_model
                 .generate(sampler, &mut rng, &prompt)
                 .with_context(|| format!("can't continue line {number}, {prompt:?}"))?;
-            text::print(
-                &mut out,
-                args,
-                &prompt,
-                args.length(is_list),
-                &mut generator,
-            )?;
+            let is_cut = text::print(&mut out, args, &prompt, is_list, &mut generator)?;
+            cut += usize::from(is_cut && args.length.is_none());
         }
     }
+    text::tell_of_cuts(cut);
     Ok(ExitCode::SUCCESS)
 }
