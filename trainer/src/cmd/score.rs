@@ -1,7 +1,6 @@
 //! `charlet score`
 
 use std::cmp::Ordering;
-use std::fs::File;
 use std::io::{BufRead, BufReader, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -9,6 +8,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use charlet_trainer::inference::surprisal::{Surprisal, Surprisals, Unknown};
 use charlet_trainer::inference::text_model::TextModel;
+use charlet_trainer::util::file_kind::{self, Kind};
 use charlet_trainer::util::shown::Shown;
 use charlet_trainer::util::style::Styles;
 use clap::{Parser, ValueEnum};
@@ -172,7 +172,7 @@ impl Lines {
             )
         } else {
             let name = path.display().to_string();
-            let file = File::open(path).with_context(|| format!("can't read {name}"))?;
+            let file = file_kind::open(path, Kind::Text)?;
             (Box::new(BufReader::new(file)), name)
         };
         Ok(Self {

@@ -51,7 +51,7 @@ pub fn atomic_write(path: &Path, contents: &[u8]) -> Result<()> {
         let mut file = builder.tempfile_in(folder)?;
         file.write_all(contents)?;
         file.as_file().sync_all()?;
-        file.persist(path)?;
+        file.persist(path).map_err(|error| error.error)?;
         #[cfg(unix)]
         fs::File::open(folder)?.sync_all()?;
         Ok(())

@@ -69,8 +69,8 @@ impl RunFolder {
         if run.config().exists() || run.last().exists() {
             if !replace {
                 bail!(
-                    "{shown} already holds a run: go on with it by {} train --resume {}, choose another \
-                     --out, or replace it with --force",
+                    "{shown} already holds a run: choose another --out, replace it with --force, or go on \
+                     with it: {} train --resume {}",
                     shell::program(),
                     shell::path(folder)
                 );

@@ -1,8 +1,9 @@
 //! What `--resume` and `--config` lead to: a run's folder, and data that may have moved.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use charlet_trainer::config::Config;
 use charlet_trainer::util::run_dir::RunFolder;
 use charlet_trainer::util::shell;
@@ -13,7 +14,12 @@ use super::Args;
 /// goes on from.
 pub(super) fn folder_of(given: &Path) -> Result<PathBuf> {
     if !given.is_file() {
-        return Ok(given.to_owned());
+        return match RunFolder::last_in(given).metadata() {
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                Err(error).with_context(|| format!("can't read the run in {}", given.display()))
+            }
+            _ => Ok(given.to_owned()),
+        };
     }
     let folder = match given.parent() {
         Some(folder) if folder != Path::new("") => folder,
