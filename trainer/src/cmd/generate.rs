@@ -11,7 +11,9 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, ensure};
 use charlet::{Model, Vocab};
+use charlet_trainer::config::Encoding;
 use charlet_trainer::inference::text_model::LINE_LIMIT;
+use charlet_trainer::inference::unknown::hint;
 use clap::Parser;
 
 use self::sampling::Sampling;
@@ -72,6 +74,14 @@ pub(crate) struct Args {
         help_heading = "Prompt"
     )]
     prompt_from: Option<PathBuf>,
+    /// Encoding of that file, such as windows-1252, utf-16le or shift_jis
+    #[arg(
+        long,
+        value_name = "NAME",
+        requires = "prompt_from",
+        help_heading = "Prompt"
+    )]
+    encoding: Option<Encoding>,
     /// Characters per excerpt
     #[arg(
         long,
@@ -128,6 +138,7 @@ fn default_of(id: &str) -> Option<String> {
         "count" => format!("{LINES} for a list, {TEXTS} for running text"),
         "temperature" => sampling::TEMPERATURE.to_string(),
         "seed" => "from the clock".to_owned(),
+        "encoding" => "utf-8, or what a byte order mark says".to_owned(),
         "prompt_length" => {
             let (line, text) = (text::PROMPT_LENGTH_OF_LINE, text::PROMPT_LENGTH);
             format!("{line} for a list, {text} for running text")
@@ -241,17 +252,10 @@ fn interval(pace: f64) -> Duration {
 /// Adds the prompt and a remedy to an error.
 fn with_hint<T>(result: Result<T, charlet::Error>, prompt: &str, vocab: &Vocab<'_>) -> Result<T> {
     let hint = match result {
-        Err(charlet::Error::UnknownChar(char)) if has_lower_case(vocab, char) => {
-            ", which has lower case only"
-        }
+        Err(charlet::Error::UnknownChar(char)) => hint(vocab, prompt, char),
         _ => "",
     };
     result.with_context(|| format!("can't continue {prompt:?} with this model{hint}"))
-}
-
-fn has_lower_case(vocab: &Vocab<'_>, char: char) -> bool {
-    let mut lower = char.to_lowercase();
-    char.is_uppercase() && lower.all(|char| vocab.token(char).is_some())
 }
 
 #[cfg(test)]

@@ -23,7 +23,9 @@ pub(super) fn run(args: &Args, model: &Model<'_>, model_file: &[u8]) -> Result<E
     let vocab = *model.vocab();
     let samplers = args.sampling.samplers(vocab.size())?;
     let mut texts = Texts::new(args, model, model_file)?;
-    let source = args.prompt_from.as_deref().map(Source::read).transpose()?;
+    let source = args.prompt_from.as_deref();
+    let source = source.map(|path| Source::read_as(path, args.encoding));
+    let source = source.transpose()?;
     let is_alone = samplers.len() == 1;
     for (at, (temperature, sampler)) in samplers.into_iter().enumerate() {
         if let (Some(temperature), false) = (temperature, is_alone) {
