@@ -4,7 +4,7 @@ mod cmd;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 /// Train character-level LSTM models, and run them exactly as a microcontroller does
 #[derive(Debug, Parser)]
@@ -33,8 +33,24 @@ enum Command {
     Man(cmd::man::Args),
 }
 
+/// Lets every option take a negative number, so that the answer is about the option and its range.
+fn with_negative_numbers(command: clap::Command) -> clap::Command {
+    command
+        .mut_args(|arg| {
+            let is_option = !arg.is_positional() && arg.get_action().takes_values();
+            if is_option {
+                arg.allow_negative_numbers(true)
+            } else {
+                arg
+            }
+        })
+        .mut_subcommands(with_negative_numbers)
+}
+
 fn main() -> ExitCode {
-    let result = match Cli::parse().command {
+    let matches = with_negative_numbers(Cli::command()).get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let result = match cli.command {
         Command::Train(args) => cmd::train::run(&args),
         Command::Generate(args) => cmd::generate::run(*args),
         Command::Eval(args) => cmd::eval::run(args),

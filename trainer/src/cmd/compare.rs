@@ -6,6 +6,8 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use charlet_trainer::report::compare::{Compared, compare};
+#[cfg(feature = "plot")]
+use charlet_trainer::util::{distinct::refuse_overwriting, run_dir::RunFolder};
 use clap::Parser;
 use indicatif::HumanCount;
 
@@ -44,6 +46,16 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args) -> Result<ExitCode> {
     #[cfg(feature = "plot")]
     let draw = drawing(&args.output)?;
+    #[cfg(feature = "plot")]
+    for run in &args.runs {
+        // No file of a run is called as a picture is; a link to one may be.
+        let run = RunFolder::at(run, "");
+        let (log, last) = (run.metrics(), run.last());
+        refuse_overwriting(
+            &args.output,
+            &[("a run's log", &log), ("a run's checkpoint", &last)],
+        )?;
+    }
     let runs = compare(&args.runs)?;
     for run in &runs {
         if run.held_out != runs[0].held_out {

@@ -1,23 +1,28 @@
 //! `charlet generate`
 
 mod interactive;
+mod prompt;
 mod sampling;
 mod text;
 mod top;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, ensure};
 use charlet::{Model, Vocab};
 use charlet_trainer::config::Encoding;
+use charlet_trainer::inference::saved_state::Saved;
 use charlet_trainer::inference::text_model::LINE_LIMIT;
 use charlet_trainer::inference::unknown::hint;
+use charlet_trainer::util::distinct::refuse_overwriting;
+use charlet_trainer::util::memory::STDIN;
+use charlet_trainer::util::replace::refuse_replacing;
 use clap::Parser;
 
 use self::sampling::Sampling;
-use super::{check_model, read_model, with_default};
+use super::{check_model, read_model, refuse_second_stdin, with_default};
 
 /// Characters per second with --interactive: slow enough to read along.
 const INTERACTIVE_PACE: f64 = 60.0;
@@ -40,6 +45,7 @@ Examples:
   charlet generate names.charlet -n 20 --temperature 0.8 --seed 1
   charlet generate names.charlet --prompt ma
   charlet generate names.charlet --prompt ma --top
+  charlet generate names.charlet -n 20 --new names.txt
   charlet generate alice.charlet --prompt \"alice \" --length 1000 --top-p 0.9
   charlet generate alice.charlet --prompt-from alice.txt --temperature 0.2,0.5,1.0,1.2
   charlet generate alice.charlet --until '\\n\\n' --length 5000 --state-out chapter.json
@@ -47,25 +53,39 @@ Examples:
   charlet generate alice.charlet --interactive"
 )]
 pub(crate) struct Args {
-    /// Model file
+    /// Model file, - for standard input
     #[arg(value_name = "MODEL")]
     model: PathBuf,
     /// Number of texts
     #[arg(short = 'n', long = "count", value_name = "N")]
     count: Option<usize>,
+    /// Leave out lines that are in this file, such as the list that the model has learnt; - for standard
+    /// input
+    #[arg(long, value_name = "FILE")]
+    new: Option<PathBuf>,
     #[command(flatten)]
     sampling: Sampling,
-    /// Text to continue
+    /// Text to continue; \n is a line break, \t a tab, \\ a backslash
     #[arg(
         long,
         alias = "prime",
         value_name = "TEXT",
+        value_parser = |text: &str| anyhow::Ok(prompt::unescaped(text)),
         default_value = "",
         hide_default_value = true,
         help_heading = "Prompt"
     )]
     prompt: String,
-    /// Continue random excerpts of this file: of a list, the beginnings of lines
+    /// Continue the text in this file, - for standard input. A line break at its end counts, unless
+    /// the model makes lines
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["prompt", "prompt_from"],
+        help_heading = "Prompt"
+    )]
+    prompt_file: Option<PathBuf>,
+    /// Continue random excerpts of this file, - for standard input: of a list, the beginnings of lines
     #[arg(
         long,
         alias = "random-seed-text",
@@ -74,13 +94,8 @@ pub(crate) struct Args {
         help_heading = "Prompt"
     )]
     prompt_from: Option<PathBuf>,
-    /// Encoding of that file, such as windows-1252, utf-16le or shift_jis
-    #[arg(
-        long,
-        value_name = "NAME",
-        requires = "prompt_from",
-        help_heading = "Prompt"
-    )]
+    /// Encoding of the files that prompts and --new come from, such as windows-1252, utf-16le or shift_jis
+    #[arg(long, value_name = "NAME", help_heading = "Prompt")]
     encoding: Option<Encoding>,
     /// Characters per excerpt
     #[arg(
@@ -111,7 +126,7 @@ pub(crate) struct Args {
         value_name = "K",
         num_args = 0..=1,
         default_missing_value = "10",
-        conflicts_with_all = ["count", "length", "until", "prompt_from", "state_out", "pace"],
+        conflicts_with_all = ["count", "new", "length", "until", "prompt_from", "state_out", "pace"],
         help_heading = "Output"
     )]
     top: Option<usize>,
@@ -126,7 +141,9 @@ pub(crate) struct Args {
     #[arg(
         short,
         long,
-        conflicts_with_all = ["count", "prompt", "prompt_from", "state_in", "state_out", "top"],
+        conflicts_with_all = [
+            "count", "new", "prompt", "prompt_file", "prompt_from", "state_in", "state_out", "top"
+        ],
         help_heading = "Output"
     )]
     interactive: bool,
@@ -169,6 +186,10 @@ impl Args {
             "--prompt-length must be at least 1"
         );
         ensure!(self.top != Some(0), "--top must be at least 1");
+        ensure!(
+            self.new.is_none() || vocab.end().is_some(),
+            "--new leaves out lines, and this model makes running text"
+        );
         let is_one = self.sampling.temperatures().len() < 2;
         ensure!(
             is_one || !self.interactive,
@@ -181,16 +202,42 @@ impl Args {
         Ok(())
     }
 
+    /// Refuses files that can't be used as they are named, before any is read.
+    fn check_files(&self) -> Result<()> {
+        let mut inputs = vec![("the model", self.model.as_path())];
+        let more = [
+            ("--prompt-file", &self.prompt_file),
+            ("--prompt-from", &self.prompt_from),
+            ("--new", &self.new),
+        ];
+        for (option, path) in more {
+            inputs.extend(path.as_deref().map(|path| (option, path)));
+        }
+        if let Some(output) = &self.state_out {
+            // --state-in is none of them: it is read whole before.
+            refuse_overwriting(output, &inputs)?;
+            refuse_replacing(output, "saved state", Saved::BEGINNING)?;
+        }
+        if self.interactive {
+            inputs.push(("--interactive", Path::new(STDIN)));
+        }
+        refuse_second_stdin(&inputs)
+    }
+
     fn length(&self, is_list: bool) -> usize {
         let default = if is_list { LINE_LIMIT } else { TEXT_LENGTH };
         self.length.unwrap_or(default)
     }
 }
 
-pub(crate) fn run(args: Args) -> Result<ExitCode> {
+pub(crate) fn run(mut args: Args) -> Result<ExitCode> {
+    args.check_files()?;
     let bytes = read_model(&args.model)?;
     let model = check_model(&args.model, &bytes)?;
     args.check(&model)?;
+    if let Some(path) = &args.prompt_file {
+        args.prompt = prompt::read(path, args.encoding, model.vocab().end().is_some())?;
+    }
     if args.interactive {
         interactive::run(args, &model)
     } else if let Some(count) = args.top {

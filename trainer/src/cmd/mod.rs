@@ -14,8 +14,9 @@ pub(crate) mod train;
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use charlet::Model;
+use charlet_trainer::util::memory::{self, STDIN};
 use clap::Arg;
 use clap::builder::StyledStr;
 
@@ -29,12 +30,24 @@ fn with_default(option: Arg, default_of: impl Fn(&str) -> Option<String>) -> Arg
     option.help(format!("{} [default: {default}]", help.unwrap_or_default()))
 }
 
-/// The bytes of a model file.
+/// The bytes of a model file, or of standard input.
 fn read_model(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).with_context(|| format!("can't read the model {}", path.display()))
+    memory::read(path, 1).with_context(|| format!("can't read the model {}", memory::name(path)))
+}
+
+/// Refuses a second input from standard input, which can be read only once. Each comes with what it is.
+fn refuse_second_stdin(inputs: &[(&str, &Path)]) -> Result<()> {
+    let from_stdin = inputs.iter().filter(|(_, path)| *path == Path::new(STDIN));
+    let names: Vec<&str> = from_stdin.map(|(name, _)| *name).collect();
+    ensure!(
+        names.len() < 2,
+        "standard input can be read only once, not for {}: give the name of a file for all but one",
+        names.join(" and ")
+    );
+    Ok(())
 }
 
 /// The model in a file's bytes.
 fn check_model<'b>(path: &Path, bytes: &'b [u8]) -> Result<Model<'b>> {
-    Model::from_bytes(bytes).with_context(|| format!("can't use the model {}", path.display()))
+    Model::from_bytes(bytes).with_context(|| format!("can't use the model {}", memory::name(path)))
 }

@@ -14,7 +14,7 @@ use clap::{Parser, ValueEnum};
 use serde::Serialize;
 
 use super::names::char_name;
-use super::{check_model, read_model, with_default};
+use super::{check_model, read_model, refuse_second_stdin, with_default};
 
 /// Score each line of a text by its surprisal, for example to find anomalies in a log
 ///
@@ -32,7 +32,7 @@ Examples:
   tail -f log | charlet score log.charlet --threshold 4
   charlet score names.charlet people.txt --json | jq 'select(.unknown)'")]
 pub(crate) struct Args {
-    /// Model file
+    /// Model file, - for standard input
     model: PathBuf,
     /// Text file to score, - for standard input
     #[arg(default_value = "-")]
@@ -89,6 +89,7 @@ fn default_of(id: &str) -> Option<String> {
 }
 
 pub(crate) fn run(args: Args) -> Result<ExitCode> {
+    refuse_second_stdin(&[("the model", &args.model), ("the text", &args.file)])?;
     let bytes = read_model(&args.model)?;
     let model = check_model(&args.model, &bytes)?;
     let mut text_model = TextModel::new(&model);

@@ -28,7 +28,7 @@ use charlet_trainer::util::lock::Lock;
 use charlet_trainer::util::run_dir::RunFolder;
 use clap::Parser;
 
-use super::with_default;
+use super::{refuse_second_stdin, with_default};
 
 /// The exit code of a command that Ctrl-C ended.
 const INTERRUPTED: u8 = 130;
@@ -108,6 +108,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     };
     // Fails for a missing GPU before a folder is made.
     device(config.training.device)?;
+    refuse_second_stdin(&args.inputs())?;
     let budget = args.fit_budget(&mut config)?;
     let control = Arc::new(Control::default());
     let wanted = Arc::clone(&control);
@@ -124,7 +125,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let next_request = || control.next();
     if args.optimizer.find_lr {
         tell("budget", &budget);
-        return find_lr::run(&args.out(&config), &config, &next_request);
+        return find_lr::run(&args.out(&config), &args.inputs(), &config, &next_request);
     }
     let mut observers = observers(&config, display(args, on_request)?)?;
     let folder = folder(args, &config, lock)?;
@@ -176,6 +177,21 @@ fn display(
 }
 
 impl Args {
+    /// The files that are read, and what they are.
+    fn inputs(&self) -> Vec<(&str, &Path)> {
+        let files = [
+            ("the data", &self.data),
+            ("--val", &self.input.val),
+            ("--config", &self.settings.config),
+            ("--init-from", &self.training.init_from),
+        ];
+        let mut inputs = Vec::new();
+        for (what, path) in files {
+            inputs.extend(path.as_deref().map(|path| (what, path)));
+        }
+        inputs
+    }
+
     /// The output folder.
     fn out(&self, config: &Config) -> PathBuf {
         let default = || PathBuf::from(OUT).join(config.name());

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use charlet::{Model, Rng, Sampler};
 
-use super::text_model::TextModel;
+use super::text_model::{TextModel, line_limit};
 use crate::data::corpus::{Corpus, Sequences};
 
 /// Size of the sample: lines, or characters of a text.
@@ -67,10 +67,11 @@ pub fn novelty(model: &[u8], corpus: &Corpus) -> Result<Novelty> {
     let sampler = Sampler::with_temperature(TEMPERATURE)?;
     match &corpus.train {
         Sequences::Lines(_) => {
+            let limit = line_limit(corpus);
             let mut known = 0;
             for _ in 0..LINES {
-                let line = text_model.line(sampler, &mut rng)?;
-                known += usize::from(corpus.known.contains(&line));
+                let line = text_model.line(sampler, &mut rng, limit)?;
+                known += usize::from(line.is_copy(&corpus.known));
             }
             Ok(Novelty::KnownLines(known as f64 / LINES as f64))
         }

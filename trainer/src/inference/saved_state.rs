@@ -48,6 +48,9 @@ pub struct Saved {
 }
 
 impl Saved {
+    /// The bytes that every such file begins with.
+    pub const BEGINNING: &[u8] = b"{\"charlet_state\"";
+
     /// A text of the model that this file's bytes hold, and the random numbers' place.
     pub fn new(model_file: &[u8], session: &BoxedSession<'_>, rng: &Rng) -> Self {
         let rng = rng.to_bytes();

@@ -4,16 +4,16 @@ use charlet::Vocab;
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::{compose, is_combining_mark};
 
-/// What to say after "the model doesn't know" this character of a text: nothing, or in which other form it knows
-/// the character, with a comma before it.
+/// What to say beside an unknown character of a text: in which other form the model knows it, in parentheses with a
+/// space before them, or nothing.
 pub fn hint(vocab: &Vocab<'_>, text: &str, unknown: char) -> &'static str {
     let knows = |char| vocab.token(char).is_some();
     let knows_all = |chars: String| chars.chars().all(knows);
     let is_decomposed = unknown.nfd().ne([unknown]);
     if unknown.is_uppercase() && knows_all(unknown.to_lowercase().collect()) {
-        ", which has lower case only"
+        " (the model has lower case only)"
     } else if is_decomposed && knows_all(unknown.nfd().collect()) {
-        ", which knows it decomposed (NFD): a letter and the accent"
+        " (the model knows it decomposed, as a letter and an accent: normal form NFD)"
     } else if is_combining_mark(unknown)
         && text
             .chars()
@@ -22,9 +22,9 @@ pub fn hint(vocab: &Vocab<'_>, text: &str, unknown: char) -> &'static str {
             .filter_map(|(letter, mark)| compose(letter, mark))
             .any(knows)
     {
-        ", which knows letter and accent composed (NFC): as one character"
+        " (the model knows letter and accent composed, as one character: normal form NFC)"
     } else if is_decomposed && unknown.nfc().ne([unknown]) && knows_all(unknown.nfc().collect()) {
-        ", which knows it in another form (NFC)"
+        " (the model knows it in normal form NFC)"
     } else {
         ""
     }

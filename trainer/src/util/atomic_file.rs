@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 /// How the names of files begin that are being written.
 const TEMPORARY: &str = ".charlet-";
@@ -37,6 +37,9 @@ pub fn atomic_write(path: &Path, contents: &[u8]) -> Result<()> {
         _ => Path::new("."),
     };
     let write = || -> Result<()> {
+        // Renaming would put a file in the place of a device or a pipe, such as /dev/null.
+        let is_file = fs::metadata(path).map_or(true, |found| found.is_file());
+        ensure!(is_file, "it is there, and no file");
         let mut builder = tempfile::Builder::new();
         builder.prefix(TEMPORARY);
         #[cfg(unix)]
@@ -90,5 +93,12 @@ mod tests {
         fs::write(taken.join("inside"), b"").unwrap();
         assert!(atomic_write(&taken, b"new").is_err());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+        #[cfg(unix)]
+        {
+            let socket = folder.path().join("socket");
+            let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+            assert!(atomic_write(&socket, b"new").is_err());
+            assert!(!fs::metadata(&socket).unwrap().is_file());
+        }
     }
 }

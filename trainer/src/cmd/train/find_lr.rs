@@ -12,6 +12,7 @@ use charlet_trainer::report::plot::lr_finder;
 use charlet_trainer::train::control::NextRequest;
 use charlet_trainer::train::lr_finder::{BATCHES, LrFinder, Point, Suggestion};
 use charlet_trainer::util::atomic_file::atomic_write;
+use charlet_trainer::util::distinct::refuse_overwriting;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::INTERRUPTED;
@@ -19,12 +20,18 @@ use super::INTERRUPTED;
 /// Batches from one line of the table to the next: two lines for a power of ten.
 const BATCHES_PER_LINE: usize = 15;
 
-/// Runs the range test, prints a table and a suggestion, and writes both to the folder.
+/// Runs the range test, prints a table and a suggestion, and writes both to the folder, but over none of
+/// these inputs.
 pub(super) fn run(
     folder: &Path,
+    inputs: &[(&str, &Path)],
     config: &Config,
     next_request: NextRequest<'_>,
 ) -> Result<ExitCode> {
+    let (csv, png) = (folder.join("find-lr.csv"), folder.join("find-lr.png"));
+    for output in [&csv, &png] {
+        refuse_overwriting(output, inputs)?;
+    }
     let mut out = std::io::stdout();
     writeln!(
         out,
@@ -42,7 +49,6 @@ pub(super) fn run(
     };
     fs::create_dir_all(folder)
         .with_context(|| format!("can't make the folder {}", folder.display()))?;
-    let csv = folder.join("find-lr.csv");
     atomic_write(&csv, finder.to_csv()?.as_bytes())?;
     write_table(&mut out, &finder)?;
     let Suggestion {
@@ -56,7 +62,6 @@ pub(super) fn run(
     )?;
     #[cfg(feature = "plot")]
     {
-        let png = folder.join("find-lr.png");
         atomic_write(&png, &lr_finder::png(&config.name(), &finder)?)?;
         write!(out, "plot      {}; all batches: ", png.display())?;
     }
