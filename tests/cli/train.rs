@@ -31,7 +31,7 @@ fn data_that_cannot_be_learnt_are_refused() {
     refuse(b"anna\nb\0b\n", &["data.txt", "NUL", "offset 6"]);
     refuse(b"anna\nberta\n", &["--val-split"]);
     place.fail_with(&["train", "missing.txt"], &["missing.txt", "No such file"]);
-    place.fail_with(&["train", "."], &["can't read"]);
+    place.fail_with(&["train", "."], &["is a folder", "text file"]);
     place.write("data.txt", lines());
     place.fail_with(&["train", "data.txt", "--val", "none.txt"], &["none.txt"]);
 }

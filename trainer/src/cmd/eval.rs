@@ -10,7 +10,7 @@ use charlet_trainer::data::source::Source;
 use charlet_trainer::inference::text_model::TextModel;
 use clap::Parser;
 
-use super::{check_model, read_model, refuse_second_stdin};
+use super::{check_model, note, read_model, refuse_second_stdin};
 
 /// Measure the loss of a model on a file, exactly as the chip computes it
 ///
@@ -77,8 +77,8 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
         None => Vec::new(),
     };
     let unknown = evaluation.unknown_note(model.vocab(), &source);
-    for note in source.notes.iter().chain(&list_notes).chain(&unknown) {
-        eprintln!("note: {note}");
+    for told in source.notes.iter().chain(&list_notes).chain(&unknown) {
+        note(told);
     }
     writeln!(out, "characters     {:>12}", summary.chars)?;
     writeln!(out, "nats in all    {:>12.2}", summary.nats)?;

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use charlet_trainer::inference::surprisal::{Surprisal, Surprisals, Unknown};
 use charlet_trainer::inference::text_model::TextModel;
+use charlet_trainer::util::shown::Shown;
 use charlet_trainer::util::style::Styles;
 use clap::{Parser, ValueEnum};
 use serde::Serialize;
@@ -96,6 +97,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     let mut out = std::io::stdout().lock();
     let printer = Printer {
         styles: Styles::of_stdout(),
+        shown: Shown::on(&std::io::stdout()),
         explains: args.explain,
         is_json: args.json,
     };
@@ -213,6 +215,7 @@ impl Iterator for Lines {
 /// How a line is printed.
 struct Printer {
     styles: Styles,
+    shown: Shown,
     explains: bool,
     is_json: bool,
 }
@@ -249,7 +252,7 @@ impl Printer {
                 unknown: surprisal.unknown,
                 bits_of_chars: self.explains.then_some(&surprisal.chars),
             };
-            writeln!(out, "{}", serde_json::to_string(&json)?)?;
+            writeln!(out, "{}", self.shown.json(&serde_json::to_string(&json)?))?;
             return Ok(());
         }
         let (bits, per_char) = (surprisal.bits(), surprisal.bits_per_char());
@@ -257,7 +260,7 @@ impl Printer {
         if self.explains && self.styles.is_styled() {
             self.coloured(out, scored)?;
         } else {
-            write!(out, "{}", scored.line)?;
+            write!(out, "{}", self.shown.line(&scored.line))?;
         }
         if let Some(unknown) = surprisal.unknown {
             let (alarm, char, at) = (self.styles.alarm(), unknown.char, unknown.at);
@@ -278,6 +281,7 @@ impl Printer {
         let mut bits = scored.surprisal.chars.iter();
         for (char, &bits) in scored.line.chars().zip(bits.by_ref()) {
             let style = self.styles.heat(bits);
+            let char = self.shown.char(char);
             write!(out, "{style}{char}{style:#}")?;
         }
         if let Some(&end) = bits.next() {

@@ -4,6 +4,7 @@ mod budget;
 mod defaults;
 mod find_lr;
 mod options;
+mod resumed;
 mod settings;
 
 use std::io::{IsTerminal, Write};
@@ -23,7 +24,7 @@ use charlet_trainer::report::tui::{self, Dashboard};
 use charlet_trainer::train::checkpoint::Checkpoint;
 use charlet_trainer::train::control::{Control, Request};
 use charlet_trainer::train::observer::Observer;
-use charlet_trainer::train::training_loop::{Outcome, train};
+use charlet_trainer::train::training_loop::{Input, Outcome, train_on};
 use charlet_trainer::util::lock::Lock;
 use charlet_trainer::util::run_dir::RunFolder;
 use clap::Parser;
@@ -106,28 +107,43 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         Some(checkpoint) => args.resumed_config(&checkpoint.description.config)?,
         None => args.new_config()?,
     };
+    args.check_data(&config)?;
     // Fails for a missing GPU before a folder is made.
     device(config.training.device)?;
     refuse_second_stdin(&args.inputs())?;
-    let budget = args.fit_budget(&mut config)?;
     let control = Arc::new(Control::default());
     let wanted = Arc::clone(&control);
     let on_request = move |request| {
-        // The second Ctrl-C doesn't wait for the save.
-        if wanted.add(request) && request == Request::Stop {
+        let is_second = wanted.add(request);
+        if request != Request::Stop {
+            return;
+        }
+        // The second Ctrl-C doesn't wait for the save, and before the training there is nothing to save.
+        if is_second || !wanted.has_begun() {
             #[cfg(feature = "tui")]
             tui::leave();
+            if !is_second {
+                let _ = writeln!(std::io::stderr(), "stopped   nothing was written");
+            }
             std::process::exit(INTERRUPTED.into());
         }
     };
     let signal = on_request.clone();
     ctrlc::set_handler(move || signal(Request::Stop)).context("can't listen for Ctrl-C")?;
-    let next_request = || control.next();
+    let input = Input::load(&config)?;
+    let budget = args.fit_budget(&mut config, &input.corpus)?;
     if args.optimizer.find_lr {
         tell("budget", &budget);
-        return find_lr::run(&args.out(&config), &args.inputs(), &config, &next_request);
+        return find_lr::run(
+            &args.out(&config),
+            &args.inputs(),
+            &config,
+            input,
+            &*control,
+        );
     }
     let mut observers = observers(&config, display(args, on_request)?)?;
+    control.begin();
     let folder = folder(args, &config, lock)?;
     let preset = args.settings.preset;
     tell(
@@ -135,11 +151,12 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         &preset.map_or(Ok(Vec::new()), Preset::departures)?,
     );
     tell("budget", &budget);
-    let outcome = train(
+    let outcome = train_on(
         &config,
+        input,
         begun.as_ref(),
         &folder,
-        &next_request,
+        &*control,
         &mut observers,
     )?;
     Ok(match outcome {
@@ -200,7 +217,8 @@ impl Args {
 }
 
 /// The checkpoint to resume from, with the lock on its folder.
-fn begun(folder: &Path) -> Result<(Lock, Checkpoint)> {
+fn begun(given: &Path) -> Result<(Lock, Checkpoint)> {
+    let folder = &resumed::folder_of(given)?;
     let last = RunFolder::last_in(folder);
     ensure!(
         last.exists(),

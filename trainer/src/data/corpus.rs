@@ -232,8 +232,9 @@ impl Corpus {
             train.iter().copied().chain(held_out.iter().copied()),
             Mode::Lines,
         )?;
+        let encoder = alphabet.encoder();
         let encode = |lines: &[&str]| {
-            Sequences::Lines(lines.iter().map(|line| alphabet.encode(line)).collect())
+            Sequences::Lines(lines.iter().map(|line| encoder.encode(line)).collect())
         };
         Ok(Self {
             train: encode(&train),
@@ -350,14 +351,52 @@ fn are(count: usize, what: &str) -> String {
 /// In nats per prediction on the held-out part, with add-one smoothing.
 pub fn bigram_loss(corpus: &Corpus) -> f64 {
     let size = corpus.alphabet.size();
-    let mut counts = vec![1.0f64; size * size];
+    let mut counts = PairCounts::new(size);
+    let mut totals = vec![size as f64; size];
     for (from, to) in pairs(&corpus.train, &corpus.alphabet) {
-        counts[from * size + to] += 1.0;
+        counts.add(from, to);
+        totals[from] += 1.0;
     }
-    let totals: Vec<f64> = counts.chunks(size).map(|row| row.iter().sum()).collect();
     let losses = pairs(&corpus.validation, &corpus.alphabet)
-        .map(|(from, to)| (totals[from] / counts[from * size + to]).ln());
+        .map(|(from, to)| (totals[from] / (1.0 + f64::from(counts.of(from, to)))).ln());
     losses.sum::<f64>() / corpus.validation.predictions() as f64
+}
+
+/// How often each pair of tokens occurs.
+enum PairCounts {
+    /// All pairs of a small alphabet.
+    Table { counts: Vec<u32>, size: usize },
+    /// Those that occur, of a large one: all would take more memory than the training.
+    Map(HashMap<(usize, usize), u32>),
+}
+
+impl PairCounts {
+    /// Largest alphabet with a table: that takes 16 MB.
+    const MAX_TABLE: usize = 2048;
+
+    fn new(size: usize) -> Self {
+        if size <= Self::MAX_TABLE {
+            let counts = vec![0; size * size];
+            Self::Table { counts, size }
+        } else {
+            Self::Map(HashMap::new())
+        }
+    }
+
+    fn add(&mut self, from: usize, to: usize) {
+        let count = match self {
+            Self::Table { counts, size } => &mut counts[from * *size + to],
+            Self::Map(counts) => counts.entry((from, to)).or_default(),
+        };
+        *count = count.saturating_add(1);
+    }
+
+    fn of(&self, from: usize, to: usize) -> u32 {
+        match self {
+            Self::Table { counts, size } => counts[from * size + to],
+            Self::Map(counts) => counts.get(&(from, to)).copied().unwrap_or(0),
+        }
+    }
 }
 
 /// Each token with its successor, marks included.
@@ -504,5 +543,18 @@ mod tests {
         // Counts plus one: mark -> a: 3 of 5; a -> mark: 2 of 5.
         let expected = -((3.0f64 / 5.0).ln() + (2.0f64 / 5.0).ln()) / 2.0;
         assert!((bigram_loss(&corpus) - expected).abs() < 1e-12);
+    }
+
+    #[test]
+    fn pairs_of_a_large_alphabet_take_no_table_of_all() {
+        let mut counts = PairCounts::new(60_000);
+        for (from, to) in [(0, 59_999), (7, 7), (0, 59_999)] {
+            counts.add(from, to);
+        }
+        assert_eq!(
+            [counts.of(0, 59_999), counts.of(7, 7), counts.of(7, 0)],
+            [2, 1, 0]
+        );
+        assert!(matches!(counts, PairCounts::Map(counts) if counts.len() == 2));
     }
 }

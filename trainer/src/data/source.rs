@@ -8,6 +8,7 @@ use unicode_normalization::{UnicodeNormalization, is_nfc};
 
 use super::encoding::decode;
 use crate::config::{Encoding, NormalForm};
+use crate::util::file_kind::{self, Kind};
 use crate::util::memory;
 
 /// What some files begin with, and what has no business within a text.
@@ -39,9 +40,8 @@ impl Source {
     /// # Errors
     /// As [`read`](Self::read).
     pub fn read_as(path: &Path, encoding: Option<Encoding>) -> Result<Self> {
-        let name = memory::name(path);
-        let bytes = memory::read(path, COPIES).with_context(|| format!("can't read {name}"))?;
-        Self::decode(bytes, encoding).with_context(|| format!("can't use {name}"))
+        let bytes = file_kind::read(path, Kind::Text, COPIES)?;
+        Self::decode(bytes, encoding).with_context(|| format!("can't use {}", memory::name(path)))
     }
 
     /// Cleans a file's bytes: drops byte order marks and makes all line endings `\n`.

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::unknown::hint;
 use crate::data::corpus::{Corpus, Sequences};
 use crate::data::source::{Source, counted};
+use crate::util::stop::Stopped;
 
 /// Characters after which a line that won't end is cut off, where nothing is known of the lines that the
 /// model has learnt.
@@ -154,13 +155,25 @@ impl<'m> TextModel<'m> {
     /// # Errors
     /// If the model knows no character of the text.
     pub fn evaluate(&mut self, source: &Source) -> Result<Evaluation> {
+        self.evaluate_while(source, |_| true)
+    }
+
+    /// The same while `goes_on` says so, which gets the number of predictions so far before each of them.
+    ///
+    /// # Errors
+    /// If it was [stopped](Stopped), and as [`evaluate`](Self::evaluate).
+    pub fn evaluate_while(
+        &mut self,
+        source: &Source,
+        mut goes_on: impl FnMut(usize) -> bool,
+    ) -> Result<Evaluation> {
         let mut evaluation = Evaluation::default();
         if self.model().vocab().end().is_none() {
-            self.score(&source.text, 1, &mut evaluation);
+            self.score(&source.text, 1, &mut evaluation, &mut goes_on)?;
         } else {
             let mut lines = 0;
             for (number, line) in source.numbered_lines() {
-                self.score(line, number, &mut evaluation);
+                self.score(line, number, &mut evaluation, &mut goes_on)?;
                 lines += 1;
             }
             evaluation.lines = Some(lines);
@@ -178,10 +191,19 @@ impl<'m> TextModel<'m> {
     }
 
     /// Adds a text that starts in this line of its file.
-    fn score(&mut self, text: &str, mut line: usize, evaluation: &mut Evaluation) {
+    fn score(
+        &mut self,
+        text: &str,
+        mut line: usize,
+        evaluation: &mut Evaluation,
+        goes_on: &mut impl FnMut(usize) -> bool,
+    ) -> Result<()> {
         self.session.start_text();
         let mut at = 0;
         for char in text.chars() {
+            if !goes_on(evaluation.chars) {
+                return Err(Stopped.into());
+            }
             at += 1;
             match self.session.score_char(char) {
                 Ok(log_prob) => evaluation.add(log_prob),
@@ -199,6 +221,7 @@ impl<'m> TextModel<'m> {
         if let Some(log_prob) = self.session.score_end() {
             evaluation.add(log_prob);
         }
+        Ok(())
     }
 }
 

@@ -82,16 +82,19 @@ impl HeldOut {
     }
 }
 
-/// Reads runs, and gives the one with the lowest loss first.
-///
-/// # Errors
-/// If a folder holds no run, or one that has not completed an epoch.
-pub fn compare(folders: &[impl AsRef<Path>]) -> Result<Vec<Compared>> {
-    let runs = folders.iter().map(|folder| read(folder.as_ref()));
-    let mut runs: Vec<Compared> = runs.collect::<Result<_>>()?;
+/// Reads runs, and gives the one with the lowest loss first; also why others can't be compared, because
+/// a folder holds no run, or one that has not completed an epoch.
+pub fn compare(folders: &[impl AsRef<Path>]) -> (Vec<Compared>, Vec<anyhow::Error>) {
+    let (mut runs, mut skipped) = (Vec::new(), Vec::new());
+    for folder in folders {
+        match read(folder.as_ref()) {
+            Ok(run) => runs.push(run),
+            Err(error) => skipped.push(error),
+        }
+    }
     keep_differences(&mut runs);
     runs.sort_by(|one, other| one.nats_per_char.total_cmp(&other.nats_per_char));
-    Ok(runs)
+    (runs, skipped)
 }
 
 fn read(folder: &Path) -> Result<Compared> {

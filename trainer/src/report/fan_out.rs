@@ -77,6 +77,10 @@ impl Observer for FanOut<'_> {
         self.each(|one| one.stop());
     }
 
+    fn progress(&mut self, what: &str, done: usize, all: usize) {
+        self.each(|one| one.progress(what, done, all));
+    }
+
     fn end(&mut self, ending: &Ending<'_>, elapsed: Duration) {
         self.each(|one| one.end(ending, elapsed));
         self.tell_problems();

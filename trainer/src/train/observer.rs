@@ -74,8 +74,11 @@ pub trait Observer: Send {
         Ok(())
     }
 
-    /// Training is over; only lines follow.
+    /// Training is over; only lines follow, and [progress](Self::progress) of other work.
     fn stop(&mut self) {}
+
+    /// How far long work is that is no training: over when all is done.
+    fn progress(&mut self, _what: &str, _done: usize, _all: usize) {}
 
     /// The run is over.
     fn end(&mut self, _ending: &Ending<'_>, _elapsed: Duration) {}

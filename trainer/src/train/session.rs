@@ -40,8 +40,8 @@ pub(crate) struct Session<'r> {
     pub(crate) observer: &'r mut dyn Observer,
     /// Random numbers of samples on request, so that they don't change scheduled samples.
     pub(crate) unplanned: Random,
-    /// When the last checkpoint was written.
-    pub(super) saved: Instant,
+    /// When this process last wrote a checkpoint, and after how many updates; `None` before the first.
+    pub(super) saved: (Instant, Option<usize>),
     /// When this process began.
     started: Instant,
     /// Training time before the run was resumed.
@@ -140,7 +140,7 @@ impl<'r> Session<'r> {
             before,
             unplanned: progress.streams.samples.apart(),
             progress,
-            saved: Instant::now(),
+            saved: (Instant::now(), None),
         })
     }
 

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 
 use super::atomic_file::{is_temporary, remove};
 use super::lock::Lock;
+use super::shell;
 
 /// What `epoch.safetensors` was called before 0.1; read until 0.2.
 const FORMER_EPOCH_CHECKPOINT: &str = "good.safetensors";
@@ -68,8 +69,10 @@ impl RunFolder {
         if run.config().exists() || run.last().exists() {
             if !replace {
                 bail!(
-                    "{shown} already holds a run: go on with it by --resume {shown}, choose another \
-                     --out, or replace it with --force"
+                    "{shown} already holds a run: go on with it by {} train --resume {}, choose another \
+                     --out, or replace it with --force",
+                    shell::program(),
+                    shell::path(folder)
                 );
             }
             for old in [

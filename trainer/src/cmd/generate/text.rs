@@ -13,6 +13,7 @@ use charlet_trainer::inference::random_prompt::RandomPrompts;
 use charlet_trainer::inference::saved_state::Saved;
 use charlet_trainer::inference::stop::StopStrings;
 use charlet_trainer::inference::text_model::{CUT, LINE_LIMIT, Line, TextModel};
+use charlet_trainer::util::shown::Shown;
 use charlet_trainer::util::style::Styles;
 
 use super::{Args, LINES, TEXTS, clock, interval, with_hint};
@@ -208,15 +209,15 @@ pub(super) fn print(
     is_list: bool,
     chars: &mut impl Iterator<Item = char>,
 ) -> std::io::Result<bool> {
-    let dim = Styles::of_stdout().dim();
-    write!(out, "{dim}{prompt}{dim:#}")?;
+    let (dim, shown) = (Styles::of_stdout().dim(), Shown::on(&std::io::stdout()));
+    write!(out, "{dim}{}{dim:#}", shown.text(prompt))?;
     out.flush()?;
     let interval = interval(args.pace.unwrap_or(0.0));
     let is_cut = limited(args, prompt, is_list, chars, |char| {
         if interval > Duration::ZERO {
             std::thread::sleep(interval);
         }
-        write!(out, "{char}")?;
+        write!(out, "{}", shown.char(char))?;
         out.flush()
     })?;
     if is_cut && std::io::stdout().is_terminal() {

@@ -9,10 +9,12 @@ use anyhow::{Context, Result};
 use charlet_trainer::config::Config;
 #[cfg(feature = "plot")]
 use charlet_trainer::report::plot::lr_finder;
-use charlet_trainer::train::control::NextRequest;
+use charlet_trainer::train::control::Requests;
 use charlet_trainer::train::lr_finder::{BATCHES, LrFinder, Point, Suggestion};
+use charlet_trainer::train::training_loop::Input;
 use charlet_trainer::util::atomic_file::atomic_write;
 use charlet_trainer::util::distinct::refuse_overwriting;
+use charlet_trainer::util::shown::Shown;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::INTERRUPTED;
@@ -26,19 +28,21 @@ pub(super) fn run(
     folder: &Path,
     inputs: &[(&str, &Path)],
     config: &Config,
-    next_request: NextRequest<'_>,
+    input: Input,
+    requests: &dyn Requests,
 ) -> Result<ExitCode> {
     let (csv, png) = (folder.join("find-lr.csv"), folder.join("find-lr.png"));
     for output in [&csv, &png] {
         refuse_overwriting(output, inputs)?;
     }
     let mut out = std::io::stdout();
+    let shown = Shown::on(&out);
     writeln!(
         out,
         "find-lr   up to {BATCHES} batches at rising learning rates, on a network that is thrown away"
     )?;
     let bar = bar()?;
-    let finder = LrFinder::run(config, next_request, |rate, loss| {
+    let finder = LrFinder::run(config, input, requests, |rate, loss| {
         bar.set_message(format!("learning rate {rate:.1e}  loss {loss:.3}"));
         bar.inc(1);
     })?;
@@ -63,11 +67,12 @@ pub(super) fn run(
     #[cfg(feature = "plot")]
     {
         atomic_write(&png, &lr_finder::png(&config.name(), &finder)?)?;
-        write!(out, "plot      {}; all batches: ", png.display())?;
+        let png = png.display().to_string();
+        write!(out, "plot      {}; all batches: ", shown.line(&png))?;
     }
     #[cfg(not(feature = "plot"))]
     write!(out, "batches   ")?;
-    writeln!(out, "{}", csv.display())?;
+    writeln!(out, "{}", shown.line(&csv.display().to_string()))?;
     Ok(ExitCode::SUCCESS)
 }
 
