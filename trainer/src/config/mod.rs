@@ -2,6 +2,7 @@
 
 pub(crate) mod check;
 mod defaults;
+mod encoding;
 mod file;
 pub mod preset;
 mod resume;
@@ -10,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use charlet::format::Precision;
 pub use defaults::LOG_LINES_PER_EPOCH;
+pub use encoding::{Encoding, NormalForm};
 pub(crate) use resume::settings;
 use serde::{Deserialize, Serialize};
 
@@ -49,8 +51,12 @@ pub struct DataConfig {
     pub path: Option<PathBuf>,
     /// How it is read.
     pub mode: Mode,
+    /// Its encoding, and that of the held-out file; absent for UTF-8.
+    pub encoding: Option<Encoding>,
     /// Whether the data is converted to lower case.
     pub lowercase: bool,
+    /// The normal form that the data is converted to; absent to leave it as it is.
+    pub normalize: Option<NormalForm>,
     /// The file to measure the held-out loss on; absent for a share of the data.
     pub validation: Option<PathBuf>,
     /// Share of the data that is held out: random lines of a list, the end of a text.
