@@ -169,6 +169,35 @@ fn a_stopped_run_ends_as_an_unbroken_one() {
     }
 }
 
+/// Lines of several windows, whose h and c a checkpoint has to hold.
+#[test]
+fn a_run_stopped_within_long_lines_ends_as_an_unbroken_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data.txt");
+    let line = |length: usize| "the sea was wet ".chars().cycle().take(length).collect();
+    let long: Vec<String> = [2100, 1024, 5000, 1500].into_iter().map(line).collect();
+    fs::write(&data, lines() + &long.join("\n")).unwrap();
+    let (kind, schedule) = (OptimizerKind::AdamW, ScheduleKind::Cosine);
+    let config = config(Mode::Lines, &data, kind, schedule);
+    let (whole, broken) = (folder.path().join("whole"), folder.path().join("broken"));
+    go_on(&config, &whole, usize::MAX);
+    let mut states = Vec::new();
+    while go_on(&config, &broken, 1) == Outcome::Interrupted {
+        let last = Checkpoint::load(&RunFolder::last_in(&broken), &Device::Cpu).unwrap();
+        states.extend(
+            last.tensors
+                .get("training.state")
+                .map(|state| state.dims()[2]),
+        );
+    }
+    // Short lines together, several long lines, and the longest alone.
+    assert!(
+        [1, 4].iter().all(|lanes| states.contains(lanes)),
+        "{states:?}"
+    );
+    assert_same(&whole, &broken);
+}
+
 #[test]
 fn what_is_asked_for_in_between_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();

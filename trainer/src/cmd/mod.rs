@@ -10,14 +10,19 @@ pub(crate) mod man;
 mod names;
 pub(crate) mod quantize;
 pub(crate) mod score;
+mod threads;
 pub(crate) mod train;
 
 use std::path::Path;
 
 use anyhow::{Context, Result};
 use charlet::Model;
+use charlet_trainer::util::memory;
 use clap::Arg;
 use clap::builder::StyledStr;
+
+/// How many times a model file has to fit into memory: its weights stay where they are.
+const COPIES: u64 = 2;
 
 /// An option whose help ends with its default. Defaults are looked up by id where they are used, so that
 /// no help text repeats them.
@@ -31,7 +36,7 @@ fn with_default(option: Arg, default_of: impl Fn(&str) -> Option<String>) -> Arg
 
 /// The bytes of a model file.
 fn read_model(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).with_context(|| format!("can't read the model {}", path.display()))
+    memory::read(path, COPIES).with_context(|| format!("can't read the model {}", path.display()))
 }
 
 /// The model in a file's bytes.

@@ -14,9 +14,12 @@ use charlet_trainer::data::source::Source;
 use charlet_trainer::export::model_file::model_file;
 use charlet_trainer::inference::sample::texts;
 use charlet_trainer::inference::text_model::TextModel;
+use charlet_trainer::model::shape::Shape;
 use charlet_trainer::train::checkpoint::Checkpoint;
 use charlet_trainer::train::metrics::Loss;
+use charlet_trainer::train::need::of_export;
 use charlet_trainer::util::atomic_file::atomic_write;
+use charlet_trainer::util::memory::available;
 use charlet_trainer::util::rng::Streams;
 use charlet_trainer::util::stop::never;
 use clap::Parser;
@@ -46,6 +49,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
         &checkpoint.description.config,
         &checkpoint.description.alphabet,
     );
+    of_export(Shape::new(alphabet.size(), &config.network)).check(available())?;
     let network = checkpoint.network()?;
     let float = model_file(&network, alphabet, Precision::F32)?;
     let integer = model_file(&network, alphabet, args.to.into())?;

@@ -7,8 +7,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::alphabet::Alphabet;
+use super::need::of_tokens;
 use super::source::Source;
 use crate::config::{DataConfig, Mode};
+use crate::util::memory::available;
 use crate::util::rng::Random;
 
 /// The names that are trained on when no file is given.
@@ -126,6 +128,7 @@ impl Corpus {
                 source.make_lowercase();
             }
         }
+        of_tokens(std::iter::once(&source).chain(&validation), config.mode).check(available())?;
         match config.mode {
             Mode::Lines => Self::from_lines(&source, validation, config.validation_split, split),
             Mode::Text => Self::from_text(source, validation, config.validation_split, window),

@@ -3,4 +3,5 @@
 pub mod alphabet;
 pub mod batch;
 pub mod corpus;
+mod need;
 pub mod source;

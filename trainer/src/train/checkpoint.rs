@@ -14,7 +14,10 @@ use crate::data::alphabet::Alphabet;
 use crate::data::corpus::Fingerprints;
 use crate::model::network::Network;
 use crate::model::shape::Shape;
+use crate::util::memory;
 
+/// How many times a checkpoint has to fit into memory: as a file, and as tensors.
+const COPIES: u64 = 2;
 /// The key of our entry in the file's metadata.
 const METADATA_KEY: &str = "charlet";
 
@@ -42,7 +45,7 @@ impl Description {
     /// # Errors
     /// If the file can't be read or is no checkpoint of ours.
     pub fn load(path: &Path) -> Result<Self> {
-        let read = || Self::of(&std::fs::read(path)?);
+        let read = || Self::of(&memory::read(path, COPIES)?);
         read().with_context(|| format!("can't use the checkpoint {}", path.display()))
     }
 
@@ -83,7 +86,7 @@ impl Checkpoint {
     /// If the file can't be read or is no checkpoint of ours.
     pub fn load(path: &Path, device: &Device) -> Result<Self> {
         let read = || -> Result<Self> {
-            let bytes = std::fs::read(path)?;
+            let bytes = memory::read(path, COPIES)?;
             Ok(Self {
                 description: Description::of(&bytes)?,
                 tensors: candle_core::safetensors::load_buffer(&bytes, device)?,

@@ -97,9 +97,7 @@ impl Session<'_> {
         let mut state = network.zero_state(1)?;
         for batch in self.batches_of(&self.corpus.validation).pass(None) {
             unless(is_stopping)?;
-            if !batch.carry_state {
-                state = network.zero_state(batch.size)?;
-            }
+            state = network.state_before(&batch, &state)?;
             let output = network.run(&batch, &state, None)?;
             loss_sum += f64::from(output.loss.to_scalar::<f32>()?);
             chars += batch.predictions();

@@ -105,9 +105,7 @@ impl LrFinder {
             if requests.is_stopping() {
                 return Ok(None);
             }
-            if !batch.carry_state {
-                state = network.zero_state(batch.size)?;
-            }
+            state = network.state_before(&batch, &state)?;
             let dropout = Dropout::draw(&config.network, &mut streams.dropout);
             let update = TrainStep::on_batch(
                 &network,

@@ -144,9 +144,7 @@ impl Session<'_> {
                     Request::Sample => self.sample_now(&|| requests.is_stopping())?,
                 }
             }
-            if !batch.carry_state {
-                self.state = self.network.zero_state(batch.size)?;
-            }
+            self.state = self.network.state_before(&batch, &self.state)?;
             if let Some(problem) = self.learn(&batch)? {
                 return Ok(EpochOutcome::Diverged(problem));
             }
