@@ -23,6 +23,7 @@ use charlet_trainer::report::progress_bar::{Bar, Plain};
 use charlet_trainer::report::tui::{self, Dashboard};
 use charlet_trainer::train::checkpoint::Checkpoint;
 use charlet_trainer::train::control::{Control, Request};
+use charlet_trainer::train::need::check_run;
 use charlet_trainer::train::observer::Observer;
 use charlet_trainer::train::training_loop::{Input, Outcome, train_on};
 use charlet_trainer::util::lock::Lock;
@@ -130,8 +131,10 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     };
     let signal = on_request.clone();
     ctrlc::set_handler(move || signal(Request::Stop)).context("can't listen for Ctrl-C")?;
+    args.training.threads.start()?;
     let input = Input::load(&config)?;
     let budget = args.fit_budget(&mut config, &input.corpus)?;
+    check_run(&config, &input.corpus)?;
     if args.optimizer.find_lr {
         tell("budget", &budget);
         return find_lr::run(

@@ -4,4 +4,5 @@ pub mod alphabet;
 pub mod batch;
 pub mod corpus;
 mod encoding;
+mod need;
 pub mod source;

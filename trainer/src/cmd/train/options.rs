@@ -11,6 +11,8 @@ use charlet_trainer::config::{
 use charlet_trainer::export::budget::amount;
 use clap::{Args, ValueEnum};
 
+use super::super::threads::Threads;
+
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Data")]
 pub(super) struct DataOptions {
@@ -152,6 +154,8 @@ pub(super) struct TrainingOptions {
     /// Device to train on
     #[arg(long)]
     pub(super) device: Option<DeviceKind>,
+    #[command(flatten)]
+    pub(super) threads: Threads,
     /// Start from the weights of this checkpoint; new characters get random embeddings
     #[arg(long, value_name = "CHECKPOINT")]
     pub(super) init_from: Option<PathBuf>,
