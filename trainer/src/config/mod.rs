@@ -5,6 +5,7 @@ mod defaults;
 mod file;
 pub mod preset;
 mod resume;
+mod seed;
 
 use std::path::{Path, PathBuf};
 
@@ -185,6 +186,7 @@ pub struct TrainingConfig {
     /// Characters per backpropagation window of running text (truncated BPTT).
     pub window: usize,
     /// Seed of the initial weights, the order of batches, dropout, held-out lines and samples.
+    #[serde(with = "seed")]
     pub seed: u64,
     /// Device to train on.
     pub device: DeviceKind,
