@@ -12,7 +12,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
-use candle_core::Device;
 use charlet_trainer::config::Config;
 use charlet_trainer::config::preset::Preset;
 use charlet_trainer::model::device::device;
@@ -22,8 +21,10 @@ use charlet_trainer::report::progress_bar::{Bar, Plain};
 use charlet_trainer::report::tui::{self, Dashboard};
 use charlet_trainer::train::checkpoint::Checkpoint;
 use charlet_trainer::train::control::{Control, Request};
+use charlet_trainer::train::newest::Newest;
 use charlet_trainer::train::observer::Observer;
 use charlet_trainer::train::training_loop::{Outcome, train};
+use charlet_trainer::util::distinct::refuse_overwriting;
 use charlet_trainer::util::lock::Lock;
 use charlet_trainer::util::run_dir::RunFolder;
 use clap::Parser;
@@ -123,7 +124,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let next_request = || control.next();
     if args.optimizer.find_lr {
         tell("budget", &budget);
-        return find_lr::run(&args.out(&config), &config, &next_request);
+        let out = args.out(&config);
+        args.refuse_overwriting(&config, &find_lr::outputs(&out))?;
+        return find_lr::run(&out, &config, &next_request);
     }
     let mut observers = observers(&config, display(args, on_request)?)?;
     let folder = folder(args, &config, lock)?;
@@ -184,21 +187,49 @@ impl Args {
 
 /// The checkpoint to resume from, with the lock on its folder.
 fn begun(folder: &Path) -> Result<(Lock, Checkpoint)> {
-    let last = RunFolder::last_in(folder);
     ensure!(
-        last.exists(),
+        RunFolder::is_resumable(folder),
         "{} has no run to go on with: begin it without --resume",
         folder.display()
     );
-    let lock = Lock::take(folder)?;
-    Ok((lock, Checkpoint::load(&last, &Device::Cpu)?))
+    let lock = RunFolder::open(folder)?;
+    let Newest { checkpoint, notes } = Newest::load(folder)?;
+    tell("note", &notes);
+    Ok((lock, checkpoint))
 }
 
 /// The folder of the new or resumed run.
 fn folder(args: &Args, config: &Config, lock: Option<Lock>) -> Result<RunFolder> {
     let name = config.name();
-    if let Some(lock) = lock {
-        return RunFolder::resume(lock, &name);
+    let out = args
+        .output
+        .resume
+        .clone()
+        .unwrap_or_else(|| args.out(config));
+    args.refuse_overwriting(config, &RunFolder::at(&out, &name).files()?)?;
+    match lock {
+        Some(lock) => RunFolder::resume(lock, &name),
+        None => RunFolder::create(&out, &name, args.output.force),
     }
-    RunFolder::create(&args.out(config), &name, args.output.force)
+}
+
+impl Args {
+    /// Refuses to write or remove one of these files that the run needs.
+    fn refuse_overwriting(&self, config: &Config, outputs: &[PathBuf]) -> Result<()> {
+        // A resumed run has its first weights already.
+        let is_new = self.output.resume.is_none();
+        let first_weights = config.training.init_from.clone().filter(|_| is_new);
+        let inputs = [
+            ("the data", &config.data.path),
+            ("--val", &config.data.validation),
+            ("--init-from", &first_weights),
+            ("--config", &self.settings.config),
+        ];
+        let inputs = inputs.into_iter();
+        let inputs = inputs.filter_map(|(what, path)| Some((what, path.as_deref()?)));
+        let inputs: Vec<(&str, &Path)> = inputs.collect();
+        outputs
+            .iter()
+            .try_for_each(|output| refuse_overwriting(output, &inputs))
+    }
 }

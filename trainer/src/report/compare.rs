@@ -95,6 +95,7 @@ pub fn compare(folders: &[impl AsRef<Path>]) -> Result<Vec<Compared>> {
 }
 
 fn read(folder: &Path) -> Result<Compared> {
+    RunFolder::recover(folder);
     let shown = folder.display();
     let last = RunFolder::last_in(folder);
     ensure!(

@@ -9,6 +9,7 @@ pub mod init_from;
 mod learn;
 pub mod lr_finder;
 pub mod metrics;
+pub mod newest;
 pub mod observer;
 pub mod progress;
 mod saving;

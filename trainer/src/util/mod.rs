@@ -3,6 +3,7 @@
 pub mod atomic_file;
 pub mod distinct;
 pub mod lock;
+pub mod replaced;
 pub mod rng;
 pub mod run_dir;
 pub mod style;

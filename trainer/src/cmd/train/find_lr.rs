@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{IsTerminal, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
@@ -18,6 +18,11 @@ use super::INTERRUPTED;
 
 /// Batches from one line of the table to the next: two lines for a power of ten.
 const BATCHES_PER_LINE: usize = 15;
+
+/// The files that it writes.
+pub(super) fn outputs(folder: &Path) -> [PathBuf; 2] {
+    ["find-lr.csv", "find-lr.png"].map(|name| folder.join(name))
+}
 
 /// Runs the range test, prints a table and a suggestion, and writes both to the folder.
 pub(super) fn run(
@@ -42,7 +47,8 @@ pub(super) fn run(
     };
     fs::create_dir_all(folder)
         .with_context(|| format!("can't make the folder {}", folder.display()))?;
-    let csv = folder.join("find-lr.csv");
+    #[cfg_attr(not(feature = "plot"), expect(unused_variables))]
+    let [csv, png] = outputs(folder);
     atomic_write(&csv, finder.to_csv()?.as_bytes())?;
     write_table(&mut out, &finder)?;
     let Suggestion {
@@ -56,7 +62,6 @@ pub(super) fn run(
     )?;
     #[cfg(feature = "plot")]
     {
-        let png = folder.join("find-lr.png");
         atomic_write(&png, &lr_finder::png(&config.name(), &finder)?)?;
         write!(out, "plot      {}; all batches: ", png.display())?;
     }
