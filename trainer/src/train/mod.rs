@@ -10,6 +10,7 @@ mod learn;
 pub mod lr_finder;
 pub mod metrics;
 pub mod need;
+pub mod newest;
 pub mod observer;
 pub mod progress;
 mod saving;
