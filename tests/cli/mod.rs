@@ -6,6 +6,9 @@ mod bench;
 mod compare;
 /// Where text starts and ends, and what may come next.
 mod generate;
+/// What a terminal would obey is shown there, and is what it is in a pipe.
+#[cfg(unix)]
+mod hidden;
 /// The page of a run and its curves.
 #[cfg(feature = "html")]
 mod html;
@@ -17,6 +20,9 @@ mod models;
 mod options;
 /// What is never overwritten.
 mod outputs;
+/// Printed commands are pasted and work; a wrong kind of file is told with the right command.
+#[cfg(unix)]
+mod pasted;
 /// Surprisal per line.
 mod score;
 /// Completions and manual pages.

@@ -51,17 +51,6 @@ fn files_that_are_no_models_are_refused() {
 }
 
 #[test]
-fn an_unknown_character_of_an_evaluated_file_is_named_with_its_place() {
-    let place = Place::new();
-    let model = repository("models/names/names.charlet");
-    let file = place.write("names", "anna\n\nber?a\n");
-    place.fail_with(
-        &["eval", model.to_str().unwrap(), &file],
-        &["line 3, character 4", "'?'"],
-    );
-}
-
-#[test]
 fn json_has_the_promised_keys() {
     let place = Place::new();
     let model = repository("models/names/names.charlet");
@@ -70,6 +59,7 @@ fn json_has_the_promised_keys() {
     let value: Value =
         serde_json::from_str(&place.succeed(&["eval", model, &file, "--json"])).unwrap();
     assert_eq!((&value["chars"], &value["lines"]), (&11.into(), &2.into()));
+    assert_eq!(value["unknown"], 0);
     let number = |key: &str| value[key].as_f64().unwrap();
     let bits = number("nats_per_char") / std::f64::consts::LN_2;
     assert!((number("bits_per_char") - bits).abs() < 1e-9);

@@ -3,8 +3,11 @@
 mod cmd;
 
 use std::any::TypeId;
+use std::ffi::OsString;
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
+use charlet_trainer::util::shown::{Shown, escaped};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 /// Train character-level LSTM models, and run them exactly as a microcontroller does
@@ -61,9 +64,7 @@ fn with_negative_numbers(command: clap::Command) -> clap::Command {
 }
 
 fn main() -> ExitCode {
-    let matches = with_negative_numbers(Cli::command()).get_matches();
-    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-    let result = match cli.command {
+    let result = match command_line().command {
         Command::Train(args) => cmd::train::run(&args),
         Command::Generate(args) => cmd::generate::run(*args),
         Command::Eval(args) => cmd::eval::run(args),
@@ -80,10 +81,32 @@ fn main() -> ExitCode {
         // Whoever read our output has had enough, as in `charlet generate ... | head`.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            let message = format!("{error:#}");
+            eprintln!("error: {}", Shown::on(&std::io::stderr()).line(&message));
             ExitCode::FAILURE
         }
     }
+}
+
+/// The arguments; where they are wrong, says so and ends the program.
+fn command_line() -> Cli {
+    let parse = |arguments: &mut dyn Iterator<Item = OsString>| {
+        let mut command = with_negative_numbers(Cli::command());
+        let mut matches = command.try_get_matches_from_mut(arguments)?;
+        Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
+    };
+    parse(&mut std::env::args_os()).unwrap_or_else(|error| {
+        if error.use_stderr() && std::io::stderr().is_terminal() {
+            // The error repeats arguments. With these escaped it is the same, and keeps its colours.
+            let arguments = std::env::args_os();
+            let mut shown = arguments
+                .map(|argument| OsString::from(escaped(&argument.to_string_lossy()).into_owned()));
+            if let Err(shown) = parse(&mut shown) {
+                shown.exit();
+            }
+        }
+        error.exit()
+    })
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

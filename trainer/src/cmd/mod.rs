@@ -10,15 +10,21 @@ pub(crate) mod man;
 mod names;
 pub(crate) mod quantize;
 pub(crate) mod score;
+mod threads;
 pub(crate) mod train;
 
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use charlet::Model;
+use charlet_trainer::util::file_kind::{self, Kind};
 use charlet_trainer::util::memory::{self, STDIN};
+use charlet_trainer::util::shown::Shown;
 use clap::Arg;
 use clap::builder::StyledStr;
+
+/// How many times a model file has to fit into memory: its weights stay where they are.
+const COPIES: u64 = 2;
 
 /// An option whose help ends with its default. Defaults are looked up by id where they are used, so that
 /// no help text repeats them.
@@ -32,7 +38,7 @@ fn with_default(option: Arg, default_of: impl Fn(&str) -> Option<String>) -> Arg
 
 /// The bytes of a model file, or of standard input.
 fn read_model(path: &Path) -> Result<Vec<u8>> {
-    memory::read(path, 1).with_context(|| format!("can't read the model {}", memory::name(path)))
+    file_kind::read(path, Kind::Model, COPIES)
 }
 
 /// Refuses a second input from standard input, which can be read only once. Each comes with what it is.
@@ -45,6 +51,11 @@ fn refuse_second_stdin(inputs: &[(&str, &Path)]) -> Result<()> {
         names.join(" and ")
     );
     Ok(())
+}
+
+/// Prints a note on standard error.
+fn note(text: &str) {
+    eprintln!("note: {}", Shown::on(&std::io::stderr()).line(text));
 }
 
 /// The model in a file's bytes.

@@ -1,14 +1,16 @@
 //! `charlet score`
 
 use std::cmp::Ordering;
-use std::fs::File;
-use std::io::{BufRead, BufReader, IsTerminal, Write};
+use std::io::{BufRead, BufReader, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use charlet_trainer::inference::surprisal::{Surprisal, Surprisals, Unknown};
 use charlet_trainer::inference::text_model::TextModel;
+use charlet_trainer::util::file_kind::{self, Kind};
+use charlet_trainer::util::memory::{amount, available};
+use charlet_trainer::util::shown::Shown;
 use charlet_trainer::util::style::Styles;
 use clap::{Parser, ValueEnum};
 use serde::Serialize;
@@ -96,6 +98,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     let mut out = std::io::stdout().lock();
     let printer = Printer {
         styles: Styles::of_stdout(),
+        shown: Shown::on(&std::io::stdout()),
         explains: args.explain,
         is_json: args.json,
     };
@@ -159,7 +162,12 @@ struct Lines {
     input: Box<dyn BufRead>,
     name: String,
     is_first: bool,
+    /// The most bytes of a line.
+    most: u64,
 }
+
+/// How many times a line has to fit into memory: as text, and with a number for each character.
+const COPIES: u64 = 32;
 
 impl Lines {
     fn open(path: &Path) -> Result<Self> {
@@ -170,21 +178,29 @@ impl Lines {
             )
         } else {
             let name = path.display().to_string();
-            let file = File::open(path).with_context(|| format!("can't read {name}"))?;
+            let file = file_kind::open(path, Kind::Text)?;
             (Box::new(BufReader::new(file)), name)
         };
         Ok(Self {
             input,
             name,
             is_first: true,
+            most: available().bytes / COPIES,
         })
     }
 
     fn read(&mut self) -> Result<Option<(String, bool)>> {
         let mut bytes = Vec::new();
-        self.input
+        let mut input = (&mut self.input).take(self.most.saturating_add(1));
+        input
             .read_until(b'\n', &mut bytes)
             .with_context(|| format!("can't read {}", self.name))?;
+        ensure!(
+            bytes.len() as u64 <= self.most,
+            "{} has a line of more than {}: is it a text?",
+            self.name,
+            amount(self.most as f64)
+        );
         if bytes.is_empty() {
             return Ok(None);
         }
@@ -213,6 +229,7 @@ impl Iterator for Lines {
 /// How a line is printed.
 struct Printer {
     styles: Styles,
+    shown: Shown,
     explains: bool,
     is_json: bool,
 }
@@ -249,7 +266,7 @@ impl Printer {
                 unknown: surprisal.unknown,
                 bits_of_chars: self.explains.then_some(&surprisal.chars),
             };
-            writeln!(out, "{}", serde_json::to_string(&json)?)?;
+            writeln!(out, "{}", self.shown.json(&serde_json::to_string(&json)?))?;
             return Ok(());
         }
         let (bits, per_char) = (surprisal.bits(), surprisal.bits_per_char());
@@ -257,7 +274,7 @@ impl Printer {
         if self.explains && self.styles.is_styled() {
             self.coloured(out, scored)?;
         } else {
-            write!(out, "{}", scored.line)?;
+            write!(out, "{}", self.shown.line(&scored.line))?;
         }
         if let Some(unknown) = surprisal.unknown {
             let (alarm, char, at) = (self.styles.alarm(), unknown.char, unknown.at);
@@ -278,6 +295,7 @@ impl Printer {
         let mut bits = scored.surprisal.chars.iter();
         for (char, &bits) in scored.line.chars().zip(bits.by_ref()) {
             let style = self.styles.heat(bits);
+            let char = self.shown.char(char);
             write!(out, "{style}{char}{style:#}")?;
         }
         if let Some(&end) = bits.next() {

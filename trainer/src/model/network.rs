@@ -164,6 +164,23 @@ impl Network {
         Ok(Tensor::zeros(dims, DType::F32, self.parameters.device())?)
     }
 
+    /// The state that a batch starts from: zero, or that of the first lanes of the batch before it, which ended in
+    /// `last`.
+    ///
+    /// # Errors
+    /// If the device has no memory left.
+    pub fn state_before(&self, batch: &Batch, last: &Tensor) -> Result<Tensor> {
+        if !batch.carry_state {
+            return self.zero_state(batch.size);
+        }
+        let is_whole = last.dim(2)? <= batch.size;
+        Ok(if is_whole {
+            last.clone()
+        } else {
+            last.narrow(2, 0, batch.size)?.contiguous()?
+        })
+    }
+
     /// Runs a batch from a state: fused on the processor, and as
     /// [`run_by_tensors`](Self::run_by_tensors) elsewhere.
     ///

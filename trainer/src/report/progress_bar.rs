@@ -9,6 +9,7 @@ use anyhow::Result;
 
 use crate::inference::sample::Sample;
 use crate::train::observer::{EpochEnd, Observer, ProgressSnapshot, Start, Task};
+use crate::util::shown::escaped;
 
 /// Lines, as a file or a pipe takes them.
 #[derive(Debug)]
@@ -34,11 +35,12 @@ impl<W: Write + Send> Observer for Plain<W> {
     }
 }
 
-/// Lines above a progress bar, which counts characters.
+/// Lines above a progress bar, which counts characters. For a terminal: what it would obey is escaped.
 #[derive(Debug)]
 pub struct Bar<W> {
     lines: Plain<W>,
     bar: ProgressBar,
+    work: WorkBar,
 }
 
 impl<W: Write + Send> Bar<W> {
@@ -47,6 +49,7 @@ impl<W: Write + Send> Bar<W> {
         Self {
             lines: Plain(out),
             bar: ProgressBar::hidden(),
+            work: WorkBar::default(),
         }
     }
 }
@@ -66,7 +69,7 @@ impl<W: Write + Send> Observer for Bar<W> {
     }
 
     fn line(&mut self, text: &str) {
-        self.bar.suspend(|| self.lines.line(text));
+        self.bar.suspend(|| self.lines.line(&escaped(text)));
     }
 
     fn epoch(&mut self, end: &EpochEnd<'_>) -> Result<()> {
@@ -91,6 +94,39 @@ impl<W: Write + Send> Observer for Bar<W> {
 
     fn stop(&mut self) {
         self.bar.finish_and_clear();
+    }
+
+    fn progress(&mut self, what: &str, done: usize, all: usize) {
+        self.work.show(what, done, all);
+    }
+}
+
+/// How far long work is that is no training.
+#[derive(Debug)]
+pub struct WorkBar(ProgressBar);
+
+impl Default for WorkBar {
+    fn default() -> Self {
+        Self(ProgressBar::hidden())
+    }
+}
+
+impl WorkBar {
+    /// Shows how much is done; nothing any more when that is all.
+    pub fn show(&mut self, what: &str, done: usize, all: usize) {
+        if done >= all {
+            self.0.finish_and_clear();
+            return;
+        }
+        if self.0.is_finished() || self.0.is_hidden() {
+            self.0 = ProgressBar::new(all as u64);
+            let template = "{bar:30} {percent:>3} %  {msg}  {eta} left";
+            if let Ok(style) = ProgressStyle::with_template(template) {
+                self.0.set_style(style);
+            }
+        }
+        self.0.set_message(what.to_owned());
+        self.0.set_position(done as u64);
     }
 }
 

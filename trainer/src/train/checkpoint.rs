@@ -14,7 +14,10 @@ use crate::data::alphabet::Alphabet;
 use crate::data::corpus::Fingerprints;
 use crate::model::network::Network;
 use crate::model::shape::Shape;
+use crate::util::file_kind::{self, Kind};
 
+/// How many times a checkpoint has to fit into memory: as a file, and as tensors.
+const COPIES: u64 = 2;
 /// The key of our entry in the file's metadata.
 const METADATA_KEY: &str = "charlet";
 
@@ -42,8 +45,8 @@ impl Description {
     /// # Errors
     /// If the file can't be read or is no checkpoint of ours.
     pub fn load(path: &Path) -> Result<Self> {
-        let read = || Self::of(&std::fs::read(path)?);
-        read().with_context(|| format!("can't use the checkpoint {}", path.display()))
+        let bytes = file_kind::read(path, Kind::Checkpoint, COPIES)?;
+        Self::of(&bytes).with_context(|| format!("can't use the checkpoint {}", path.display()))
     }
 
     fn of(bytes: &[u8]) -> Result<Self> {
@@ -82,8 +85,8 @@ impl Checkpoint {
     /// # Errors
     /// If the file can't be read or is no checkpoint of ours.
     pub fn load(path: &Path, device: &Device) -> Result<Self> {
+        let bytes = file_kind::read(path, Kind::Checkpoint, COPIES)?;
         let read = || -> Result<Self> {
-            let bytes = std::fs::read(path)?;
             Ok(Self {
                 description: Description::of(&bytes)?,
                 tensors: candle_core::safetensors::load_buffer(&bytes, device)?,

@@ -16,7 +16,10 @@ use charlet_trainer::data::alphabet::Alphabet;
 use charlet_trainer::export::model_file::model_file;
 use charlet_trainer::model::network::Network;
 use charlet_trainer::model::shape::Shape;
+use charlet_trainer::train::need::of_export;
+use charlet_trainer::util::memory::available;
 use charlet_trainer::util::rng::Streams;
+use charlet_trainer::util::shown::Shown;
 use charlet_trainer::util::style::Styles;
 use clap::{Parser, ValueEnum};
 use serde::Serialize;
@@ -95,6 +98,7 @@ impl RandomShape {
 
     /// A model file with the weights that a training starts from.
     fn model_file(self, precision: Precision) -> Result<Vec<u8>> {
+        of_export(self.0).check(available())?;
         let chars: String = ('\u{4e00}'..).take(self.0.vocab_size - 1).collect();
         let alphabet = Alphabet::of([chars.as_str()], Mode::Lines)?;
         let network = Network::new(self.0, &mut Streams::new(1).weights, &Device::Cpu)?;
@@ -169,7 +173,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         }
     }
     if args.json {
-        writeln!(std::io::stdout(), "{}", serde_json::to_string(&report)?)?;
+        let json = serde_json::to_string(&report)?;
+        let mut out = std::io::stdout();
+        writeln!(out, "{}", Shown::on(&out).json(&json))?;
     }
     Ok(())
 }
@@ -260,14 +266,20 @@ fn features() -> Vec<&'static str> {
 /// The table for people: rows appear as they are measured.
 struct Table {
     out: std::io::Stdout,
+    shown: Shown,
     width: usize,
 }
 
 impl Table {
     fn new(files: &[(String, Vec<u8>)]) -> Self {
-        let widths = files.iter().map(|(name, _)| name.chars().count());
+        let out = std::io::stdout();
+        let shown = Shown::on(&out);
+        let widths = files
+            .iter()
+            .map(|(name, _)| shown.line(name).chars().count());
         Self {
-            out: std::io::stdout(),
+            out,
+            shown,
             width: widths.chain(["model".len()]).max().unwrap_or(0),
         }
     }
@@ -300,7 +312,7 @@ impl Table {
         writeln!(
             self.out,
             "{:width$}  {:9}  {:8}  {:>12}  {:>12}  {:>12}  {:>9.1}",
-            measurement.model,
+            self.shown.line(measurement.model),
             measurement.precision,
             measurement.backend,
             micros(measurement.median_ns),

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use charlet_trainer::inference::random_prompt::RandomPrompts;
 use charlet_trainer::inference::saved_state::Saved;
 use charlet_trainer::inference::stop::StopStrings;
 use charlet_trainer::inference::text_model::{CUT, LINE_LIMIT, Line, TextModel};
+use charlet_trainer::util::shown::Shown;
 use charlet_trainer::util::style::Styles;
 
 use super::{Args, LINES, TEXTS, clock, interval, with_hint};
@@ -26,9 +28,13 @@ const TRIES: usize = 1000;
 pub(super) fn run(args: &Args, model: &Model<'_>, model_file: &[u8]) -> Result<ExitCode> {
     let vocab = *model.vocab();
     let samplers = args.sampling.samplers(vocab.size())?;
-    let known = args.new.as_deref().map(Source::read).transpose()?;
-    let mut texts = Texts::new(args, model, model_file, known)?;
-    let source = args.prompt_from.as_deref().map(Source::read).transpose()?;
+    let read = |path: &Option<PathBuf>| {
+        let path = path.as_deref();
+        path.map(|path| Source::read_as(path, args.encoding))
+            .transpose()
+    };
+    let mut texts = Texts::new(args, model, model_file, read(&args.new)?)?;
+    let source = read(&args.prompt_from)?;
     let is_alone = samplers.len() == 1;
     for (at, (temperature, sampler)) in samplers.into_iter().enumerate() {
         if let (Some(temperature), false) = (temperature, is_alone) {
@@ -203,15 +209,15 @@ pub(super) fn print(
     is_list: bool,
     chars: &mut impl Iterator<Item = char>,
 ) -> std::io::Result<bool> {
-    let dim = Styles::of_stdout().dim();
-    write!(out, "{dim}{prompt}{dim:#}")?;
+    let (dim, shown) = (Styles::of_stdout().dim(), Shown::on(&std::io::stdout()));
+    write!(out, "{dim}{}{dim:#}", shown.text(prompt))?;
     out.flush()?;
     let interval = interval(args.pace.unwrap_or(0.0));
     let is_cut = limited(args, prompt, is_list, chars, |char| {
         if interval > Duration::ZERO {
             std::thread::sleep(interval);
         }
-        write!(out, "{char}")?;
+        write!(out, "{}", shown.char(char))?;
         out.flush()
     })?;
     if is_cut && std::io::stdout().is_terminal() {

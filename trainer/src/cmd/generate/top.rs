@@ -7,6 +7,7 @@ use anyhow::Result;
 use charlet::{Model, Sampler, Token};
 use charlet_trainer::inference::saved_state::Saved;
 use charlet_trainer::inference::text_model::TextModel;
+use charlet_trainer::util::shown::Shown;
 use charlet_trainer::util::style::Styles;
 use serde::Serialize;
 
@@ -67,7 +68,8 @@ pub(super) fn run(
             model.vocab(),
         )?;
         if args.json {
-            writeln!(out, "{}", serde_json::to_string(&top)?)?;
+            let json = serde_json::to_string(&top)?;
+            writeln!(out, "{}", Shown::on(&std::io::stdout()).json(&json))?;
             continue;
         }
         if let (Some(temperature), false) = (temperature, is_alone) {

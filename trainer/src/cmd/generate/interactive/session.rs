@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use charlet::{Model, Rng, Sampler};
 use charlet_trainer::inference::text_model::{CUT, TextModel};
+use charlet_trainer::util::shown::Shown;
 use charlet_trainer::util::style::Styles;
 use crossterm::event;
 use rustyline::error::ReadlineError;
@@ -66,7 +67,9 @@ impl<'m> Repl<'m> {
                 Ok(Next::Leave) => break,
                 Err(error) => {
                     let alarm = self.styles.alarm();
-                    writeln!(self.out, "{alarm}{error:#}{alarm:#}")?;
+                    let message = format!("{error:#}");
+                    let message = Shown::on(&self.out).text(&message);
+                    writeln!(self.out, "{alarm}{message}{alarm:#}")?;
                 }
             }
         }
@@ -214,9 +217,7 @@ impl<'m> Repl<'m> {
     fn print(&mut self, char: char) -> std::io::Result<()> {
         match char {
             '\n' => write!(self.out, "\r\n")?,
-            // Nothing that a terminal would take for a command.
-            _ if char.is_control() && char != '\t' => write!(self.out, "{}", char.escape_debug())?,
-            _ => write!(self.out, "{char}")?,
+            _ => write!(self.out, "{}", Shown::on(&self.out).char(char))?,
         }
         self.out.flush()
     }
