@@ -109,6 +109,7 @@ fn ctrl_c_ends_a_search_without_a_trace() {
     let mut child = place
         .command(&search)
         .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
         .spawn()
         .unwrap();
     let mut stdout = BufReader::new(child.stdout.take().unwrap());
@@ -120,7 +121,8 @@ fn ctrl_c_ends_a_search_without_a_trace() {
         .status()
         .unwrap();
     let mut rest = String::new();
-    stdout.read_to_string(&mut rest).unwrap();
+    let mut stderr = child.stderr.take().unwrap();
+    stderr.read_to_string(&mut rest).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(130));
     assert_eq!(rest, "stopped   nothing was written\n");
     assert_eq!(place.files("."), ["data.txt"]);

@@ -10,6 +10,7 @@ use charlet_trainer::data::source::Source;
 use charlet_trainer::inference::novelty::novelty;
 use charlet_trainer::inference::text_model::TextModel;
 use charlet_trainer::util::rng::Streams;
+use charlet_trainer::util::stop::never;
 use sha2::{Digest, Sha256};
 
 use crate::support::place::Place;
@@ -73,7 +74,7 @@ fn the_names_models_are_what_their_card_says() {
         let stated = stated.strip_suffix(" nats/char").unwrap().parse().unwrap();
         CARD.check(&format!("held-out loss of {name}"), loss, stated);
         assert!(loss < bigram_loss(&corpus));
-        let novelty = novelty(&bytes, &corpus).unwrap();
+        let novelty = novelty(&bytes, &corpus, &never).unwrap();
         assert_eq!(novelty.to_string().replace(',', ""), value("new"));
         losses.push(loss);
     }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
+use charlet_trainer::config::{Encoding, NormalForm};
 use charlet_trainer::data::source::Source;
 use charlet_trainer::inference::text_model::TextModel;
 use clap::Parser;
@@ -16,6 +17,9 @@ use super::{check_model, note, read_model, refuse_second_stdin};
 /// The loss is the mean cross-entropy per character; lower is better. A list model (trained with
 /// --mode lines) resets its state at each line and also predicts the end of the line. A text model carries
 /// its state through the whole file.
+///
+/// Characters that the model doesn't know have no probability: they are passed over, left out of the loss,
+/// and counted.
 #[derive(Debug, Parser)]
 #[command(after_help = "\
 Output, and keys of --json:
@@ -25,6 +29,7 @@ Output, and keys of --json:
   bits per char  bits_per_char  the same in bits
   lines          lines          list models only
   bits per line  bits_per_line  list models only
+  unknown        unknown        characters that the model doesn't know; shown if there are any
 
 Examples:
   charlet eval names.charlet held-out.txt
@@ -34,9 +39,15 @@ pub(crate) struct Args {
     model: PathBuf,
     /// Text file to evaluate on, - for standard input
     file: PathBuf,
+    /// Encoding of the file, such as windows-1252, utf-16le or shift_jis [default: utf-8]
+    #[arg(long, value_name = "NAME")]
+    encoding: Option<Encoding>,
     /// Convert the file to lower case first, as `train --lowercase` does
     #[arg(long)]
     lowercase: bool,
+    /// Convert the file to a normal form of Unicode first, as `train --normalize` does
+    #[arg(long, value_name = "FORM")]
+    normalize: Option<NormalForm>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -47,18 +58,27 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     let bytes = read_model(&args.model)?;
     let model = check_model(&args.model, &bytes)?;
     let mut text_model = TextModel::new(&model);
-    let mut source = Source::read(&args.file)?;
+    let mut source = Source::read_as(&args.file, args.encoding)?;
     if args.lowercase {
         source.make_lowercase();
     }
-    let summary = text_model.evaluate(&source)?.summary();
+    if let Some(form) = args.normalize {
+        source.normalize(form);
+    }
+    let evaluation = text_model.evaluate(&source)?;
+    let summary = evaluation.summary();
     let mut out = std::io::stdout().lock();
     if args.json {
         writeln!(out, "{}", serde_json::to_string(&summary)?)?;
         return Ok(ExitCode::SUCCESS);
     }
-    for changed in &source.notes {
-        note(changed);
+    let list_notes = match summary.lines {
+        Some(_) => source.list_notes(),
+        None => Vec::new(),
+    };
+    let unknown = evaluation.unknown_note(model.vocab(), &source);
+    for told in source.notes.iter().chain(&list_notes).chain(&unknown) {
+        note(told);
     }
     writeln!(out, "characters     {:>12}", summary.chars)?;
     writeln!(out, "nats in all    {:>12.2}", summary.nats)?;
@@ -67,6 +87,9 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     if let (Some(lines), Some(bits)) = (summary.lines, summary.bits_per_line) {
         writeln!(out, "lines          {lines:>12}")?;
         writeln!(out, "bits per line  {bits:>12.3}")?;
+    }
+    if summary.unknown > 0 {
+        writeln!(out, "unknown        {:>12}", summary.unknown)?;
     }
     Ok(ExitCode::SUCCESS)
 }

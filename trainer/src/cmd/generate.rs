@@ -12,8 +12,10 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, ensure};
 use charlet::{Model, Vocab};
+use charlet_trainer::config::Encoding;
 use charlet_trainer::inference::saved_state::Saved;
 use charlet_trainer::inference::text_model::LINE_LIMIT;
+use charlet_trainer::inference::unknown::hint;
 use charlet_trainer::util::distinct::refuse_overwriting;
 use charlet_trainer::util::memory::STDIN;
 use charlet_trainer::util::replace::refuse_replacing;
@@ -92,6 +94,9 @@ pub(crate) struct Args {
         help_heading = "Prompt"
     )]
     prompt_from: Option<PathBuf>,
+    /// Encoding of the files that prompts and --new come from, such as windows-1252, utf-16le or shift_jis
+    #[arg(long, value_name = "NAME", help_heading = "Prompt")]
+    encoding: Option<Encoding>,
     /// Characters per excerpt
     #[arg(
         long,
@@ -129,7 +134,7 @@ pub(crate) struct Args {
     #[arg(long, requires = "top", help_heading = "Output")]
     json: bool,
     /// Characters printed per second; 0 prints without delay
-    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = pace, help_heading = "Output")]
+    #[arg(long, value_name = "N", value_parser = pace, help_heading = "Output")]
     pace: Option<f64>,
     /// Type prompts and watch the model continue them; keys change temperature and speed. From a
     /// pipe: continue each line
@@ -150,6 +155,7 @@ fn default_of(id: &str) -> Option<String> {
         "count" => format!("{LINES} for a list, {TEXTS} for running text"),
         "temperature" => sampling::TEMPERATURE.to_string(),
         "seed" => "from the clock".to_owned(),
+        "encoding" => "utf-8, or what a byte order mark says".to_owned(),
         "prompt_length" => {
             let (line, text) = (text::PROMPT_LENGTH_OF_LINE, text::PROMPT_LENGTH);
             format!("{line} for a list, {text} for running text")
@@ -230,7 +236,7 @@ pub(crate) fn run(mut args: Args) -> Result<ExitCode> {
     let model = check_model(&args.model, &bytes)?;
     args.check(&model)?;
     if let Some(path) = &args.prompt_file {
-        args.prompt = prompt::read(path, model.vocab().end().is_some())?;
+        args.prompt = prompt::read(path, args.encoding, model.vocab().end().is_some())?;
     }
     if args.interactive {
         interactive::run(args, &model)
@@ -293,17 +299,10 @@ fn interval(pace: f64) -> Duration {
 /// Adds the prompt and a remedy to an error.
 fn with_hint<T>(result: Result<T, charlet::Error>, prompt: &str, vocab: &Vocab<'_>) -> Result<T> {
     let hint = match result {
-        Err(charlet::Error::UnknownChar(char)) if has_lower_case(vocab, char) => {
-            ", which has lower case only"
-        }
+        Err(charlet::Error::UnknownChar(char)) => hint(vocab, prompt, char),
         _ => "",
     };
     result.with_context(|| format!("can't continue {prompt:?} with this model{hint}"))
-}
-
-fn has_lower_case(vocab: &Vocab<'_>, char: char) -> bool {
-    let mut lower = char.to_lowercase();
-    char.is_uppercase() && lower.all(|char| vocab.token(char).is_some())
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ pub(crate) mod man;
 mod names;
 pub(crate) mod quantize;
 pub(crate) mod score;
+mod threads;
 pub(crate) mod train;
 
 use std::path::Path;
@@ -21,6 +22,9 @@ use charlet_trainer::util::memory::{self, STDIN};
 use charlet_trainer::util::shown::Shown;
 use clap::Arg;
 use clap::builder::StyledStr;
+
+/// How many times a model file has to fit into memory: its weights stay where they are.
+const COPIES: u64 = 2;
 
 /// An option whose help ends with its default. Defaults are looked up by id where they are used, so that
 /// no help text repeats them.
@@ -34,7 +38,7 @@ fn with_default(option: Arg, default_of: impl Fn(&str) -> Option<String>) -> Arg
 
 /// The bytes of a model file, or of standard input.
 fn read_model(path: &Path) -> Result<Vec<u8>> {
-    file_kind::read(path, Kind::Model, 1)
+    file_kind::read(path, Kind::Model, COPIES)
 }
 
 /// Refuses a second input from standard input, which can be read only once. Each comes with what it is.

@@ -1,14 +1,15 @@
 //! `charlet score`
 
 use std::cmp::Ordering;
-use std::io::{BufRead, BufReader, IsTerminal, Write};
+use std::io::{BufRead, BufReader, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use charlet_trainer::inference::surprisal::{Surprisal, Surprisals, Unknown};
 use charlet_trainer::inference::text_model::TextModel;
 use charlet_trainer::util::file_kind::{self, Kind};
+use charlet_trainer::util::memory::{amount, available};
 use charlet_trainer::util::shown::Shown;
 use charlet_trainer::util::style::Styles;
 use clap::{Parser, ValueEnum};
@@ -161,7 +162,12 @@ struct Lines {
     input: Box<dyn BufRead>,
     name: String,
     is_first: bool,
+    /// The most bytes of a line.
+    most: u64,
 }
+
+/// How many times a line has to fit into memory: as text, and with a number for each character.
+const COPIES: u64 = 32;
 
 impl Lines {
     fn open(path: &Path) -> Result<Self> {
@@ -179,14 +185,22 @@ impl Lines {
             input,
             name,
             is_first: true,
+            most: available().bytes / COPIES,
         })
     }
 
     fn read(&mut self) -> Result<Option<(String, bool)>> {
         let mut bytes = Vec::new();
-        self.input
+        let mut input = (&mut self.input).take(self.most.saturating_add(1));
+        input
             .read_until(b'\n', &mut bytes)
             .with_context(|| format!("can't read {}", self.name))?;
+        ensure!(
+            bytes.len() as u64 <= self.most,
+            "{} has a line of more than {}: is it a text?",
+            self.name,
+            amount(self.most as f64)
+        );
         if bytes.is_empty() {
             return Ok(None);
         }

@@ -94,12 +94,29 @@ impl Alphabet {
 
     /// The tokens of a text whose characters are all known.
     pub(crate) fn encode(&self, text: &str) -> Vec<u32> {
-        let chars: Vec<char> = self.chars.chars().collect();
+        self.encoder().encode(text)
+    }
+
+    /// For many texts: a large alphabet isn't laid out for each of them.
+    pub(crate) fn encoder(&self) -> Encoder {
+        Encoder(self.chars.chars().collect())
+    }
+}
+
+/// Turns texts into tokens.
+pub(crate) struct Encoder(Vec<char>);
+
+impl Encoder {
+    /// The tokens of a text whose characters are all known.
+    pub(crate) fn encode(&self, text: &str) -> Vec<u32> {
+        // As many as there will be: growing by the way would take twice the memory.
+        let mut tokens = Vec::with_capacity(text.chars().count());
         // The alphabet was made from this text, so every search succeeds.
-        text.chars()
-            .filter_map(|char| chars.binary_search(&char).ok())
-            .map(|at| at as u32)
-            .collect()
+        let known = text
+            .chars()
+            .filter_map(|char| self.0.binary_search(&char).ok());
+        tokens.extend(known.map(|at| at as u32));
+        tokens
     }
 }
 

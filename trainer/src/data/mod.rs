@@ -3,4 +3,6 @@
 pub mod alphabet;
 pub mod batch;
 pub mod corpus;
+mod encoding;
+mod need;
 pub mod source;

@@ -7,6 +7,7 @@ use super::novelty::{Novelty, novelty};
 use super::text_model::{Line, TextModel, line_limit};
 use crate::data::corpus::Corpus;
 use crate::util::rng::Random;
+use crate::util::stop::{IsStopping, unless};
 
 /// The temperatures of the samples shown while training.
 pub const TEMPERATURES: [f32; 4] = [0.2, 0.5, 1.0, 1.2];
@@ -52,11 +53,16 @@ impl Sample {
     /// Samples from a model.
     ///
     /// # Errors
-    /// If the model file is not valid, which would be our mistake.
-    pub fn of(model: &[u8], corpus: &Corpus, random: &mut Random) -> Result<Self> {
+    /// If it was stopped, or the model file is not valid, which would be our mistake.
+    pub fn of(
+        model: &[u8],
+        corpus: &Corpus,
+        random: &mut Random,
+        is_stopping: IsStopping<'_>,
+    ) -> Result<Self> {
         Ok(Self {
-            texts: texts(model, random, line_limit(corpus))?,
-            novelty: novelty(model, corpus)?,
+            texts: texts(model, random, line_limit(corpus), is_stopping)?,
+            novelty: novelty(model, corpus, is_stopping)?,
         })
     }
 }
@@ -64,8 +70,13 @@ impl Sample {
 /// Samples from a model at several temperatures; lines of a list are cut off after `limit` characters.
 ///
 /// # Errors
-/// If the model file is not valid, which would be our mistake.
-pub fn texts(model: &[u8], random: &mut Random, limit: usize) -> Result<Vec<Text>> {
+/// If it was stopped, or the model file is not valid, which would be our mistake.
+pub fn texts(
+    model: &[u8],
+    random: &mut Random,
+    limit: usize,
+    is_stopping: IsStopping<'_>,
+) -> Result<Vec<Text>> {
     let model = Model::from_bytes(model)?;
     let mut text_model = TextModel::new(&model);
     let is_list = model.vocab().end().is_some();
@@ -73,15 +84,18 @@ pub fn texts(model: &[u8], random: &mut Random, limit: usize) -> Result<Vec<Text
     let mut sample = |temperature: f32| -> Result<Text> {
         let sampler = Sampler::with_temperature(temperature)?;
         let text = if is_list {
-            let line = |_| Ok(text_model.line(sampler, &mut rng, limit)?.to_string());
-            let lines = (0..SAMPLE_LINES).map(line);
+            let lines = (0..SAMPLE_LINES).map(|_| {
+                unless(is_stopping)?;
+                Ok(text_model.line(sampler, &mut rng, limit)?.to_string())
+            });
             lines.collect::<Result<Vec<_>>>()?.join("  ")
         } else {
             let text = text_model
                 .generate(sampler, &mut rng, "")?
                 .take(SAMPLE_LENGTH);
-            text.collect()
+            text.take_while(|_| !is_stopping()).collect()
         };
+        unless(is_stopping)?;
         Ok(Text { temperature, text })
     };
     TEMPERATURES.into_iter().map(&mut sample).collect()
@@ -90,8 +104,13 @@ pub fn texts(model: &[u8], random: &mut Random, limit: usize) -> Result<Vec<Text
 /// Sampled lines, split into new ones and those found in the training data.
 ///
 /// # Errors
-/// If the model file is not valid, which would be our mistake.
-pub(crate) fn sorted_samples(model: &[u8], corpus: &Corpus, random: &mut Random) -> Result<String> {
+/// If it was stopped, or the model file is not valid, which would be our mistake.
+pub(crate) fn sorted_samples(
+    model: &[u8],
+    corpus: &Corpus,
+    random: &mut Random,
+    is_stopping: IsStopping<'_>,
+) -> Result<String> {
     const COUNT: usize = 30;
     let model = Model::from_bytes(model)?;
     let mut text_model = TextModel::new(&model);
@@ -100,6 +119,7 @@ pub(crate) fn sorted_samples(model: &[u8], corpus: &Corpus, random: &mut Random)
     let limit = line_limit(corpus);
     let mut lines = Vec::new();
     for _ in 0..COUNT {
+        unless(is_stopping)?;
         lines.push(text_model.line(sampler, &mut rng, limit)?);
     }
     lines.sort();

@@ -2,12 +2,14 @@
 
 use std::collections::HashSet;
 
-use anyhow::{Context, Result};
-use charlet::{BoxedSession, Model, Rng, Sampler, Session};
+use anyhow::{Result, ensure};
+use charlet::{BoxedSession, Model, Rng, Sampler, Session, Vocab};
 use serde::Serialize;
 
+use super::unknown::hint;
 use crate::data::corpus::{Corpus, Sequences};
-use crate::data::source::Source;
+use crate::data::source::{Source, counted};
+use crate::util::stop::Stopped;
 
 /// Characters after which a line that won't end is cut off, where nothing is known of the lines that the
 /// model has learnt.
@@ -148,42 +150,73 @@ impl<'m> TextModel<'m> {
     /// The negative log-probability of a text, in nats: of each line by itself for a model of
     /// lines, else of the whole with h and c carried through.
     ///
+    /// A character that the model doesn't know is passed over: what follows is judged by what came before.
+    ///
     /// # Errors
-    /// If the model doesn't know a character; the message names it and its place.
+    /// If the model knows no character of the text.
     pub fn evaluate(&mut self, source: &Source) -> Result<Evaluation> {
+        self.evaluate_while(source, |_| true)
+    }
+
+    /// The same while `goes_on` says so, which gets the number of predictions so far before each of them.
+    ///
+    /// # Errors
+    /// If it was [stopped](Stopped), and as [`evaluate`](Self::evaluate).
+    pub fn evaluate_while(
+        &mut self,
+        source: &Source,
+        mut goes_on: impl FnMut(usize) -> bool,
+    ) -> Result<Evaluation> {
         let mut evaluation = Evaluation::default();
         if self.model().vocab().end().is_none() {
-            self.score(&source.text, 1, &mut evaluation)?;
-            return Ok(evaluation);
+            self.score(&source.text, 1, &mut evaluation, &mut goes_on)?;
+        } else {
+            let mut lines = 0;
+            for (number, line) in source.numbered_lines() {
+                self.score(line, number, &mut evaluation, &mut goes_on)?;
+                lines += 1;
+            }
+            evaluation.lines = Some(lines);
         }
-        let mut lines = 0;
-        for (number, line) in (1..)
-            .zip(source.text.lines())
-            .filter(|(_, line)| !line.is_empty())
-        {
-            self.score(line, number, &mut evaluation)?;
-            lines += 1;
-        }
-        evaluation.lines = Some(lines);
+        let known = evaluation.chars - evaluation.lines.unwrap_or(0);
+        ensure!(
+            known > 0,
+            "the model knows none of the characters of the text{}",
+            match evaluation.first_unknown {
+                Some(unknown) => format!(", such as {:?}", unknown.char),
+                None => String::new(),
+            }
+        );
         Ok(evaluation)
     }
 
     /// Adds a text that starts in this line of its file.
-    fn score(&mut self, text: &str, line: usize, evaluation: &mut Evaluation) -> Result<()> {
+    fn score(
+        &mut self,
+        text: &str,
+        mut line: usize,
+        evaluation: &mut Evaluation,
+        goes_on: &mut impl FnMut(usize) -> bool,
+    ) -> Result<()> {
         self.session.start_text();
-        for (at, char) in text.char_indices() {
-            let log_prob = self.session.score_char(char).with_context(|| {
-                let before = &text[..at];
-                let line = line + before.matches('\n').count();
-                let column = before
-                    .chars()
-                    .rev()
-                    .take_while(|&char| char != '\n')
-                    .count()
-                    + 1;
-                format!("can't score line {line}, character {column}")
-            })?;
-            evaluation.add(log_prob);
+        let mut at = 0;
+        for char in text.chars() {
+            if !goes_on(evaluation.chars) {
+                return Err(Stopped.into());
+            }
+            at += 1;
+            match self.session.score_char(char) {
+                Ok(log_prob) => evaluation.add(log_prob),
+                Err(_) => {
+                    evaluation.unknown += 1;
+                    let unknown = UnknownChar { char, line, at };
+                    evaluation.first_unknown.get_or_insert(unknown);
+                }
+            }
+            if char == '\n' {
+                line += 1;
+                at = 0;
+            }
         }
         if let Some(log_prob) = self.session.score_end() {
             evaluation.add(log_prob);
@@ -201,6 +234,21 @@ pub struct Evaluation {
     pub chars: usize,
     /// Lines, for a model of lines.
     pub lines: Option<usize>,
+    /// Characters that the model doesn't know, which are left out.
+    pub unknown: usize,
+    /// The first of them.
+    pub first_unknown: Option<UnknownChar>,
+}
+
+/// A character that a model doesn't know, and its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnknownChar {
+    /// The character.
+    pub char: char,
+    /// Its line in the file, from 1.
+    pub line: usize,
+    /// Its place in the line, from 1.
+    pub at: usize,
 }
 
 impl Evaluation {
@@ -224,7 +272,20 @@ impl Evaluation {
             bits_per_line: self.lines.map(|lines| bits(self.nll) / lines as f64),
             chars: self.chars,
             lines: self.lines,
+            unknown: self.unknown,
         }
+    }
+
+    /// Says that characters were left out, and what the model may know in their place.
+    pub fn unknown_note(&self, vocab: &Vocab<'_>, source: &Source) -> Option<String> {
+        let UnknownChar { char, line, at } = self.first_unknown?;
+        let text = source.text.lines().nth(line - 1).unwrap_or_default();
+        Some(format!(
+            "{} that the model does not know {} left out of the loss, first {char:?} in line {line}, character {at}{}",
+            counted(self.unknown, "character"),
+            if self.unknown == 1 { "is" } else { "are" },
+            hint(vocab, text, char)
+        ))
     }
 }
 
@@ -243,4 +304,6 @@ pub struct EvaluationSummary {
     pub chars: usize,
     /// Lines.
     pub lines: Option<usize>,
+    /// Characters that the model doesn't know, which are left out.
+    pub unknown: usize,
 }

@@ -99,6 +99,7 @@ pub fn compare(folders: &[impl AsRef<Path>]) -> (Vec<Compared>, Vec<anyhow::Erro
 }
 
 fn read(folder: &Path) -> Result<Compared> {
+    RunFolder::recover(folder);
     let shown = folder.display();
     let last = RunFolder::last_in(folder);
     let is_there = match last.metadata() {

@@ -30,7 +30,7 @@ impl<'o> FanOut<'o> {
 
     fn tell_problems(&mut self) {
         for at in 0..self.0.len() {
-            if let Some(problem) = self.0[at].take_problem() {
+            while let Some(problem) = self.0[at].take_problem() {
                 self.line(&format!("note      {problem}"));
             }
         }
@@ -75,6 +75,10 @@ impl Observer for FanOut<'_> {
 
     fn stop(&mut self) {
         self.each(|one| one.stop());
+    }
+
+    fn progress(&mut self, what: &str, done: usize, all: usize) {
+        self.each(|one| one.progress(what, done, all));
     }
 
     fn end(&mut self, ending: &Ending<'_>, elapsed: Duration) {

@@ -40,6 +40,7 @@ impl<W: Write + Send> Observer for Plain<W> {
 pub struct Bar<W> {
     lines: Plain<W>,
     bar: ProgressBar,
+    work: WorkBar,
 }
 
 impl<W: Write + Send> Bar<W> {
@@ -48,6 +49,7 @@ impl<W: Write + Send> Bar<W> {
         Self {
             lines: Plain(out),
             bar: ProgressBar::hidden(),
+            work: WorkBar::default(),
         }
     }
 }
@@ -92,6 +94,39 @@ impl<W: Write + Send> Observer for Bar<W> {
 
     fn stop(&mut self) {
         self.bar.finish_and_clear();
+    }
+
+    fn progress(&mut self, what: &str, done: usize, all: usize) {
+        self.work.show(what, done, all);
+    }
+}
+
+/// How far long work is that is no training.
+#[derive(Debug)]
+pub struct WorkBar(ProgressBar);
+
+impl Default for WorkBar {
+    fn default() -> Self {
+        Self(ProgressBar::hidden())
+    }
+}
+
+impl WorkBar {
+    /// Shows how much is done; nothing any more when that is all.
+    pub fn show(&mut self, what: &str, done: usize, all: usize) {
+        if done >= all {
+            self.0.finish_and_clear();
+            return;
+        }
+        if self.0.is_finished() || self.0.is_hidden() {
+            self.0 = ProgressBar::new(all as u64);
+            let template = "{bar:30} {percent:>3} %  {msg}  {eta} left";
+            if let Ok(style) = ProgressStyle::with_template(template) {
+                self.0.set_style(style);
+            }
+        }
+        self.0.set_message(what.to_owned());
+        self.0.set_position(done as u64);
     }
 }
 

@@ -19,6 +19,7 @@ pub struct Control {
     save: AtomicBool,
     sample: AtomicBool,
     stop: AtomicBool,
+    has_begun: AtomicBool,
 }
 
 impl Control {
@@ -35,18 +36,47 @@ impl Control {
         self.of(request).swap(true, Ordering::Relaxed)
     }
 
-    /// The next request. Stopping comes last, and stays pending.
-    pub fn next(&self) -> Option<Request> {
-        let once = [Request::Save, Request::Sample];
-        let mut wanted = once.into_iter();
-        let wanted = wanted.find(|&request| self.of(request).swap(false, Ordering::Relaxed));
-        let is_over = self.stop.load(Ordering::Relaxed);
-        wanted.or_else(|| is_over.then_some(Request::Stop))
+    /// From now on there is something to save before the end.
+    pub fn begin(&self) {
+        self.has_begun.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether there is something to save before the end.
+    pub fn has_begun(&self) -> bool {
+        self.has_begun.load(Ordering::Relaxed)
     }
 }
 
-/// Called before each batch until it returns `None`.
-pub type NextRequest<'s> = &'s (dyn Fn() -> Option<Request> + Sync);
+/// What a training asks for requests.
+pub trait Requests: Sync {
+    /// The next request. Asked before each batch, until there is none.
+    fn next(&self) -> Option<Request>;
+
+    /// Whether the training is to stop. Asked within long work, which does nothing else.
+    fn is_stopping(&self) -> bool {
+        false
+    }
+}
+
+impl<F: Fn() -> Option<Request> + Sync> Requests for F {
+    fn next(&self) -> Option<Request> {
+        self()
+    }
+}
+
+impl Requests for Control {
+    /// Stopping comes last, and stays pending.
+    fn next(&self) -> Option<Request> {
+        let once = [Request::Save, Request::Sample];
+        let mut wanted = once.into_iter();
+        let wanted = wanted.find(|&request| self.of(request).swap(false, Ordering::Relaxed));
+        wanted.or_else(|| self.is_stopping().then_some(Request::Stop))
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,6 @@
 //! The end of a run: exports the best network and evaluates it with the runtime.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use candle_core::Device;
@@ -23,6 +23,10 @@ use crate::util::atomic_file::atomic_write;
 use crate::util::rng::Random;
 use crate::util::run_dir::RunFolder;
 use crate::util::shell;
+use crate::util::stop::{IsStopping, Stopped};
+
+/// Time between two figures of how far long work is.
+const PROGRESS_EVERY: Duration = Duration::from_millis(100);
 
 /// How well a run's weights predict in a precision.
 #[derive(Clone, Copy, Debug)]
@@ -38,7 +42,7 @@ pub struct Measured {
 /// What a run has made.
 struct Finalized {
     /// Every precision, that of the exported model first.
-    measured: [Measured; 3],
+    measured: Vec<Measured>,
     /// Samples of the exported model.
     sample: Sample,
 }
@@ -46,7 +50,9 @@ struct Finalized {
 impl Session<'_> {
     /// Saves what was reached when the training was stopped.
     pub(super) fn interrupt(mut self) -> Result<Outcome> {
-        self.save_last()?;
+        if !self.is_saved() {
+            self.save_last()?;
+        }
         if self.progress.best.is_none() {
             let model = self.exported(&self.evaluated()?)?;
             atomic_write(&self.folder.model(), &model)?;
@@ -66,15 +72,31 @@ impl Session<'_> {
     }
 
     /// Exports the best network and reports the results.
-    pub(super) fn finish(mut self) -> Result<Outcome> {
+    ///
+    /// All is saved before: if it is stopped, a resumed run comes back here.
+    pub(super) fn finish(mut self, is_stopping: IsStopping<'_>) -> Result<Outcome> {
         self.stop();
-        let Finalized { measured, sample } = finalize(
+        let finalized = finalize(
             self.observer,
             self.config,
             self.folder,
             self.corpus,
             &mut self.progress.streams.samples,
-        )?;
+            is_stopping,
+        );
+        let Finalized { measured, sample } = match finalized {
+            Err(error) if error.is::<Stopped>() => {
+                self.observer.end(&Ending::Stopped, self.elapsed());
+                self.observer.line(&format!(
+                    "stopped while measuring; {} is whole\ngo on     {} train --resume {}",
+                    self.folder.model().display(),
+                    shell::program(),
+                    shell::path(self.folder.path()),
+                ));
+                return Ok(Outcome::Interrupted);
+            }
+            finalized => finalized?,
+        };
         let complete = Ending::Complete {
             measured: &measured,
             sample: &sample,
@@ -101,6 +123,7 @@ fn finalize(
     folder: &RunFolder,
     corpus: &Corpus,
     random: &mut Random,
+    is_stopping: IsStopping<'_>,
 ) -> Result<Finalized> {
     let best = Checkpoint::load(&folder.best(), &Device::Cpu)?.network()?;
     let mut precisions = [Precision::F32, Precision::I8, Precision::I4];
@@ -110,39 +133,68 @@ fn finalize(
     let model = export(exported)?;
     atomic_write(&folder.model(), &model)?;
     // The others are what the same weights do in other arithmetic.
-    let [first, second, third] =
-        precisions.map(|precision| measure(corpus, precision, &export(precision)?));
-    let measured = [first?, second?, third?];
-    for (at, measured) in measured.iter().enumerate() {
-        let what = match at {
-            0 => folder.model().display().to_string(),
-            _ => format!("as {}, {} bytes", measured.precision, measured.bytes),
+    let mut all = Vec::new();
+    for precision in precisions {
+        let measured = measure(
+            observer,
+            corpus,
+            precision,
+            &export(precision)?,
+            is_stopping,
+        )?;
+        let what = if precision == exported {
+            folder.model().display().to_string()
+        } else {
+            format!("as {precision}, {} bytes", measured.bytes)
         };
         let loss = Loss {
             nats_per_char: measured.evaluation.nats_per_char(),
             sequences: &corpus.validation,
         };
         observer.line(&format!("runtime   {what}: held out {loss}"));
+        all.push(measured);
     }
     if config.data.mode == Mode::Lines {
-        observer.line(&sorted_samples(&model, corpus, random)?);
+        observer.line(&sorted_samples(&model, corpus, random, is_stopping)?);
     }
-    let sample = Sample::of(&model, corpus, random)?;
+    let sample = Sample::of(&model, corpus, random, is_stopping)?;
     observer.line(&format!("new       {}", sample.novelty));
     next_steps(observer, config, folder);
-    Ok(Finalized { measured, sample })
+    Ok(Finalized {
+        measured: all,
+        sample,
+    })
 }
 
 /// Measures a model file, run by the runtime.
-fn measure(corpus: &Corpus, precision: Precision, model: &[u8]) -> Result<Measured> {
+fn measure(
+    observer: &mut dyn Observer,
+    corpus: &Corpus,
+    precision: Precision,
+    model: &[u8],
+    is_stopping: IsStopping<'_>,
+) -> Result<Measured> {
     let held_out = Source {
         text: corpus.validation_text.clone(),
         notes: Vec::new(),
     };
+    let what = format!("measuring as {precision}");
+    let all = corpus.validation.predictions();
+    let mut shown = Instant::now();
+    let model_bytes = model.len();
+    let model = Model::from_bytes(model)?;
+    let evaluation = TextModel::new(&model).evaluate_while(&held_out, |done| {
+        if shown.elapsed() >= PROGRESS_EVERY {
+            observer.progress(&what, done, all);
+            shown = Instant::now();
+        }
+        !is_stopping()
+    });
+    observer.progress(&what, all, all);
     Ok(Measured {
         precision,
-        bytes: model.len(),
-        evaluation: TextModel::new(&Model::from_bytes(model)?).evaluate(&held_out)?,
+        bytes: model_bytes,
+        evaluation: evaluation?,
     })
 }
 

@@ -18,14 +18,13 @@ use std::fmt::Write;
 
 use anyhow::{Context, Result};
 
-use super::control::{NextRequest, Request};
+use super::control::Requests;
 use super::session::{batches, first_network};
 use super::step::TrainStep;
+use super::training_loop::Input;
 use crate::config::Config;
-use crate::data::corpus::Corpus;
 use crate::model::lstm::dropout::Dropout;
 use crate::optim::optimizer::Optimizer;
-use crate::util::rng::Streams;
 
 /// Batches of a range test. The rate rises by the same factor from each to the next.
 pub const BATCHES: usize = 211;
@@ -75,23 +74,26 @@ impl LrFinder {
     /// `None` if it was stopped.
     ///
     /// # Errors
-    /// If the data can't be used, or the device has no memory left.
+    /// If the device has no memory left.
     pub fn run(
         config: &Config,
-        next_request: NextRequest<'_>,
+        input: Input,
+        requests: &dyn Requests,
         advance: impl FnMut(f64, f64) + Send,
     ) -> Result<Option<Self>> {
         // On one of the pool's own threads, as a training.
-        rayon::scope(|_| Self::run_in_pool(config, next_request, advance))
+        rayon::scope(|_| Self::run_in_pool(config, input, requests, advance))
     }
 
     fn run_in_pool(
         config: &Config,
-        next_request: NextRequest<'_>,
+        Input {
+            corpus,
+            mut streams,
+        }: Input,
+        requests: &dyn Requests,
         mut advance: impl FnMut(f64, f64),
     ) -> Result<Option<Self>> {
-        let mut streams = Streams::new(config.training.seed);
-        let corpus = Corpus::load(&config.data, config.training.window, &mut streams.split)?;
         let (network, _) = first_network(config, &corpus, &mut streams)?;
         let mut optimizer = Optimizer::new(config.optimizer.clone(), &network)?;
         let batches = batches(config, &corpus, &corpus.train);
@@ -100,7 +102,7 @@ impl LrFinder {
         let mut state = network.zero_state(1)?;
         let mut losses = Vec::new();
         for (rate, batch) in rates().zip(passes) {
-            if next_request() == Some(Request::Stop) {
+            if requests.is_stopping() {
                 return Ok(None);
             }
             state = network.state_before(&batch, &state)?;

@@ -74,8 +74,11 @@ pub trait Observer: Send {
         Ok(())
     }
 
-    /// Training is over; only lines follow.
+    /// Training is over; only lines follow, and [progress](Self::progress) of other work.
     fn stop(&mut self) {}
+
+    /// How far long work is that is no training: over when all is done.
+    fn progress(&mut self, _what: &str, _done: usize, _all: usize) {}
 
     /// The run is over.
     fn end(&mut self, _ending: &Ending<'_>, _elapsed: Duration) {}
@@ -110,6 +113,8 @@ pub struct Start {
     pub steps: usize,
     /// Characters in total, summed over epochs.
     pub chars: usize,
+    /// Updates from one line of `steps.jsonl` to the next, see [`line_interval`](super::metrics::line_interval).
+    pub log_every: usize,
     /// Where the run starts: zero, or that of a checkpoint.
     pub now: ProgressSnapshot,
 }

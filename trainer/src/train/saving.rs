@@ -40,6 +40,7 @@ impl Session<'_> {
         let step = self.progress.steps;
         self.restore(&Checkpoint::load(&epoch, &Device::Cpu)?)?;
         self.progress.rollbacks = rollbacks;
+        self.saved.1 = None;
         let now = self.now();
         self.observer.rollback(&now)?;
         self.observer.line(&format!(
@@ -73,7 +74,7 @@ impl Session<'_> {
 
     /// Saves if `save_every` seconds have passed.
     pub(super) fn save_in_time(&mut self) -> Result<()> {
-        if self.saved.elapsed().as_secs_f64() >= self.config.training.save_every {
+        if self.saved.0.elapsed().as_secs_f64() >= self.config.training.save_every {
             self.save_last()?;
         }
         Ok(())
@@ -83,8 +84,17 @@ impl Session<'_> {
     pub(super) fn save_last(&mut self) -> Result<()> {
         let bytes = self.resumable()?.to_bytes()?;
         atomic_write(&self.folder.last(), &bytes)?;
-        self.saved = Instant::now();
+        self.note_saved();
         Ok(())
+    }
+
+    fn note_saved(&mut self) {
+        self.saved = (Instant::now(), Some(self.progress.steps));
+    }
+
+    /// Whether the newest checkpoint has all that was learnt.
+    pub(super) fn is_saved(&self) -> bool {
+        self.saved.1 == Some(self.progress.steps)
     }
 
     /// Saves the run at the end of an epoch, where a rollback returns to.
@@ -95,7 +105,7 @@ impl Session<'_> {
         atomic_write(&epoch, &bytes)?;
         // A hard link where the file system has them, instead of writing it twice.
         link(&epoch, &last).or_else(|_| atomic_write(&last, &bytes))?;
-        self.saved = Instant::now();
+        self.note_saved();
         Ok(())
     }
 

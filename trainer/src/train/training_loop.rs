@@ -5,14 +5,15 @@ use std::sync::Arc;
 use anyhow::Result;
 
 use super::checkpoint::Checkpoint;
-use super::control::{NextRequest, Request};
+use super::control::{Request, Requests};
 use super::observer::Observer;
 use super::session::Session;
 use crate::config::Config;
 use crate::data::corpus::Corpus;
 use crate::inference::text_model::Evaluation;
-use crate::util::rng::Streams;
+use crate::util::rng::{Random, Streams};
 use crate::util::run_dir::RunFolder;
+use crate::util::stop::Stopped;
 
 /// The outcome of a training.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -23,32 +24,71 @@ pub enum Outcome {
     Interrupted,
 }
 
-/// Trains a model as configured, writes it to the folder, and reports to an observer. With a checkpoint
-/// the run is resumed exactly as if it had not been interrupted.
+/// What a run learns. Read once: a pipe can't be read again.
+#[derive(Debug)]
+pub struct Input {
+    /// The data.
+    pub corpus: Arc<Corpus>,
+    /// The run's random numbers, after the data were split.
+    pub streams: Streams,
+}
+
+impl Input {
+    /// Reads and splits the data of a run.
+    ///
+    /// # Errors
+    /// If they can't be used.
+    pub fn load(config: &Config) -> Result<Self> {
+        let mut streams = Streams::new(config.training.seed);
+        let corpus = Corpus::load(&config.data, config.training.window, &mut streams.split)?;
+        Ok(Self {
+            corpus: Arc::new(corpus),
+            streams,
+        })
+    }
+}
+
+/// Reads the data and [trains on](train_on) them.
 ///
 /// # Errors
-/// If the data can't be used, a file can't be written, or the loss is NaN again and again.
+/// If the data can't be used, and as [`train_on`].
 pub fn train(
     config: &Config,
     checkpoint: Option<&Checkpoint>,
     folder: &RunFolder,
-    next_request: NextRequest<'_>,
+    requests: &dyn Requests,
+    observer: &mut dyn Observer,
+) -> Result<Outcome> {
+    let input = Input::load(config)?;
+    train_on(config, input, checkpoint, folder, requests, observer)
+}
+
+/// Trains a model as configured, writes it to the folder, and reports to an observer. With a checkpoint
+/// the run is resumed exactly as if it had not been interrupted.
+///
+/// # Errors
+/// If a file can't be written, or the loss is NaN again and again.
+pub fn train_on(
+    config: &Config,
+    input: Input,
+    checkpoint: Option<&Checkpoint>,
+    folder: &RunFolder,
+    requests: &dyn Requests,
     observer: &mut dyn Observer,
 ) -> Result<Outcome> {
     // On a thread of the pool: from outside, every parallel part of a batch would have to be handed over.
-    rayon::scope(|_| train_in_pool(config, checkpoint, folder, next_request, observer))
+    rayon::scope(|_| train_in_pool(config, input, checkpoint, folder, requests, observer))
 }
 
 fn train_in_pool(
     config: &Config,
+    Input { corpus, streams }: Input,
     checkpoint: Option<&Checkpoint>,
     folder: &RunFolder,
-    next_request: NextRequest<'_>,
+    requests: &dyn Requests,
     observer: &mut dyn Observer,
 ) -> Result<Outcome> {
-    let mut streams = Streams::new(config.training.seed);
-    let corpus = Corpus::load(&config.data, config.training.window, &mut streams.split)?;
-    let corpus = Arc::new(corpus);
+    let is_stopping = || requests.is_stopping();
     let mut session = match checkpoint {
         Some(checkpoint) => {
             Session::resume(config, folder, &corpus, streams, checkpoint, observer)?
@@ -56,19 +96,22 @@ fn train_in_pool(
         None => Session::begin(config, folder, &corpus, streams, observer)?,
     };
     while session.has_next_epoch() {
-        match session.train_epoch(next_request)? {
-            EpochOutcome::Completed => session.finish_epoch()?,
+        match session.train_epoch(requests)? {
+            EpochOutcome::Completed(order) => match session.finish_epoch(order, &is_stopping) {
+                Err(error) if error.is::<Stopped>() => return session.interrupt(),
+                result => result?,
+            },
             EpochOutcome::Diverged(problem) => session.rollback(&problem)?,
             EpochOutcome::Stopped => return session.interrupt(),
         }
     }
-    session.finish()
+    session.finish(&is_stopping)
 }
 
 /// How an epoch ended.
 enum EpochOutcome {
-    /// All batches are done.
-    Completed,
+    /// All batches are done, in an order after which these random numbers come.
+    Completed(Random),
     /// The loss diverged; describes how.
     Diverged(String),
     /// Stopped on request.
@@ -90,25 +133,24 @@ impl Session<'_> {
     }
 
     /// Trains on every batch once, except those done before the run was resumed.
-    fn train_epoch(&mut self, next_request: NextRequest<'_>) -> Result<EpochOutcome> {
+    fn train_epoch(&mut self, requests: &dyn Requests) -> Result<EpochOutcome> {
         let mut order = self.progress.streams.order.clone();
         let learnt = self.progress.totals.batches;
         for batch in self.batches.pass(Some(&mut order)).skip(learnt) {
-            while let Some(request) = next_request() {
+            while let Some(request) = requests.next() {
                 match request {
                     Request::Stop => return Ok(EpochOutcome::Stopped),
                     Request::Save => self.save_now()?,
-                    Request::Sample => self.sample_now()?,
+                    Request::Sample => self.sample_now(&|| requests.is_stopping())?,
                 }
             }
             self.state = self.network.state_before(&batch, &self.state)?;
             if let Some(problem) = self.learn(&batch)? {
                 return Ok(EpochOutcome::Diverged(problem));
             }
-            self.sample_in_time()?;
+            self.sample_in_time(&|| requests.is_stopping())?;
             self.save_in_time()?;
         }
-        self.progress.streams.order = order;
-        Ok(EpochOutcome::Completed)
+        Ok(EpochOutcome::Completed(order))
     }
 }

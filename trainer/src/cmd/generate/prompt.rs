@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::Result;
+use charlet_trainer::config::Encoding;
 use charlet_trainer::data::source::Source;
 
 /// A text with `\n`, `\t` and `\\` for what is hard to type. A backslash before anything else stands for
@@ -22,8 +23,8 @@ pub(super) fn unescaped(text: &str) -> String {
 }
 
 /// The text in a file, as it is; a line that is continued has no break at its end.
-pub(super) fn read(path: &Path, is_list: bool) -> Result<String> {
-    let mut text = Source::read(path)?.text;
+pub(super) fn read(path: &Path, encoding: Option<Encoding>, is_list: bool) -> Result<String> {
+    let mut text = Source::read_as(path, encoding)?.text;
     if is_list && text.ends_with('\n') {
         text.pop();
     }

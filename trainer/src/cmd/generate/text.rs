@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -27,9 +28,13 @@ const TRIES: usize = 1000;
 pub(super) fn run(args: &Args, model: &Model<'_>, model_file: &[u8]) -> Result<ExitCode> {
     let vocab = *model.vocab();
     let samplers = args.sampling.samplers(vocab.size())?;
-    let known = args.new.as_deref().map(Source::read).transpose()?;
-    let mut texts = Texts::new(args, model, model_file, known)?;
-    let source = args.prompt_from.as_deref().map(Source::read).transpose()?;
+    let read = |path: &Option<PathBuf>| {
+        let path = path.as_deref();
+        path.map(|path| Source::read_as(path, args.encoding))
+            .transpose()
+    };
+    let mut texts = Texts::new(args, model, model_file, read(&args.new)?)?;
+    let source = read(&args.prompt_from)?;
     let is_alone = samplers.len() == 1;
     for (at, (temperature, sampler)) in samplers.into_iter().enumerate() {
         if let (Some(temperature), false) = (temperature, is_alone) {

@@ -5,13 +5,12 @@ use charlet_trainer::config::{Config, IntegerPrecision};
 use charlet_trainer::data::corpus::Corpus;
 use charlet_trainer::export::budget::{Budget, step};
 use charlet_trainer::model::shape::Shape;
-use charlet_trainer::util::rng::Streams;
 
 use super::Args;
 
 impl Args {
     /// Chooses the sizes that a budget leaves open; returns lines that explain the choice.
-    pub(super) fn fit_budget(&self, config: &mut Config) -> Result<Vec<String>> {
+    pub(super) fn fit_budget(&self, config: &mut Config, corpus: &Corpus) -> Result<Vec<String>> {
         let budget = Budget {
             parameters: self.model.params_budget,
             flash: self.model.flash_budget,
@@ -30,8 +29,6 @@ impl Args {
             );
         }
         let precision = config.training.precision();
-        let mut streams = Streams::new(config.training.seed);
-        let corpus = Corpus::load(&config.data, config.training.window, &mut streams.split)?;
         let alphabet = &corpus.alphabet;
         if self.model.hidden.is_some() {
             let shape = Shape::new(alphabet.size(), &config.network);

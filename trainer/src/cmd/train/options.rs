@@ -5,9 +5,13 @@
 use std::path::PathBuf;
 
 use charlet_trainer::config::preset::Preset;
-use charlet_trainer::config::{DeviceKind, IntegerPrecision, Mode, OptimizerKind, ScheduleKind};
+use charlet_trainer::config::{
+    DeviceKind, Encoding, IntegerPrecision, Mode, NormalForm, OptimizerKind, ScheduleKind,
+};
 use charlet_trainer::export::budget::amount;
 use clap::{Args, ValueEnum};
+
+use super::super::threads::Threads;
 
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Data")]
@@ -15,9 +19,16 @@ pub(super) struct DataOptions {
     /// Whether the file is a list or running text
     #[arg(long)]
     pub(super) mode: Option<Mode>,
+    /// Encoding of the data and of --val, such as windows-1252, utf-16le or shift_jis
+    #[arg(long, value_name = "NAME")]
+    pub(super) encoding: Option<Encoding>,
     /// Convert the data to lower case
     #[arg(long)]
     pub(super) lowercase: bool,
+    /// Convert the data to a normal form of Unicode, so that a letter with an accent is always written
+    /// the same way
+    #[arg(long, value_name = "FORM")]
+    pub(super) normalize: Option<NormalForm>,
     /// Measure the held-out (validation) loss on this file, instead of a share of the data
     #[arg(long, value_name = "FILE", conflicts_with = "val_split")]
     pub(super) val: Option<PathBuf>,
@@ -143,6 +154,8 @@ pub(super) struct TrainingOptions {
     /// Device to train on
     #[arg(long)]
     pub(super) device: Option<DeviceKind>,
+    #[command(flatten)]
+    pub(super) threads: Threads,
     /// Start from the weights of this checkpoint; new characters get random embeddings
     #[arg(long, value_name = "CHECKPOINT")]
     pub(super) init_from: Option<PathBuf>,

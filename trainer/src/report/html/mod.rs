@@ -20,6 +20,7 @@ use crate::train::observer::{Ending, EpochEnd, Observer, ProgressSnapshot, Start
 use crate::util::atomic_file::atomic_write;
 use crate::util::rng::Streams;
 use crate::util::run_dir::RunFolder;
+use crate::util::stop::never;
 
 /// The least time from one page to the next, at the end of an epoch and within it.
 const AFTER_EPOCH: Duration = Duration::from_secs(2);
@@ -175,6 +176,7 @@ impl Page {
                 &model,
                 &self.corpus,
                 &mut Streams::new(0).samples,
+                &never,
             )?);
         }
         let curves = Curves::read(&self.folder.metrics(), &self.folder.steps())?;

@@ -20,6 +20,7 @@ use self::draw::draw;
 pub use self::screen::leave;
 use super::jsonl;
 use crate::inference::sample::Sample;
+use crate::report::progress_bar::WorkBar;
 use crate::train::control::Request;
 use crate::train::metrics::StepMetrics;
 use crate::train::observer::{EpochEnd, Observer, ProgressSnapshot, Start, Task};
@@ -39,6 +40,8 @@ pub struct Dashboard {
     on_request: Arc<OnRequest>,
     /// Draws and reads keys until the end.
     thread: Option<JoinHandle<()>>,
+    /// For what comes after the training.
+    work: WorkBar,
 }
 
 #[derive(Default)]
@@ -68,6 +71,7 @@ impl Dashboard {
             shared: Arc::default(),
             on_request: Arc::new(on_request),
             thread: None,
+            work: WorkBar::default(),
         })
     }
 
@@ -164,6 +168,12 @@ impl Observer for Dashboard {
     fn rollback(&mut self, to: &ProgressSnapshot) -> Result<()> {
         self.shared.board().rollback(to.epoch);
         Ok(())
+    }
+
+    fn progress(&mut self, what: &str, done: usize, all: usize) {
+        if !screen::is_open() {
+            self.work.show(what, done, all);
+        }
     }
 
     /// Gives the screen back, and prints there what was logged.
