@@ -93,7 +93,10 @@ mod terminal {
         let expected = format!("> kar\n{}\n>", expected.trim_end());
         terminal.wait_until(|screen| screen.ends_with(&expected));
         terminal.press(":temp 0\r");
-        terminal.wait_until(|screen| screen.contains("--temperature 0 won't do"));
+        // What is typed before the prompt is there is lost.
+        terminal.wait_until(|screen| {
+            screen.contains("--temperature 0 won't do") && screen.ends_with('>')
+        });
         for command in [":seed 1", ":length 2", ":argmax"] {
             terminal.press(&format!("{command}\r"));
             terminal.wait_until(|screen| screen.ends_with(&format!("{command}\n>")));

@@ -29,6 +29,7 @@ use charlet_trainer::train::training_loop::{Input, Outcome, train_on};
 use charlet_trainer::util::distinct::refuse_overwriting;
 use charlet_trainer::util::lock::Lock;
 use charlet_trainer::util::run_dir::RunFolder;
+use charlet_trainer::util::shown::Shown;
 use clap::Parser;
 
 use super::{refuse_second_stdin, with_default};
@@ -167,8 +168,10 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
 
 /// Prints notes before a run. A closed pipe doesn't stop a training.
 fn tell(label: &str, lines: &[String]) {
+    let mut out = std::io::stdout();
+    let shown = Shown::on(&out);
     for line in lines {
-        let _ = writeln!(std::io::stdout(), "{label:9} {line}");
+        let _ = writeln!(out, "{label:9} {}", shown.line(line));
     }
 }
 

@@ -7,6 +7,7 @@ use candle_core::Device;
 
 use super::checkpoint::Checkpoint;
 use crate::util::run_dir::RunFolder;
+use crate::util::shell;
 
 /// The newest checkpoint of a run.
 #[derive(Debug)]
@@ -51,7 +52,7 @@ impl Newest {
             Some(weights) => bail!(
                 "{problems}: the run can't go on, but a new one can begin with the weights in {0}, by \
                  --init-from {0} and another --out",
-                weights.display()
+                shell::path(&weights)
             ),
             None => bail!("{problems}: the run can't go on, and there is no other checkpoint"),
         }

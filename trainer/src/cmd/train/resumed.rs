@@ -30,7 +30,7 @@ pub(super) fn folder_of(given: &Path) -> Result<PathBuf> {
         return Ok(folder.to_owned());
     }
     let shown = given.display();
-    let is_run = last.is_file();
+    let is_run = RunFolder::is_resumable(folder);
     if let Some(command) = shell::with_path(given, folder).filter(|_| is_run) {
         bail!(
             "{shown} is a file, and --resume takes the folder of a run; to go on after the newest \
