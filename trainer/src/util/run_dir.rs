@@ -136,7 +136,6 @@ impl RunFolder {
         run.made = make(folder)?;
         run.made_lock = !folder.join(Lock::FILE).exists();
         run.lock = Some(Self::open(folder)?);
-        run.remove_temporaries()?;
         run.check_occupied()?;
         Ok(run)
     }
@@ -159,13 +158,15 @@ impl RunFolder {
         Ok(run)
     }
 
-    /// Locks a folder that exists, and finishes what a killed process left that was replacing a run in it.
+    /// Locks a folder that exists, and puts right what a killed process left: a run half replaced, files half written.
     ///
     /// # Errors
     /// If another process has locked it, or it can't be written.
     pub fn open(folder: &Path) -> Result<Lock> {
         let lock = Lock::take(folder)?;
-        replaced::recover(&Self::at(folder, ""))?;
+        let run = Self::at(folder, "");
+        replaced::recover(&run)?;
+        run.remove_temporaries()?;
         Ok(lock)
     }
 

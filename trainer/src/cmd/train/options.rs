@@ -179,7 +179,7 @@ pub(super) struct OutputOptions {
     /// Folder to write into
     #[arg(long, value_name = "DIR")]
     pub(super) out: Option<PathBuf>,
-    /// Replace the run in the output folder
+    /// Replace the run in the output folder, as soon as the new one has begun
     #[arg(long)]
     pub(super) force: bool,
     /// Continue the run in this folder, exactly as if it had not been interrupted
@@ -191,7 +191,7 @@ pub(super) struct OutputOptions {
     /// Seconds between checkpoints within an epoch
     #[arg(long, value_name = "SECONDS")]
     pub(super) save_every: Option<f64>,
-    /// Batches between lines of steps.jsonl
+    /// Batches between lines of steps.jsonl, at first: long runs have fewer, so that the file stays small
     #[arg(long, value_name = "N")]
     pub(super) log_every: Option<usize>,
     /// Epochs between samples
