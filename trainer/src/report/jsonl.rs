@@ -126,7 +126,7 @@ impl Log {
 }
 
 /// The lines of a log; of a file that is not there, none. Half a last line is still being written.
-pub(crate) fn lines<L: DeserializeOwned>(path: &Path) -> Result<Vec<L>> {
+pub fn lines<L: DeserializeOwned>(path: &Path) -> Result<Vec<L>> {
     let text = match std::fs::read_to_string(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
         read => read.with_context(|| format!("can't read {}", path.display()))?,
