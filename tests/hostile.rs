@@ -3,7 +3,7 @@
 /// What is done with a file: the fuzzer's own code.
 #[path = "fuzz/src/lib.rs"]
 #[allow(dead_code, reason = "some of it is for the fuzzer alone")]
-mod fuzz;
+pub mod fuzz;
 
 use std::path::PathBuf;
 

@@ -217,32 +217,6 @@ impl IntegerSections {
         }
     }
 
-    /// Rows of a part's last block that belong to no unit or token.
-    pub const fn padding_rows(&self, part: usize) -> usize {
-        if part == self.num_layers {
-            ROWS_PER_QUAD * self.head_blocks - self.vocab_size
-        } else {
-            0
-        }
-    }
-
-    /// The bits of a row's word that belong to no input, in the last quad of every h.
-    pub const fn padding_bits(&self, part: usize) -> u32 {
-        // The lower halves of columns 0, 2, 1, 3, as many as there are.
-        let last = self.hidden_size.wrapping_sub(1);
-        let halves = match last % COLUMNS {
-            0 => 0x0000_000f,
-            1 => 0x000f_000f,
-            2 => 0x000f_0f0f,
-            _ => 0x0f0f_0f0f,
-        };
-        !match self.bits(part) {
-            WeightBits::Eight => 0x11 * halves,
-            WeightBits::Four if last % NIBBLE_COLUMNS < COLUMNS => halves,
-            WeightBits::Four => halves << 4 | 0x0f0f_0f0f,
-        }
-    }
-
     /// Quads of each block of a part.
     pub const fn quads(&self, part: usize) -> usize {
         self.bits(part).quads(self.columns(part))

@@ -8,9 +8,7 @@ use crate::arch::{Quad, Scales, Shifts, StartValues, cells, dot, dot_nibbles, va
 use crate::arithmetic::fixed::{C_BITS, H_BITS};
 use crate::error::Error;
 use crate::format::Header;
-use crate::format::layout::{
-    IntegerSections, QUAD_BYTES, ROWS_PER_QUAD, SCALE_BYTES, WeightBits,
-};
+use crate::format::layout::{IntegerSections, QUAD_BYTES, ROWS_PER_QUAD, WeightBits};
 use crate::network::Checked;
 use crate::vocab::Token;
 
@@ -82,20 +80,14 @@ impl Rows<'_> {
         }
     }
 
-    /// Checks the shifts and scales: products and sums must fit 32 bits, and rows that are padding have
-    /// none.
-    const fn check_scales(&self, padding_rows: usize) -> Result<(), Error> {
+    /// Checks the shifts and scales: products and sums must fit 32 bits.
+    const fn check_scales(&self) -> Result<(), Error> {
         if self.shifts.first > MAX_SHIFTS.first || self.shifts.second > MAX_SHIFTS.second {
             return Err(Error::InvalidScale);
         }
         let mut multipliers = self.scales.as_flattened().as_chunks().0;
         while let [of_sum_and_start, rest @ ..] = multipliers {
-            let zeros = if rest.len() < padding_rows {
-                !0
-            } else {
-                0x8000_8000
-            };
-            if u32::from_le_bytes(*of_sum_and_start) & zeros != 0 {
+            if u32::from_le_bytes(*of_sum_and_start) & 0x8000_8000 != 0 {
                 return Err(Error::InvalidScale);
             }
             multipliers = rest;
@@ -104,34 +96,21 @@ impl Rows<'_> {
     }
 
     /// Checks that no state can make a sum of a block overflow: every row's weights, times the largest
-    /// h, must fit 16 bits after the first shift. Weights of inputs and rows that are padding are zero.
-    const fn check_block(
-        &self,
-        block: &[Quad],
-        padding: Padding,
-        padding_rows: usize,
-    ) -> Result<(), Error> {
+    /// h, must fit 16 bits after the first shift.
+    const fn check_block(&self, block: &[Quad]) -> Result<(), Error> {
         let mut sums = [0; ROWS_PER_QUAD];
         let mut quads = block;
         let mut invalid = 0;
-        // A weight of zero, and the bits that no weight has.
-        let (zero, none) = match self.weight_bits {
-            WeightBits::Eight => (0x4040_4040, 0x8080_8080),
-            WeightBits::Four => (0x8888_8888, 0),
-        };
         while let [quad, rest @ ..] = quads {
-            // The last quad of h, which follows that of x.
-            let mut zeros = none;
-            if rest.is_empty() || rest.len() == padding.quads_of_h {
-                zeros |= padding.bits;
-            }
             let mut rows = quad.as_chunks().0;
             let mut left: &mut [u32] = &mut sums;
             while let ([row, rows_left @ ..], [sum, sums_left @ ..]) = (rows, left) {
-                let weights = u32::from_le_bytes(*row) ^ zero;
-                invalid |= weights & zeros;
+                let weights = u32::from_le_bytes(*row);
                 *sum += match self.weight_bits {
-                    WeightBits::Eight => magnitudes_of_bytes(weights),
+                    WeightBits::Eight => {
+                        invalid |= weights;
+                        magnitudes_of_bytes(weights)
+                    }
                     WeightBits::Four => magnitudes_of_nibbles(weights),
                 };
                 rows = rows_left;
@@ -139,14 +118,11 @@ impl Rows<'_> {
             }
             quads = rest;
         }
-        if invalid != 0 {
+        if invalid & 0x8080_8080 != 0 {
             return Err(Error::InvalidWeight);
         }
         let mut sums: &[u32] = &sums;
         while let [sum, rest @ ..] = sums {
-            if rest.len() < padding_rows && *sum != 0 {
-                return Err(Error::InvalidWeight);
-            }
             // At most 64 * 2 * 65536 * 2^7, and the half at most 2^29: no overflow.
             let largest = (*sum << H_BITS) + self.shifts.half().cast_unsigned();
             if largest >> self.shifts.first > 0x7fff {
@@ -158,41 +134,12 @@ impl Rows<'_> {
     }
 }
 
-/// Which weights of a part are padding.
-#[derive(Clone, Copy)]
-struct Padding {
-    /// Bits of a row's last word for each h.
-    bits: u32,
-    /// Quads of an h.
-    quads_of_h: usize,
-}
-
-/// Takes a section off the front of what is left, if it has so many quads and only zeros after the
-/// bytes that are used.
-// One copy of it: every other takes 50 bytes of a firmware.
-#[inline(never)]
-const fn take_padded<'a>(left: &mut &'a [Quad], quads: usize, used: usize) -> Option<&'a [Quad]> {
-    let Some((section, rest)) = left.split_at_checked(quads) else {
-        return None;
-    };
-    *left = rest;
-    let mut bytes = section.as_flattened();
-    while let [first @ .., byte] = bytes
-        && bytes.len() > used
-    {
-        if *byte != 0 {
-            return None;
-        }
-        bytes = first;
-    }
-    Some(section)
-}
-
-/// The sum of the magnitudes of four weights of seven bits, in two's complement. What has eight bits is
+/// The sum of the magnitudes of four weights of seven bits, stored plus 64. What has eight bits is
 /// refused anyway.
 #[inline(always)]
-const fn magnitudes_of_bytes(weights: u32) -> u32 {
-    // A magnitude is inverted and one more where it is negative.
+const fn magnitudes_of_bytes(stored: u32) -> u32 {
+    // Two's complement of seven bits, then its magnitude: inverted and one more where it is negative.
+    let weights = stored ^ 0x4040_4040;
     let negative = (weights >> 6) & 0x0101_0101;
     let magnitudes = (weights ^ (negative * 0x7f)).wrapping_add(negative);
     // Four of 64 would not fit a byte.
@@ -200,9 +147,10 @@ const fn magnitudes_of_bytes(weights: u32) -> u32 {
     (pairs & 0xffff) + (pairs >> 16)
 }
 
-/// The sum of the magnitudes of eight weights of half a byte, in two's complement.
+/// The sum of the magnitudes of eight weights of half a byte, stored plus 8.
 #[inline(always)]
-const fn magnitudes_of_nibbles(weights: u32) -> u32 {
+const fn magnitudes_of_nibbles(stored: u32) -> u32 {
+    let weights = stored ^ 0x8888_8888;
     let negative = (weights >> 3) & 0x1111_1111;
     // A magnitude of 8 still fits its four bits.
     let magnitudes = (weights ^ (negative * 0xf)).wrapping_add(negative);
@@ -268,8 +216,7 @@ impl<'a> IntegerNetwork<'a> {
     /// Takes the weights' bytes apart, which [`check`](Self::check) looks at.
     ///
     /// # Errors
-    /// [`Error::InvalidSizes`] if they don't have the length that the header's sizes need, and
-    /// [`Error::InvalidWeight`] if the padding of shifts or input table isn't zero.
+    /// [`Error::InvalidSizes`] if they don't have the length that the header's sizes need.
     pub(crate) const fn new(header: &Header<'_>, weights: &'a [u8]) -> Result<Self, Error> {
         let Some(sections) = IntegerSections::of(header) else {
             return Err(Error::InvalidSizes);
@@ -282,13 +229,11 @@ impl<'a> IntegerNetwork<'a> {
             Some(bytes) if bytes == weights.len() => {}
             _ => return Err(Error::InvalidSizes),
         }
-        let tokens = sections.vocab_size * sections.hidden_size;
-        let mut parts = quads;
-        let (Some(shifts), Some(table)) = (
-            take_padded(&mut parts, sections.shifts(), 2 * (sections.num_layers + 1)),
-            take_padded(&mut parts, sections.table(), ROWS_PER_QUAD * tokens),
-        ) else {
-            return Err(Error::InvalidWeight);
+        let Some((shifts, quads)) = quads.split_at_checked(sections.shifts()) else {
+            return Err(Error::InvalidSizes);
+        };
+        let Some((table, parts)) = quads.split_at_checked(sections.table()) else {
+            return Err(Error::InvalidSizes);
         };
         Ok(Self {
             sections,
@@ -301,35 +246,21 @@ impl<'a> IntegerNetwork<'a> {
     /// Checks about so many bytes of weights; whether that were the last.
     ///
     /// # Errors
-    /// [`Error::InvalidScale`] and [`Error::InvalidWeight`] if a sum could overflow, or padding isn't zero.
+    /// [`Error::InvalidScale`] and [`Error::InvalidWeight`] if a sum could overflow.
     pub(crate) const fn check(&self, checked: &mut Checked, bytes: usize) -> Result<bool, Error> {
         let mut budget = bytes / QUAD_BYTES + 1;
         let mut left = self.parts;
         let mut part = 0;
-        let sections = &self.sections;
-        while part <= sections.num_layers {
-            let scales_and_start = left;
+        while part <= self.sections.num_layers {
             let Some(rows) = self.rows(part, Token(0), &mut left) else {
                 return Err(Error::InvalidSizes);
             };
             if part == checked.parts {
-                let padding_rows = sections.padding_rows(part);
-                if checked.blocks == 0 {
-                    if let Err(error) = rows.check_scales(padding_rows) {
-                        return Err(error);
-                    }
-                    let blocks = rows.scales.len();
-                    // One byte follows the scales for each row.
-                    let used = (SCALE_BYTES + ROWS_PER_QUAD) * blocks - padding_rows;
-                    let mut before = scales_and_start;
-                    if take_padded(&mut before, blocks + sections.start(part), used).is_none() {
-                        return Err(Error::InvalidWeight);
-                    }
+                if checked.blocks == 0
+                    && let Err(error) = rows.check_scales()
+                {
+                    return Err(error);
                 }
-                let padding = Padding {
-                    bits: sections.padding_bits(part),
-                    quads_of_h: rows.weight_bits.quads(sections.padded_hidden),
-                };
                 let Some((_, mut weights)) =
                     rows.weights.split_at_checked(checked.blocks * rows.quads)
                 else {
@@ -342,8 +273,7 @@ impl<'a> IntegerNetwork<'a> {
                     if budget == 0 {
                         return Ok(false);
                     }
-                    let padding_rows = if rest.is_empty() { padding_rows } else { 0 };
-                    if let Err(error) = rows.check_block(block, padding, padding_rows) {
+                    if let Err(error) = rows.check_block(block) {
                         return Err(error);
                     }
                     weights = rest;

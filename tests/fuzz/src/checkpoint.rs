@@ -89,6 +89,18 @@ fn together(header: &str, tensors: &[u8]) -> Vec<u8> {
     [&(header.len() as u64).to_le_bytes(), header.as_bytes(), tensors].concat()
 }
 
+/// A checkpoint whose description is changed.
+pub fn redescribed(file: &[u8], change: impl FnOnce(&mut Value)) -> Vec<u8> {
+    let (mut header, tensors) = apart(file).expect("a checkpoint");
+    let Some(Value::String(text)) = header.pointer_mut("/__metadata__/charlet") else {
+        panic!("no checkpoint of ours");
+    };
+    let mut description = serde_json::from_str(text).expect("a description");
+    change(&mut description);
+    *text = description.to_string();
+    together(&header.to_string(), &tensors)
+}
+
 /// What to begin with.
 pub fn seeds() -> Vec<Vec<u8>> {
     [Mode::Lines, Mode::Text].map(seed).to_vec()

@@ -39,7 +39,13 @@ fn is_canonical(bytes: &[u8], model: &Model<'_>) {
     let fixed = fixed(&header);
     let (start, weights) = bytes.split_at(bytes.len() - fixed.len());
     for (at, (byte, fixed)) in weights.iter().zip(fixed).enumerate() {
-        assert!(fixed.allows(*byte), "byte {} is {byte}", start.len() + at);
+        // What fills up integer models is not looked at.
+        let is_read = header.precision == Precision::F32 || fixed.mask == 0x80;
+        assert!(
+            !is_read || fixed.allows(*byte),
+            "byte {} is {byte}",
+            start.len() + at
+        );
     }
     let mut again = vec![0; bytes.len()];
     let written = format::write(&header, &mut again, |to| to.copy_from_slice(weights));
