@@ -6,6 +6,8 @@ mod budget;
 mod cuda;
 /// The trainer's gradients against PyTorch, finite differences and each other.
 mod gradients;
+/// Checkpoints that no run can have written.
+mod damaged;
 /// Networks that start from the weights of another.
 mod init_from;
 /// Two processes and one folder.

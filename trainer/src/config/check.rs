@@ -9,7 +9,7 @@ use super::{Config, NetworkConfig, OptimizerConfig, ScheduleConfig, TrainingConf
 pub(crate) const MAX_SIZE: usize = 8192;
 const MAX_LAYERS: usize = 16;
 const MAX_BATCH: usize = 65_536;
-const MAX_EPOCHS: usize = 1_000_000;
+pub(crate) const MAX_EPOCHS: usize = 1_000_000;
 const MAX_STEPS: usize = 1_000_000_000;
 
 impl Config {

@@ -249,7 +249,7 @@ fn numbered(bytes: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
 }
 
 /// The lines of a log; of a file that is not there, none. Half a last line is still being written.
-pub(crate) fn lines<L: DeserializeOwned>(path: &Path) -> Result<Vec<L>> {
+pub fn lines<L: DeserializeOwned>(path: &Path) -> Result<Vec<L>> {
     let bytes = read(path)?;
     let end = bytes.iter().rposition(|&byte| byte == b'\n').unwrap_or(0);
     let read = |(number, line): (usize, &[u8])| {

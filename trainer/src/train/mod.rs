@@ -1,5 +1,6 @@
 //! The training loop, its checkpoints, and the [`Observer`](observer::Observer) trait.
 
+mod check;
 pub mod checkpoint;
 pub mod control;
 pub(crate) mod divergence;
