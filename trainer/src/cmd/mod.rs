@@ -22,6 +22,9 @@ use charlet_trainer::util::shown::Shown;
 use clap::Arg;
 use clap::builder::StyledStr;
 
+/// The encoding of a text where no option names one, for the help.
+const ENCODING: &str = "utf-8, or what a byte order mark says";
+
 /// An option whose help ends with its default. Defaults are looked up by id where they are used, so that
 /// no help text repeats them.
 fn with_default(option: Arg, default_of: impl Fn(&str) -> Option<String>) -> Arg {

@@ -4,4 +4,5 @@ pub mod alphabet;
 pub mod batch;
 pub mod corpus;
 mod encoding;
+pub mod lines;
 pub mod source;
