@@ -4,6 +4,8 @@
 mod bench;
 /// Runs side by side.
 mod compare;
+/// Data as people have them.
+mod data;
 /// Where text starts and ends, and what may come next.
 mod generate;
 /// What a terminal would obey is shown there, and is what it is in a pipe.

@@ -10,7 +10,7 @@ use charlet_trainer::data::source::Source;
 use charlet_trainer::inference::text_model::TextModel;
 use clap::Parser;
 
-use super::{check_model, note, read_model, refuse_second_stdin};
+use super::{ENCODING, check_model, note, read_model, refuse_second_stdin, with_default};
 
 /// Measure the loss of a model on a file, exactly as the chip computes it
 ///
@@ -21,7 +21,7 @@ use super::{check_model, note, read_model, refuse_second_stdin};
 /// Characters that the model doesn't know have no probability: they are passed over, left out of the loss,
 /// and counted.
 #[derive(Debug, Parser)]
-#[command(after_help = "\
+#[command(mut_args(|option| with_default(option, default_of)), after_help = "\
 Output, and keys of --json:
   characters     chars          predictions made
   nats in all    nats           cross-entropy of the whole file
@@ -39,7 +39,7 @@ pub(crate) struct Args {
     model: PathBuf,
     /// Text file to evaluate on, - for standard input
     file: PathBuf,
-    /// Encoding of the file, such as windows-1252, utf-16le or shift_jis [default: utf-8]
+    /// Encoding of the file, such as windows-1252, utf-16le or shift_jis
     #[arg(long, value_name = "NAME")]
     encoding: Option<Encoding>,
     /// Convert the file to lower case first, as `train --lowercase` does
@@ -51,6 +51,11 @@ pub(crate) struct Args {
     /// Print JSON
     #[arg(long)]
     json: bool,
+}
+
+/// The default of an option by its id, for the help.
+fn default_of(id: &str) -> Option<String> {
+    (id == "encoding").then(|| ENCODING.to_owned())
 }
 
 pub(crate) fn run(args: Args) -> Result<ExitCode> {

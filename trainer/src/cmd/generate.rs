@@ -22,7 +22,7 @@ use charlet_trainer::util::replace::refuse_replacing;
 use clap::Parser;
 
 use self::sampling::Sampling;
-use super::{check_model, read_model, refuse_second_stdin, with_default};
+use super::{ENCODING, check_model, read_model, refuse_second_stdin, with_default};
 
 /// Characters per second with --interactive: slow enough to read along.
 const INTERACTIVE_PACE: f64 = 60.0;
@@ -155,7 +155,7 @@ fn default_of(id: &str) -> Option<String> {
         "count" => format!("{LINES} for a list, {TEXTS} for running text"),
         "temperature" => sampling::TEMPERATURE.to_string(),
         "seed" => "from the clock".to_owned(),
-        "encoding" => "utf-8, or what a byte order mark says".to_owned(),
+        "encoding" => ENCODING.to_owned(),
         "prompt_length" => {
             let (line, text) = (text::PROMPT_LENGTH_OF_LINE, text::PROMPT_LENGTH);
             format!("{line} for a list, {text} for running text")

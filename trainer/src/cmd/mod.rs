@@ -25,6 +25,8 @@ use clap::builder::StyledStr;
 
 /// How many times a model file has to fit into memory: its weights stay where they are.
 const COPIES: u64 = 2;
+/// The encoding of a text where no option names one, for the help.
+const ENCODING: &str = "utf-8, or what a byte order mark says";
 
 /// An option whose help ends with its default. Defaults are looked up by id where they are used, so that
 /// no help text repeats them.

@@ -173,13 +173,13 @@ impl Corpus {
         ensure!(
             distinct.len() > 1,
             "the list needs at least two different lines{}",
-            hint_of_text(&train)
+            hint_of_text(source)
         );
         let repeated = train.len() - distinct.len();
         if longest(&train) >= LINE_WINDOW {
             notes.push(format!(
                 "it has {}: if it is running text, use --mode text",
-                described(&train)
+                described(source)
             ));
         }
         let held_out: Vec<&str> = match &validation {
@@ -214,7 +214,7 @@ impl Corpus {
                     "holding out {share} of {} different lines leaves nothing to learn or to measure on: \
                      change --val-split, or name a file with --val{}",
                     distinct.len(),
-                    hint_of_text(&train)
+                    hint_of_text(source)
                 );
                 let (held_out, others) = distinct.split_at(count);
                 train = with_copies(others, &copies);
@@ -326,20 +326,23 @@ fn longest(lines: &[&str]) -> usize {
 }
 
 /// What else a list that is too short may be.
-fn hint_of_text(lines: &[&str]) -> String {
-    if longest(lines) < LONG_LINE {
+fn hint_of_text(source: &Source) -> String {
+    if longest(&source.lines()) < LONG_LINE {
         return String::new();
     }
-    let list = described(lines);
+    let list = described(source);
     format!(". It has {list}: for running text, use --mode text")
 }
 
 /// The size of a list.
-fn described(lines: &[&str]) -> String {
+fn described(source: &Source) -> String {
+    let lengths = source.numbered_lines();
+    let lengths = lengths.map(|(number, line)| (line.chars().count(), number));
+    let (longest, number) = lengths.max().unwrap_or_default();
     format!(
-        "{}, the longest of {} characters",
-        counted(lines.len(), "line"),
-        HumanCount(longest(lines) as u64)
+        "{}, the longest of {} characters (line {number})",
+        counted(source.lines().len(), "line"),
+        HumanCount(longest as u64)
     )
 }
 
@@ -496,10 +499,11 @@ mod tests {
             let source = clean(lines.join("\n").as_bytes()).unwrap();
             Corpus::from_lines(&source, None, 0.1, &mut Streams::new(3).split)
         };
-        let chapter = |n: usize| format!("chapter {n} ") + &"once upon a time ".repeat(70);
+        let chapter =
+            |n: usize| format!("chapter {n} ") + "once upon a time ".repeat(70).trim_end();
         let chapters: Vec<String> = (0..12).map(chapter).collect();
         let notes = load(&chapters).unwrap().notes;
-        let is_told = |text: &str| text.contains("--mode text") && text.contains("1,20");
+        let is_told = |text: &str| text.contains("--mode text") && text.contains(" of 1,");
         assert!(
             is_told(&notes[0]) && notes[0].contains("12 lines"),
             "{notes:?}"

@@ -119,8 +119,18 @@ fn guess_utf16(bytes: &[u8]) -> Option<&'static encoding_rs::Encoding> {
         Err(offset) if is_cut(offset) => String::new(),
         Err(_) => return None,
     };
-    let is_odd = |char: char| char.is_control() && !char.is_whitespace();
-    (first.min(second) * 20 < first.max(second) && !text.contains(is_odd)).then_some(encoding)
+    let zeros = first.max(second);
+    // Plain text with a NUL here and there.
+    let is_plain = |byte: u8| byte == 0 || byte.is_ascii_graphic() || byte.is_ascii_whitespace();
+    if 4 * zeros < sample.len() && sample.iter().all(|&byte| is_plain(byte)) {
+        return None;
+    }
+    (first.min(second) * 20 < zeros && !text.contains(is_odd)).then_some(encoding)
+}
+
+/// Whether a character is in no text.
+fn is_odd(char: char) -> bool {
+    char.is_control() && !char.is_whitespace()
 }
 
 /// The encoding that bytes look like which are not UTF-8 from here on.
@@ -131,7 +141,6 @@ fn guess(bytes: &[u8], from: usize) -> Option<&'static encoding_rs::Encoding> {
     detector.feed(sample, true);
     let guess = detector.guess(None, Utf8Detection::Deny);
     let decoded = guess.decode_without_bom_handling_and_without_replacement(sample);
-    let is_odd = |char: char| char.is_control() && !char.is_whitespace();
     // Bytes that are no text at all look like some encoding, too.
     decoded.filter(|text| !text.contains(is_odd)).map(|_| guess)
 }
@@ -237,6 +246,9 @@ mod tests {
         }
         let (text, notes) = read("\u{feff}ä".as_bytes(), Some("latin1")).unwrap();
         assert_eq!((text.as_str(), notes.len()), ("ä", 1));
+        // Plain text with a NUL is no UTF-16, though it may be read so.
+        let plain = read(b"anna\nbert\0a\n", None).unwrap_err().to_string();
+        assert!(plain.contains("NUL character at byte offset 9"), "{plain}");
         let utf32 = read(&[0xff, 0xfe, 0, 0, b'a', 0, 0, 0], None);
         assert!(utf32.unwrap_err().to_string().contains("UTF-32LE"));
     }

@@ -4,5 +4,6 @@ pub mod alphabet;
 pub mod batch;
 pub mod corpus;
 mod encoding;
+pub mod lines;
 mod need;
 pub mod source;

@@ -12,7 +12,7 @@ use crate::util::file_kind::{self, Kind};
 use crate::util::memory;
 
 /// What some files begin with, and what has no business within a text.
-const BYTE_ORDER_MARK: char = '\u{feff}';
+pub(super) const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// How many times a text has to fit into memory: while it is read, it may move, and it is copied when it is cleaned.
 const COPIES: u64 = 3;

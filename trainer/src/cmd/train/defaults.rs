@@ -7,12 +7,14 @@ use charlet_trainer::config::{
 };
 use clap::ValueEnum;
 
+use crate::cmd::ENCODING;
+
 /// The default of an option by its id; `None` if nothing happens without it.
 pub(super) fn default_of(id: &str) -> Option<String> {
     let text = match id {
         "data" => "the bundled names".to_owned(),
         "mode" => name(config(Mode::Lines).data.mode),
-        "encoding" => "utf-8, or what a byte order mark says".to_owned(),
+        "encoding" => ENCODING.to_owned(),
         "val_split" => by_mode(|config| config.data.validation_split),
         "layers" => by_mode(|config| config.network.num_layers),
         "hidden" => by_mode(|config| config.network.hidden_size),
