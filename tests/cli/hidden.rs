@@ -172,14 +172,18 @@ fn interactive_mode_shows_them() {
         [40, 100],
         &["generate", &model, "-i", "--pace", "0", "--seed", "1"],
     );
-    terminal.wait_for(&["> "]);
+    let prompts = |screen: &str| screen.lines().filter(|line| line.starts_with('>')).count();
+    terminal.wait_until(|screen| prompts(screen) == 1);
     terminal.press("\r");
-    terminal.wait_until(|screen| screen.matches("> ").count() > 1);
-    terminal.press(":until \u{202e}\u{9b}\r");
+    terminal.wait_until(|screen| prompts(screen) == 2);
+    terminal.press(":until \u{202e}\r");
+    terminal.wait_until(|screen| prompts(screen) == 3);
     terminal.press(":\u{2066}\r");
     terminal.wait_for(&["there is no command :\\u{2066}"]);
     terminal.press("\u{4}");
-    terminal.end();
+    let (_, received) = terminal.end_with_all();
+    assert!(received.contains("\\u{1b}"), "{received:?}");
+    assert!(!received.contains(EVIL[0]) && !received.contains(EVIL[1]));
 }
 
 #[cfg(feature = "tui")]

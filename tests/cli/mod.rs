@@ -18,6 +18,10 @@ mod html;
 mod interactive;
 /// Commands that use models.
 mod models;
+/// What holds for the options of all commands.
+mod options;
+/// What is never overwritten.
+mod outputs;
 /// Printed commands are pasted and work; a wrong kind of file is told with the right command.
 #[cfg(unix)]
 mod pasted;
@@ -25,6 +29,8 @@ mod pasted;
 mod score;
 /// Completions and manual pages.
 mod shell;
+/// Files from a pipe.
+mod standard_input;
 /// Event files for TensorBoard, by the format's definition.
 #[cfg(feature = "tensorboard")]
 mod tensorboard;

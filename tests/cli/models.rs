@@ -2,9 +2,11 @@
 
 use std::fs;
 
+use candle_core::{Device, Tensor};
+use safetensors::SafeTensors;
 use serde_json::Value;
 
-use crate::support::place::{Place, lines};
+use crate::support::place::{Place, SHORT, lines};
 use crate::support::tolerance::{QUANTIZATION, QUANTIZATION_I4};
 use crate::support::{repository, small_model};
 
@@ -148,7 +150,55 @@ fn a_checkpoint_becomes_an_integer_model_of_the_same_loss() {
     let quantize = ["quantize", checkpoint, "--to", "i8", "-o", "small.charlet"];
     #[cfg(unix)]
     place.succeed_unread(&quantize);
-    place.fail_with(&quantize, &["the model is written", "data.txt"]);
+    // Without the data the cost is not known; all else is there.
+    fs::remove_file(place.path("small.charlet")).unwrap();
+    let printed = place.succeed(&quantize);
+    for part in [
+        "can't be measured without the data",
+        "data.txt",
+        "    0.5  ",
+    ] {
+        assert!(printed.contains(part), "{part:?} in {printed}");
+    }
+    place.succeed(&["info", "small.charlet"]);
+    // Nor is it with other data.
+    place.write("data.txt", "zoe\nzora\n".repeat(20));
+    assert!(place.succeed(&quantize).contains("can't be measured"));
+}
+
+#[test]
+fn a_checkpoint_that_makes_no_model_replaces_none() {
+    let place = Place::new();
+    let file = place.write("data.txt", lines());
+    place.succeed(&[&["train", &file, "--out", "run"][..], &SHORT].concat());
+    let best = place.path("run/best.safetensors");
+    let mut tensors = candle_core::safetensors::load(&best, &Device::Cpu).unwrap();
+    let (_, header) = SafeTensors::read_metadata(&fs::read(&best).unwrap()).unwrap();
+    let name = "head.bias";
+    for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        let dims = tensors[name].dims().to_vec();
+        tensors.insert(
+            name.to_owned(),
+            Tensor::full(value, dims, &Device::Cpu).unwrap(),
+        );
+        let bytes = safetensors::serialize(&tensors, header.metadata().clone()).unwrap();
+        place.write("broken.safetensors", bytes);
+        for precision in ["i8", "i4"] {
+            let model = place.write("old.charlet", small_model());
+            place.fail_with(
+                &[
+                    "quantize",
+                    "broken.safetensors",
+                    "--to",
+                    precision,
+                    "-o",
+                    &model,
+                ],
+                &["broken.safetensors", name, "infinite or not a number"],
+            );
+            assert!(fs::read(place.path(&model)).unwrap() == small_model());
+        }
+    }
 }
 
 #[test]

@@ -151,6 +151,16 @@ fn a_wrong_kind_of_file_is_told_with_the_right_command() {
         &["train", best],
         &["is a checkpoint", "--resume 'my run'", "--init-from"],
     );
+    let again = [&["train", config, "--out", "again"][..], &SHORT].concat();
+    pasted(&place, &again, &["is a settings file, not a text file"]);
+    place.fail_with(
+        &["score", model, "my run"],
+        &["is a folder, not a text file"],
+    );
+    place.fail_with(
+        &["score", model, best],
+        &["is a checkpoint, not a text file"],
+    );
     place.fail_with(
         &["eval", model, model],
         &["is a charlet model, not a text file"],
@@ -279,8 +289,10 @@ fn data_that_moved_are_named_by_the_command_that_goes_on() {
         &["train", "--resume", "a run", "--epochs", "2"],
         "'./-d a.txt'",
     );
+    // It is known now where they are, and they move again.
+    fs::rename(place.path("-d a.txt"), place.path("away.txt")).unwrap();
     follow(
         &["train", "--config=a run/config.toml", "--out", "new"],
-        "./val.txt",
+        "./away.txt",
     );
 }

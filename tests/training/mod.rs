@@ -12,9 +12,13 @@ mod init_from;
 mod lock;
 /// A learning rate that is looked for.
 mod lr_finder;
+/// Runs that are replaced, and processes that are killed meanwhile.
+mod replace;
 /// Runs that are stopped or killed, and go on.
 mod resume;
 /// Whole runs: the same seed gives the same model.
 mod runs;
+/// What a run accepts, its files give back.
+mod settings;
 /// The models and data that are shipped.
 mod shipped;

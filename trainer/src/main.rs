@@ -2,6 +2,7 @@
 
 mod cmd;
 
+use std::any::TypeId;
 use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -36,16 +37,28 @@ enum Command {
     Man(cmd::man::Args),
 }
 
-/// Lets every option take a negative number, so that the answer is about the option and its range.
+/// Lets every option that takes a number take a negative one, so that the answer is about the option and its
+/// range.
 fn with_negative_numbers(command: clap::Command) -> clap::Command {
     command
         .mut_args(|arg| {
-            let is_option = !arg.is_positional() && arg.get_action().takes_values();
-            if is_option {
-                arg.allow_negative_numbers(true)
-            } else {
-                arg
+            let value = arg.get_value_parser().type_id();
+            let numbers = [
+                TypeId::of::<usize>(),
+                TypeId::of::<u64>(),
+                TypeId::of::<f32>(),
+                TypeId::of::<f64>(),
+            ];
+            if arg.is_positional() || !numbers.iter().any(|number| value == *number) {
+                return arg;
             }
+            // Where the number may be missing, another option may follow.
+            let is_optional = arg
+                .get_num_args()
+                .is_some_and(|range| range.min_values() == 0);
+            // -1e-3 is no number to clap.
+            arg.allow_negative_numbers(true)
+                .allow_hyphen_values(!is_optional)
         })
         .mut_subcommands(with_negative_numbers)
 }

@@ -134,7 +134,7 @@ pub(crate) struct Args {
     #[arg(long, requires = "top", help_heading = "Output")]
     json: bool,
     /// Characters printed per second; 0 prints without delay
-    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = pace, help_heading = "Output")]
+    #[arg(long, value_name = "N", value_parser = pace, help_heading = "Output")]
     pace: Option<f64>,
     /// Type prompts and watch the model continue them; keys change temperature and speed. From a
     /// pipe: continue each line

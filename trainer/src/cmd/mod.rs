@@ -10,6 +10,7 @@ pub(crate) mod man;
 mod names;
 pub(crate) mod quantize;
 pub(crate) mod score;
+mod threads;
 pub(crate) mod train;
 
 use std::path::Path;
@@ -25,6 +26,9 @@ use clap::builder::StyledStr;
 /// The encoding of a text where no option names one, for the help.
 const ENCODING: &str = "utf-8, or what a byte order mark says";
 
+/// How many times a model file has to fit into memory: its weights stay where they are.
+const COPIES: u64 = 2;
+
 /// An option whose help ends with its default. Defaults are looked up by id where they are used, so that
 /// no help text repeats them.
 fn with_default(option: Arg, default_of: impl Fn(&str) -> Option<String>) -> Arg {
@@ -37,7 +41,7 @@ fn with_default(option: Arg, default_of: impl Fn(&str) -> Option<String>) -> Arg
 
 /// The bytes of a model file, or of standard input.
 fn read_model(path: &Path) -> Result<Vec<u8>> {
-    file_kind::read(path, Kind::Model, 1)
+    file_kind::read(path, Kind::Model, COPIES)
 }
 
 /// Refuses a second input from standard input, which can be read only once. Each comes with what it is.

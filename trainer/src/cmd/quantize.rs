@@ -14,10 +14,13 @@ use charlet_trainer::data::source::Source;
 use charlet_trainer::export::model_file::model_file;
 use charlet_trainer::inference::sample::texts;
 use charlet_trainer::inference::text_model::{LINE_LIMIT, TextModel, line_limit};
+use charlet_trainer::model::shape::Shape;
 use charlet_trainer::train::checkpoint::Checkpoint;
 use charlet_trainer::train::metrics::Loss;
+use charlet_trainer::train::need::of_export;
 use charlet_trainer::util::atomic_file::atomic_write;
 use charlet_trainer::util::distinct::refuse_overwriting;
+use charlet_trainer::util::memory::available;
 use charlet_trainer::util::replace::refuse_replacing;
 use charlet_trainer::util::rng::Streams;
 use charlet_trainer::util::shown::Shown;
@@ -51,6 +54,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
         &checkpoint.description.config,
         &checkpoint.description.alphabet,
     );
+    of_export(Shape::new(alphabet.size(), &config.network)).check(available())?;
     // All is checked before a file is replaced.
     let network = checkpoint.network()?;
     let export = |precision| -> Result<Vec<u8>> {

@@ -1,7 +1,6 @@
 //! `charlet score`
 
 use std::cmp::Ordering;
-use std::fs::File;
 use std::io::{BufRead, BufReader, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -13,6 +12,8 @@ use charlet_trainer::data::source::is_blank;
 use charlet_trainer::inference::surprisal::{Surprisal, Surprisals, Unknown};
 use charlet_trainer::inference::text_model::TextModel;
 use charlet_trainer::inference::unknown::hint;
+use charlet_trainer::util::file_kind::{self, Kind};
+use charlet_trainer::util::memory::available;
 use charlet_trainer::util::shown::Shown;
 use charlet_trainer::util::style::Styles;
 use clap::{Parser, ValueEnum};
@@ -179,6 +180,9 @@ struct Lines {
     name: String,
 }
 
+/// How many times a line has to fit into memory: as text, and with a number for each character.
+const COPIES: u64 = 32;
+
 impl Lines {
     fn open(path: &Path, encoding: Option<Encoding>) -> Result<Self> {
         let (input, name): (Box<dyn BufRead>, _) = if path == Path::new("-") {
@@ -188,11 +192,11 @@ impl Lines {
             )
         } else {
             let name = path.display().to_string();
-            let file = File::open(path).with_context(|| format!("can't read {name}"))?;
+            let file = file_kind::open(path, Kind::Text)?;
             (Box::new(BufReader::new(file)), name)
         };
         Ok(Self {
-            reader: LineReader::new(input, encoding),
+            reader: LineReader::new(input, encoding, available().bytes / COPIES),
             name,
         })
     }

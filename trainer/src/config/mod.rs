@@ -6,6 +6,7 @@ mod encoding;
 mod file;
 pub mod preset;
 mod resume;
+mod seed;
 
 use std::path::{Path, PathBuf};
 
@@ -193,6 +194,7 @@ pub struct TrainingConfig {
     /// Characters per backpropagation window of running text (truncated BPTT).
     pub window: usize,
     /// Seed of the initial weights, the order of batches, dropout, held-out lines and samples.
+    #[serde(with = "seed")]
     pub seed: u64,
     /// Device to train on.
     pub device: DeviceKind,

@@ -9,8 +9,10 @@ use sha2::{Digest, Sha256};
 
 use super::alphabet::Alphabet;
 use super::batch::LINE_WINDOW;
+use super::need::of_tokens;
 use super::source::{Source, counted, is_blank};
 use crate::config::{DataConfig, Mode};
+use crate::util::memory::available;
 use crate::util::rng::Random;
 
 /// The names that are trained on when no file is given.
@@ -150,6 +152,7 @@ impl Corpus {
                 source.note_decomposed();
             }
         }
+        of_tokens(std::iter::once(&source).chain(&validation), config.mode).check(available())?;
         match config.mode {
             Mode::Lines => Self::from_lines(&source, validation, config.validation_split, split),
             Mode::Text => Self::from_text(source, validation, config.validation_split, window),

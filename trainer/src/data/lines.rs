@@ -1,11 +1,12 @@
 //! Lines of a stream as they arrive, of any encoding.
 
-use std::io::{BufRead, Result};
+use std::io::{BufRead, Error, Result};
 
 use encoding_rs::{Decoder, UTF_8};
 
 use super::source::BYTE_ORDER_MARK;
 use crate::config::Encoding;
+use crate::util::memory::amount;
 
 /// Reads and decodes lines one by one. A byte order mark at the beginning overrules the encoding.
 pub struct LineReader<R> {
@@ -15,17 +16,20 @@ pub struct LineReader<R> {
     text: String,
     /// Where the next line starts.
     from: usize,
+    /// The most bytes of a line.
+    most: u64,
     is_over: bool,
 }
 
 impl<R: BufRead> LineReader<R> {
-    /// Reads a stream of this encoding, or of UTF-8.
-    pub fn new(input: R, encoding: Option<Encoding>) -> Self {
+    /// Reads a stream of this encoding, or of UTF-8, with lines of at most so many bytes.
+    pub fn new(input: R, encoding: Option<Encoding>, most: u64) -> Self {
         Self {
             input,
             decoder: encoding.map_or(UTF_8, |encoding| encoding.0).new_decoder(),
             text: String::new(),
             from: 0,
+            most,
             is_over: false,
         }
     }
@@ -34,7 +38,7 @@ impl<R: BufRead> LineReader<R> {
     /// U+FFFD, which hardly any model knows.
     ///
     /// # Errors
-    /// If the stream can't be read.
+    /// If the stream can't be read, or has a longer line.
     pub fn next_line(&mut self) -> Result<Option<(String, bool)>> {
         let mut searched = self.from;
         loop {
@@ -53,6 +57,12 @@ impl<R: BufRead> LineReader<R> {
             self.text.drain(..self.from);
             self.from = 0;
             searched = self.text.len();
+            if searched as u64 > self.most {
+                let most = amount(self.most as f64);
+                return Err(Error::other(format!(
+                    "it has a line of more than {most}: is it a text?"
+                )));
+            }
             self.read_more()?;
         }
     }
@@ -86,7 +96,7 @@ mod tests {
     fn lines(bytes: &[u8], encoding: Option<&str>) -> Vec<(String, bool)> {
         let encoding = encoding.map(|name| name.parse().unwrap());
         // Buffers that end within characters.
-        let mut reader = LineReader::new(BufReader::with_capacity(3, bytes), encoding);
+        let mut reader = LineReader::new(BufReader::with_capacity(3, bytes), encoding, 99);
         std::iter::from_fn(|| reader.next_line().unwrap()).collect()
     }
 
@@ -107,5 +117,8 @@ mod tests {
         assert_eq!(lines(b"k\xe4se\n", Some("latin1")), [line("käse")]);
         assert_eq!(lines(b"k\xe4se\n\xe6", None)[0], line("k\u{fffd}se"));
         assert!(lines(b"", None).is_empty());
+        let mut endless = LineReader::new(BufReader::new(std::io::repeat(b'a')), None, 99);
+        let error = endless.next_line().unwrap_err().to_string();
+        assert!(error.contains("line of more than 1 MB"), "{error}");
     }
 }

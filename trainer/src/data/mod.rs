@@ -5,4 +5,5 @@ pub mod batch;
 pub mod corpus;
 mod encoding;
 pub mod lines;
+mod need;
 pub mod source;

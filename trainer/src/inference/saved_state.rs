@@ -27,6 +27,9 @@ use sha2::{Digest, Sha256};
 use crate::util::atomic_file::atomic_write;
 use crate::util::file_kind::{self, Kind};
 
+/// How many times a saved state has to fit into memory: as text, and as numbers.
+const COPIES: u64 = 4;
+
 /// The version of the file.
 const VERSION: u32 = 1;
 
@@ -74,7 +77,7 @@ impl Saved {
     /// # Errors
     /// If the file can't be read, is damaged, or belongs to another model than these bytes hold.
     pub fn read(path: &Path, model_file: &[u8]) -> Result<Self> {
-        let bytes = file_kind::read(path, Kind::State, 4)?;
+        let bytes = file_kind::read(path, Kind::State, COPIES)?;
         Self::from_bytes(&bytes, model_file)
             .with_context(|| format!("can't go on from the state {}", path.display()))
     }

@@ -1,6 +1,7 @@
 //! Compares runs: losses, settings, sizes and times.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
@@ -98,10 +99,17 @@ pub fn compare(folders: &[impl AsRef<Path>]) -> (Vec<Compared>, Vec<anyhow::Erro
 }
 
 fn read(folder: &Path) -> Result<Compared> {
+    RunFolder::recover(folder);
     let shown = folder.display();
     let last = RunFolder::last_in(folder);
+    let is_there = match last.metadata() {
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+            return Err(error).with_context(|| format!("can't read {}", last.display()));
+        }
+        found => found.is_ok(),
+    };
     ensure!(
-        last.exists(),
+        is_there,
         "{shown} holds no run: name the folder that charlet train wrote, with last.safetensors in it"
     );
     let description = Description::load(&last)?;

@@ -16,6 +16,8 @@ use crate::model::network::Network;
 use crate::model::shape::Shape;
 use crate::util::file_kind::{self, Kind};
 
+/// How many times a checkpoint has to fit into memory: as a file, and as tensors.
+const COPIES: u64 = 2;
 /// The key of our entry in the file's metadata.
 const METADATA_KEY: &str = "charlet";
 
@@ -43,7 +45,7 @@ impl Description {
     /// # Errors
     /// If the file can't be read or is no checkpoint of ours.
     pub fn load(path: &Path) -> Result<Self> {
-        let bytes = file_kind::read(path, Kind::Checkpoint, 2)?;
+        let bytes = file_kind::read(path, Kind::Checkpoint, COPIES)?;
         Self::of(&bytes).with_context(|| format!("can't use the checkpoint {}", path.display()))
     }
 
@@ -83,7 +85,7 @@ impl Checkpoint {
     /// # Errors
     /// If the file can't be read or is no checkpoint of ours.
     pub fn load(path: &Path, device: &Device) -> Result<Self> {
-        let bytes = file_kind::read(path, Kind::Checkpoint, 2)?;
+        let bytes = file_kind::read(path, Kind::Checkpoint, COPIES)?;
         let read = || -> Result<Self> {
             Ok(Self {
                 description: Description::of(&bytes)?,

@@ -9,6 +9,8 @@ pub mod init_from;
 mod learn;
 pub mod lr_finder;
 pub mod metrics;
+pub mod need;
+pub mod newest;
 pub mod observer;
 pub mod progress;
 mod saving;

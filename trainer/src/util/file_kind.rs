@@ -1,5 +1,7 @@
 //! What kind of file a path leads to, and what to say where another kind is wanted.
 
+use std::fs::File;
+use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
@@ -136,10 +138,11 @@ impl Found {
             Kind::Model => self == Self::Ours(Kind::Model),
             Kind::Checkpoint => matches!(self, Self::Ours(Kind::Checkpoint) | Self::Safetensors),
             Kind::State => matches!(self, Self::Ours(Kind::State | Kind::Text)),
-            Kind::Settings | Kind::Text => matches!(
+            Kind::Settings => matches!(
                 self,
-                Self::Ours(Kind::State | Kind::Settings | Kind::Text) | Self::Empty | Self::Unknown
+                Self::Ours(Kind::Settings | Kind::Text) | Self::Empty | Self::Unknown
             ),
+            Kind::Text => matches!(self, Self::Ours(Kind::Text) | Self::Empty | Self::Unknown),
         }
     }
 
@@ -175,13 +178,45 @@ pub fn read(path: &Path, wanted: Kind, copies: u64) -> Result<Vec<u8>> {
     if is_refused {
         bytes
     } else {
-        bytes.with_context(|| unreadable(path))
+        bytes.with_context(|| unreadable(path, wanted))
     }
 }
 
+/// Opens a file of this kind, to be read as it comes. Nothing is waited for: what is no regular file is
+/// taken for what is wanted.
+///
+/// # Errors
+/// As [`read`].
+pub fn open(path: &Path, wanted: Kind) -> Result<File> {
+    let mut head = Vec::new();
+    let mut open = || -> std::io::Result<(File, Found)> {
+        let mut file = File::open(path)?;
+        let metadata = file.metadata()?;
+        if metadata.is_dir() {
+            return Ok((file, Found::Folder));
+        }
+        if metadata.is_file() {
+            (&mut file).take(HEAD).read_to_end(&mut head)?;
+            file.rewind()?;
+            return Ok((file, Found::of(&head)));
+        }
+        Ok((file, Found::Ours(wanted)))
+    };
+    let (file, found) = open().with_context(|| unreadable(path, wanted))?;
+    ensure!(found.may_be(wanted), "{}", refusal(path, found, wanted));
+    Ok(file)
+}
+
 /// Why a file can't be read, as far as its path tells.
-fn unreadable(path: &Path) -> String {
-    let shown = path.display();
+fn unreadable(path: &Path, wanted: Kind) -> String {
+    let shown = memory::name(path);
+    let shown = match wanted {
+        Kind::Model => format!("the model {shown}"),
+        Kind::Checkpoint => format!("the checkpoint {shown}"),
+        Kind::State => format!("the saved state {shown}"),
+        Kind::Settings => format!("the settings in {shown}"),
+        Kind::Text => shown,
+    };
     match std::fs::read_link(path) {
         Ok(target) if !path.exists() => {
             format!("can't read {shown}, a link to {}", target.display())
@@ -192,8 +227,11 @@ fn unreadable(path: &Path) -> String {
 
 /// What is at this path, what was wanted, and what to do.
 fn refusal(path: &Path, found: Found, wanted: Kind) -> String {
-    let (shown, name) = (path.display(), found.name());
+    let (shown, name) = (memory::name(path), found.name());
     let refused = format!("{shown} is {name}, not {}", wanted.name());
+    if path == Path::new(memory::STDIN) {
+        return refused;
+    }
     let folder = match found {
         Found::Folder => path,
         // What a run has written lies together.
@@ -247,6 +285,7 @@ fn remedy(path: &Path, found: Found, wanted: Kind) -> String {
         (Found::Folder, Kind::Text) if path.join("last.safetensors").is_file() => {
             format!("to go on with the run in it: {program} train --resume {file}")
         }
+        (_, Kind::State) => "charlet generate --state-out writes one".to_owned(),
         (Found::Folder, _) => format!("name {} in it", wanted.name()),
         (Found::Ours(Kind::Checkpoint), Kind::Model) => {
             let model = shell::path(&path.with_extension("charlet"));
@@ -273,7 +312,6 @@ fn remedy(path: &Path, found: Found, wanted: Kind) -> String {
         }
         (_, Kind::Model) => "charlet train makes one, and names it .charlet".to_owned(),
         (_, Kind::Checkpoint) => "charlet train writes them, such as best.safetensors".to_owned(),
-        (_, Kind::State) => "charlet generate --state-out writes one".to_owned(),
         (_, Kind::Settings) => "charlet train writes one, config.toml".to_owned(),
         (_, Kind::Text) => "charlet reads plain text in UTF-8".to_owned(),
     }

@@ -7,6 +7,7 @@ pub mod file_kind;
 pub mod lock;
 pub mod memory;
 pub mod replace;
+pub mod replaced;
 pub mod rng;
 pub mod run_dir;
 pub mod shell;

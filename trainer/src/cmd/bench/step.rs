@@ -16,6 +16,8 @@ use charlet_trainer::data::alphabet::Alphabet;
 use charlet_trainer::export::model_file::model_file;
 use charlet_trainer::model::network::Network;
 use charlet_trainer::model::shape::Shape;
+use charlet_trainer::train::need::of_export;
+use charlet_trainer::util::memory::available;
 use charlet_trainer::util::rng::Streams;
 use charlet_trainer::util::shown::Shown;
 use charlet_trainer::util::style::Styles;
@@ -96,6 +98,7 @@ impl RandomShape {
 
     /// A model file with the weights that a training starts from.
     fn model_file(self, precision: Precision) -> Result<Vec<u8>> {
+        of_export(self.0).check(available())?;
         let chars: String = ('\u{4e00}'..).take(self.0.vocab_size - 1).collect();
         let alphabet = Alphabet::of([chars.as_str()], Mode::Lines)?;
         let network = Network::new(self.0, &mut Streams::new(1).weights, &Device::Cpu)?;

@@ -13,12 +13,15 @@ use charlet_trainer::model::device::device;
 use charlet_trainer::model::network::Network;
 use charlet_trainer::model::shape::Shape;
 use charlet_trainer::optim::optimizer::Optimizer;
+use charlet_trainer::train::need::of_training;
 use charlet_trainer::train::step::TrainStep;
+use charlet_trainer::util::memory::available;
 use charlet_trainer::util::rng::Streams;
 use charlet_trainer::util::style::Styles;
 use clap::Parser;
 use serde::Serialize;
 
+use super::super::threads::Threads;
 use super::{numbers, seconds, shape};
 
 /// Floating-point operations per weight and character: a product and a sum, forward, for the gradient of
@@ -27,8 +30,8 @@ const FLOPS: f64 = 6.0;
 
 /// Measure training: forward, backward, gradient clipping, optimizer
 ///
-/// Trains in f32 on random characters, in lines of equal length. Uses RAYON_NUM_THREADS threads, or one per
-/// CPU. A large matrix multiplication is timed for comparison.
+/// Trains in f32 on random characters, in lines of equal length. A
+/// large matrix multiplication is timed for comparison.
 #[derive(Debug, Parser)]
 #[command(after_help = "Examples:
   charlet bench train
@@ -61,6 +64,8 @@ pub(crate) struct Args {
     /// Device to train on
     #[arg(long, default_value = "cpu")]
     device: DeviceKind,
+    #[command(flatten)]
+    threads: Threads,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -121,6 +126,18 @@ struct Measurement {
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
+    args.threads.start()?;
+    if args.device == DeviceKind::Cpu {
+        for &TrainingShape {
+            network,
+            batch,
+            window,
+        } in &args.shapes
+        {
+            let rows = (batch * window) as f64;
+            of_training(network, rows, batch as f64, false).check(available())?;
+        }
+    }
     // On the pool's own threads, as in a training.
     rayon::scope(|_| run_in_pool(args))
 }

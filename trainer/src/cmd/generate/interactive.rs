@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use charlet::{Model, Rng};
 use charlet_trainer::inference::text_model::TextModel;
+use charlet_trainer::util::shown::Shown;
 
 use self::session::Repl;
 use super::{Args, clock, text, with_hint};
@@ -45,7 +46,9 @@ fn pipe(args: &Args, model: &Model<'_>) -> Result<ExitCode> {
             let mut generator = match with_hint(generated, &prompt, model.vocab()) {
                 Ok(generator) => generator,
                 Err(error) => {
-                    eprintln!("error: line {number}: {error:#}");
+                    let message = format!("{error:#}");
+                    let message = Shown::on(&std::io::stderr()).line(&message);
+                    eprintln!("error: line {number}: {message}");
                     code = ExitCode::FAILURE;
                     break;
                 }

@@ -92,23 +92,21 @@ impl<'p> Top<'p> {
     ) -> Result<Self, charlet::Error> {
         let probabilities = text_model.probabilities(sampler, prompt)?;
         let vocab = text_model.model().vocab();
-        let mut next: Vec<Next> = (0..)
-            .map(Token)
-            .zip(probabilities)
-            .map(|(token, probability)| Next {
-                char: vocab.char(token),
-                name: token_name(vocab, token),
-                probability,
-            })
-            .collect();
+        let mut ranked: Vec<(Token, f32)> = (0..).map(Token).zip(probabilities).collect();
         // Stable: of equals the first.
-        next.sort_by(|a, b| b.probability.total_cmp(&a.probability));
-        let others = next.split_off(count.min(next.len()));
+        ranked.sort_by(|(_, a), (_, b)| b.total_cmp(a));
+        let others = ranked.split_off(count.min(ranked.len()));
+        // Only these: the alphabet is searched for each.
+        let named = ranked.into_iter().map(|(token, probability)| Next {
+            char: vocab.char(token),
+            name: token_name(vocab, token),
+            probability,
+        });
         Ok(Self {
             prompt,
             temperature,
-            next,
-            others: others.iter().map(|next| next.probability).sum(),
+            next: named.collect(),
+            others: others.iter().map(|(_, probability)| probability).sum(),
             other_tokens: others.len(),
         })
     }

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{IsTerminal, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
@@ -13,7 +13,6 @@ use charlet_trainer::train::control::Requests;
 use charlet_trainer::train::lr_finder::{BATCHES, LrFinder, Point, Suggestion};
 use charlet_trainer::train::training_loop::Input;
 use charlet_trainer::util::atomic_file::atomic_write;
-use charlet_trainer::util::distinct::refuse_overwriting;
 use charlet_trainer::util::shown::Shown;
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -22,19 +21,18 @@ use super::INTERRUPTED;
 /// Batches from one line of the table to the next: two lines for a power of ten.
 const BATCHES_PER_LINE: usize = 15;
 
-/// Runs the range test, prints a table and a suggestion, and writes both to the folder, but over none of
-/// these inputs.
+/// The files that it writes.
+pub(super) fn outputs(folder: &Path) -> [PathBuf; 2] {
+    ["find-lr.csv", "find-lr.png"].map(|name| folder.join(name))
+}
+
+/// Runs the range test, prints a table and a suggestion, and writes both to the folder.
 pub(super) fn run(
     folder: &Path,
-    inputs: &[(&str, &Path)],
     config: &Config,
     input: Input,
     requests: &dyn Requests,
 ) -> Result<ExitCode> {
-    let (csv, png) = (folder.join("find-lr.csv"), folder.join("find-lr.png"));
-    for output in [&csv, &png] {
-        refuse_overwriting(output, inputs)?;
-    }
     let mut out = std::io::stdout();
     let shown = Shown::on(&out);
     writeln!(
@@ -53,6 +51,8 @@ pub(super) fn run(
     };
     fs::create_dir_all(folder)
         .with_context(|| format!("can't make the folder {}", folder.display()))?;
+    #[cfg_attr(not(feature = "plot"), expect(unused_variables))]
+    let [csv, png] = outputs(folder);
     atomic_write(&csv, finder.to_csv()?.as_bytes())?;
     write_table(&mut out, &finder)?;
     let Suggestion {

@@ -11,6 +11,8 @@ use charlet_trainer::config::{
 use charlet_trainer::export::budget::amount;
 use clap::{Args, ValueEnum};
 
+use super::super::threads::Threads;
+
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Data")]
 pub(super) struct DataOptions {
@@ -152,6 +154,8 @@ pub(super) struct TrainingOptions {
     /// Device to train on
     #[arg(long)]
     pub(super) device: Option<DeviceKind>,
+    #[command(flatten)]
+    pub(super) threads: Threads,
     /// Start from the weights of this checkpoint; new characters get random embeddings
     #[arg(long, value_name = "CHECKPOINT")]
     pub(super) init_from: Option<PathBuf>,
@@ -175,7 +179,7 @@ pub(super) struct OutputOptions {
     /// Folder to write into
     #[arg(long, value_name = "DIR")]
     pub(super) out: Option<PathBuf>,
-    /// Replace the run in the output folder
+    /// Replace the run in the output folder, as soon as the new one has begun
     #[arg(long)]
     pub(super) force: bool,
     /// Continue the run in this folder, exactly as if it had not been interrupted
@@ -187,7 +191,7 @@ pub(super) struct OutputOptions {
     /// Seconds between checkpoints within an epoch
     #[arg(long, value_name = "SECONDS")]
     pub(super) save_every: Option<f64>,
-    /// Batches between lines of steps.jsonl
+    /// Batches between lines of steps.jsonl, at first: long runs have fewer, so that the file stays small
     #[arg(long, value_name = "N")]
     pub(super) log_every: Option<usize>,
     /// Epochs between samples

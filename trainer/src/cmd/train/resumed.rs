@@ -1,8 +1,9 @@
 //! What `--resume` and `--config` lead to: a run's folder, and data that may have moved.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use charlet_trainer::config::Config;
 use charlet_trainer::util::run_dir::RunFolder;
 use charlet_trainer::util::shell;
@@ -13,7 +14,12 @@ use super::Args;
 /// goes on from.
 pub(super) fn folder_of(given: &Path) -> Result<PathBuf> {
     if !given.is_file() {
-        return Ok(given.to_owned());
+        return match RunFolder::last_in(given).metadata() {
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                Err(error).with_context(|| format!("can't read the run in {}", given.display()))
+            }
+            _ => Ok(given.to_owned()),
+        };
     }
     let folder = match given.parent() {
         Some(folder) if folder != Path::new("") => folder,
@@ -24,7 +30,7 @@ pub(super) fn folder_of(given: &Path) -> Result<PathBuf> {
         return Ok(folder.to_owned());
     }
     let shown = given.display();
-    let is_run = last.is_file();
+    let is_run = RunFolder::is_resumable(folder);
     if let Some(command) = shell::with_path(given, folder).filter(|_| is_run) {
         bail!(
             "{shown} is a file, and --resume takes the folder of a run; to go on after the newest \
