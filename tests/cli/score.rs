@@ -125,7 +125,12 @@ fn upper_case_is_made_lower_case_where_that_was_learnt() {
         let made = place.succeed(&[command, &names, "upper", "--lowercase"]);
         assert_eq!(made, lower, "{command}");
     }
-    place.fail_with(&["eval", &names, "upper"], &["'M'"]);
+    let told = place.run(&["eval", &names, "upper"]).stderr;
+    let told = String::from_utf8(told).unwrap();
+    assert!(
+        told.contains("'M'") && told.contains("lower case only"),
+        "{told}"
+    );
 }
 
 #[test]

@@ -23,10 +23,11 @@ use charlet_trainer::util::shown::Shown;
 use clap::Arg;
 use clap::builder::StyledStr;
 
-/// How many times a model file has to fit into memory: its weights stay where they are.
-const COPIES: u64 = 2;
 /// The encoding of a text where no option names one, for the help.
 const ENCODING: &str = "utf-8, or what a byte order mark says";
+
+/// How many times a model file has to fit into memory: its weights stay where they are.
+const COPIES: u64 = 2;
 
 /// An option whose help ends with its default. Defaults are looked up by id where they are used, so that
 /// no help text repeats them.
