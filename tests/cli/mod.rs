@@ -11,6 +11,8 @@ mod generate;
 mod html;
 /// Beginnings that are continued in a terminal and in a pipe.
 mod interactive;
+/// What doesn't fit into memory, never ends, or is interrupted.
+mod limits;
 /// Commands that use models.
 mod models;
 /// Surprisal per line.
