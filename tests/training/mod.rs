@@ -12,6 +12,8 @@ mod init_from;
 mod lock;
 /// A learning rate that is looked for.
 mod lr_finder;
+/// Memory, before it is taken.
+mod need;
 /// Runs that are stopped or killed, and go on.
 mod resume;
 /// Whole runs: the same seed gives the same model.
