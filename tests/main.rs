@@ -3,6 +3,8 @@
 
 /// The command, as its users call it.
 mod cli;
+/// Files that the fuzzer found.
+mod hostile;
 /// What the packages need in their folders, and what all manifests agree on.
 mod packages;
 /// Who may use whom.

@@ -53,8 +53,11 @@ pub enum Error {
     /// A weight is infinite or not a number.
     #[error("the model has a weight that is infinite or not a number")]
     NonFiniteWeight,
-    /// The weights of a row of an integer model are so large that a sum could overflow.
-    #[error("the model's weights are invalid: a sum could overflow, export the model again")]
+    /// The weights of a row of an integer model are so large that a sum could overflow, or rows of a model
+    /// in single precision that are padding are not zero.
+    #[error(
+        "the model's weights are invalid: a sum could overflow, or padding is not zero; export the model again"
+    )]
     InvalidWeight,
     /// A scale of an integer model has too many bits, or a shift is too large.
     #[error("the model's scales are invalid: a sum could overflow, export the model again")]

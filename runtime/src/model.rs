@@ -314,11 +314,17 @@ impl<'a> File<'a> {
         ) else {
             return Err(Error::InvalidHeader);
         };
+        // What follows the version.
+        let [_, _, _, _, _, _, _, _, _, _, low, high, ..] = self.start else {
+            return Err(Error::InvalidHeader);
+        };
+        let mut unused = *low | *high;
         while let [byte, rest @ ..] = padding {
-            if *byte != 0 {
-                return Err(Error::InvalidHeader);
-            }
+            unused |= *byte;
             padding = rest;
+        }
+        if unused != 0 {
+            return Err(Error::InvalidHeader);
         }
         let end = match header.end {
             Some(end) => Some(Token(end)),

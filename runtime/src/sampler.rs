@@ -207,11 +207,12 @@ impl Sampler {
     /// Zeroes the weights that top-k and top-p leave out; `share` takes top-p's share of a sum.
     fn restrict<W: Weight>(&self, weights: &mut [W], share: impl FnOnce(W) -> W) {
         if self.top_k < weights.len() {
-            keep_largest(weights, self.top_k, None);
+            // There are at most 65,535.
+            keep_largest(weights, self.top_k as u32, |_| 1);
         }
         if self.top_p_fixed < 1 << 16 {
             let mass = share(sum(weights));
-            keep_largest(weights, usize::MAX, Some(mass));
+            W::keep_mass(weights, mass);
         }
     }
 }
@@ -248,10 +249,43 @@ impl Weights<'_> {
 }
 
 /// A number proportional to a probability, in either arithmetic; the default is 0.
-trait Weight: Copy + Default + PartialOrd + AddAssign {}
+trait Weight: Copy + Default + PartialOrd + AddAssign {
+    /// The largest weight, which the most probable token has.
+    const MAX: Self;
+
+    /// A number in the order of the weights.
+    fn key(self) -> u32;
+
+    /// Zeroes all but the largest weights: those needed to reach `mass` together.
+    fn keep_mass(weights: &mut [Self], mass: Self);
+}
+
 #[cfg(feature = "f32")]
-impl Weight for f32 {}
-impl Weight for u32 {}
+impl Weight for f32 {
+    const MAX: Self = 1.0;
+
+    fn key(self) -> u32 {
+        // In this order, as none is negative.
+        self.to_bits()
+    }
+
+    fn keep_mass(weights: &mut [Self], mass: Self) {
+        walk_down(weights, mass);
+    }
+}
+
+impl Weight for u32 {
+    const MAX: Self = 1 << 16;
+
+    fn key(self) -> u32 {
+        self
+    }
+
+    fn keep_mass(weights: &mut [Self], mass: Self) {
+        // The most probable token is kept, however small the mass is.
+        keep_largest(weights, mass.max(1), |weight| weight);
+    }
+}
 
 /// The sum in token order.
 fn sum<W: Weight>(weights: &[W]) -> W {
@@ -262,61 +296,106 @@ fn sum<W: Weight>(weights: &[W]) -> W {
     sum
 }
 
-/// Zeroes all but the largest weights: those needed to reach `count` of them or `mass` together.
+/// Zeroes all but the largest weights: those needed to reach `goal`, to which each adds an amount.
 ///
-/// It walks down the weights without sorting them, which would need memory: O(kept x all), and most
-/// steps keep few.
-fn keep_largest<W: Weight>(weights: &mut [W], count: usize, mass: Option<W>) {
-    let mut last = None;
-    let mut kept = W::default();
-    for _ in 0..count {
-        let Some(next) = largest_below(weights, last) else {
-            return;
-        };
-        last = Some(next);
-        kept += next.weight;
-        if mass.is_some_and(|mass| kept >= mass) {
-            break;
+/// Bisection finds the least of them, as sorting would need memory: O(all), in some 20 to 30 passes.
+fn keep_largest<W: Weight>(weights: &mut [W], goal: u32, amount: impl Fn(W) -> u32) {
+    // The weights of at least `least` reach the goal; those of at least `above` bring less, `brought`.
+    let (mut least, mut above, mut brought) = (0, W::MAX.key() + 1, 0);
+    while above - least > 1 {
+        let middle = least + (above - least) / 2;
+        let mut sum = 0;
+        for &weight in weights.iter() {
+            if weight.key() >= middle {
+                sum += amount(weight);
+            }
+        }
+        if sum >= goal {
+            least = middle;
+        } else {
+            (above, brought) = (middle, sum);
         }
     }
-    for (token, weight) in weights.iter_mut().enumerate() {
-        let ranked = Ranked {
-            weight: *weight,
-            token,
-        };
-        if last.is_some_and(|last| ranked.is_below(last)) {
+    // Of those that are the least, the first are kept.
+    for weight in weights {
+        let key = weight.key();
+        if key > least {
+            continue;
+        }
+        if key == least && brought < goal {
+            brought += amount(*weight);
+        } else {
             *weight = W::default();
         }
     }
 }
 
+/// Zeroes all but the largest weights: those needed to reach `mass` together, added up in the order of
+/// their ranks, on which the sum of floating-point numbers depends.
+///
+/// Sorting would need memory. It walks down the weights by blocks of some that it finds in one pass:
+/// O(kept x all / BLOCK).
+#[cfg(feature = "f32")]
+// Its block takes room on the stack of those only who call it.
+#[inline(never)]
+fn walk_down<W: Weight>(weights: &mut [W], mass: W) {
+    const BLOCK: usize = 32;
+    let nothing = W::default();
+    let mut kept = nothing;
+    let mut last: Option<Ranked<W>> = None;
+    loop {
+        // The highest ranked tokens below the last one.
+        let mut block = [Ranked {
+            weight: nothing,
+            token: usize::MAX,
+        }; BLOCK];
+        for (token, &weight) in weights.iter().enumerate() {
+            let mut next = Ranked { weight, token };
+            let [.., lowest] = block;
+            if lowest.is_below(next) && last.is_none_or(|last| next.is_below(last)) {
+                for ranked in &mut block {
+                    if ranked.is_below(next) {
+                        core::mem::swap(ranked, &mut next);
+                    }
+                }
+            }
+        }
+        for ranked in block {
+            if ranked.weight <= nothing {
+                // All that have a weight are needed.
+                return;
+            }
+            kept += ranked.weight;
+            if kept >= mass {
+                for (token, weight) in weights.iter_mut().enumerate() {
+                    let next = Ranked {
+                        weight: *weight,
+                        token,
+                    };
+                    if next.is_below(ranked) {
+                        *weight = nothing;
+                    }
+                }
+                return;
+            }
+            last = Some(ranked);
+        }
+    }
+}
+
 /// A token with its weight, ranked by weight and, among equals, by the token.
+#[cfg(feature = "f32")]
 #[derive(Clone, Copy)]
 struct Ranked<W> {
     weight: W,
     token: usize,
 }
 
+#[cfg(feature = "f32")]
 impl<W: Weight> Ranked<W> {
     fn is_below(self, other: Self) -> bool {
         self.weight < other.weight || (self.weight == other.weight && self.token > other.token)
     }
-}
-
-/// The highest ranked token below another, or of all.
-fn largest_below<W: Weight>(weights: &[W], limit: Option<Ranked<W>>) -> Option<Ranked<W>> {
-    let ranked = weights
-        .iter()
-        .enumerate()
-        .map(|(token, &weight)| Ranked { weight, token });
-    let below = ranked.filter(|candidate| limit.is_none_or(|limit| candidate.is_below(limit)));
-    below.reduce(|best, candidate| {
-        if best.is_below(candidate) {
-            candidate
-        } else {
-            best
-        }
-    })
 }
 
 /// The token whose part of the weights, laid end to end, `target` falls into.
@@ -333,4 +412,163 @@ fn draw<W: Weight>(weights: &[W], target: W) -> Token {
         }
     }
     chosen
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use core::cell::Cell;
+    use core::cmp::Ordering;
+    use std::vec::Vec;
+
+    use super::*;
+
+    /// Random numbers that are good enough: xorshift.
+    struct Random(u32);
+
+    impl Random {
+        fn next_u32(&mut self) -> u32 {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 17;
+            self.0 ^= self.0 << 5;
+            self.0
+        }
+    }
+
+    /// The definition: the weights in the order of their ranks, one after the other, until it is enough.
+    fn defined<W: Weight>(weights: &[W], count: usize, mass: Option<W>) -> Vec<W> {
+        let mut ranked: Vec<(usize, W)> = weights.iter().copied().enumerate().collect();
+        // Stable: of equals the first.
+        ranked.sort_by(|(_, a), (_, b)| b.partial_cmp(a).unwrap());
+        let mut kept: Vec<W> = weights.iter().map(|_| W::default()).collect();
+        let mut sum = W::default();
+        for (token, weight) in ranked.into_iter().take(count) {
+            kept[token] = weight;
+            sum += weight;
+            if mass.is_some_and(|mass| sum >= mass) {
+                break;
+            }
+        }
+        kept
+    }
+
+    /// Weights from a few different ones to many, with zeros and, in any case, the largest.
+    fn integers(rng: &mut Random, count: u32) -> Vec<u32> {
+        let different = [1, 2, 5, 1000, 65_537][rng.next_u32() as usize % 5];
+        let mut weights: Vec<u32> = (0..count)
+            .map(|_| (rng.next_u32() % different) * (65_536 / different))
+            .collect();
+        weights[(rng.next_u32() % count) as usize] = u32::MAX;
+        weights.iter().map(|&weight| weight.min(1 << 16)).collect()
+    }
+
+    #[test]
+    fn what_is_kept_is_what_its_definition_keeps() {
+        let mut rng = Random(1);
+        for case in 0..4000 {
+            let count = 1 + rng.next_u32() % [4, 40, 300][case % 3];
+            let weights = integers(&mut rng, count);
+            let share = [0, 1, 655, 32_768, 58_982, 65_535, rng.next_u32() % 65_536][case % 7];
+            let sampler = Sampler {
+                top_k: [usize::MAX, 1 + rng.next_u32() as usize % 50][case % 2],
+                top_p_fixed: share,
+                ..Sampler::argmax()
+            };
+            let mass = |sum| fraction(sum, share, 16);
+            let mut restricted = weights.clone();
+            sampler.restrict(&mut restricted, mass);
+            let top_k = defined(&weights, sampler.top_k, None);
+            let expected = defined(&top_k, usize::MAX, Some(mass(sum(&top_k))));
+            assert_eq!(restricted, expected, "case {case}: {sampler:?}");
+        }
+    }
+
+    #[cfg(feature = "f32")]
+    #[test]
+    fn sums_of_floats_are_rounded_as_their_definition_rounds_them() {
+        let mut rng = Random(2);
+        for case in 0..4000 {
+            let count = 1 + rng.next_u32() % [4, 40, 300][case % 3];
+            let mut weights: Vec<f32> = integers(&mut rng, count)
+                .into_iter()
+                .map(|weight| exp(weight as f32 / 6553.6 - 10.0))
+                .collect();
+            if case % 5 == 0 {
+                weights
+                    .iter_mut()
+                    .skip(1)
+                    .step_by(2)
+                    .for_each(|weight| *weight = 0.0);
+            }
+            let top_p = [1e-9, 0.01, 0.5, 0.9, 0.999_98][case % 5];
+            let sampler = Sampler {
+                top_k: [usize::MAX, 1 + rng.next_u32() as usize % 50][case / 5 % 2],
+                ..Sampler::argmax()
+            };
+            let sampler = sampler.top_p(top_p).unwrap();
+            let mut restricted = weights.clone();
+            sampler.restrict(&mut restricted, |sum| sum * top_p);
+            let top_k = defined(&weights, sampler.top_k, None);
+            let expected = defined(&top_k, usize::MAX, Some(sum(&top_k) * top_p));
+            assert_eq!(restricted, expected, "case {case}: {sampler:?}");
+        }
+    }
+
+    /// A weight that counts how often it is looked at.
+    #[derive(Clone, Copy, Debug, Default, PartialEq)]
+    struct Watched(u32);
+
+    std::thread_local! {
+        static LOOKS: Cell<usize> = const { Cell::new(0) };
+    }
+
+    impl PartialOrd for Watched {
+        fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+            LOOKS.set(LOOKS.get() + 1);
+            self.0.partial_cmp(&other.0)
+        }
+    }
+
+    impl AddAssign for Watched {
+        fn add_assign(&mut self, other: Self) {
+            self.0 += other.0;
+        }
+    }
+
+    impl Weight for Watched {
+        const MAX: Self = Self(1 << 16);
+
+        fn key(self) -> u32 {
+            LOOKS.set(LOOKS.get() + 1);
+            self.0
+        }
+
+        fn keep_mass(weights: &mut [Self], mass: Self) {
+            keep_largest(weights, mass.0, |weight| weight.0);
+        }
+    }
+
+    /// Sorting one after the other looks at each of 10,000 weights some thousand times.
+    #[test]
+    fn a_large_alphabet_is_not_searched_for_each_token_that_is_kept() {
+        const SIZE: usize = 10_000;
+        let mut rng = Random(3);
+        let weights: Vec<Watched> = (0..SIZE).map(|_| Watched(rng.next_u32() >> 16)).collect();
+        let mass = Watched(sum(&weights).0 / 10 * 9);
+        let looks = |keep: fn(&mut [Watched], Watched)| {
+            LOOKS.set(0);
+            let mut kept = weights.clone();
+            keep(&mut kept, mass);
+            let looks = LOOKS.get();
+            assert!(kept == defined(&weights, SIZE, Some(mass)));
+            looks / SIZE
+        };
+        let bisected = looks(Watched::keep_mass);
+        assert!(bisected < 40, "{bisected}");
+        #[cfg(feature = "f32")]
+        {
+            let walked = looks(walk_down);
+            assert!(walked < SIZE / 10, "{walked}");
+        }
+    }
 }

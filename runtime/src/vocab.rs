@@ -43,6 +43,9 @@ impl<'a> Vocab<'a> {
     }
 
     /// The same from bytes, which are refused with [`Error::InvalidHeader`] if they are no UTF-8.
+    // Out of line it would cost a firmware 500 bytes: a model that is put together in pieces is copied by
+    // memcpy.
+    #[inline(always)]
     pub(crate) const fn read(
         chars: &'a [u8],
         size: u16,

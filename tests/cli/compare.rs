@@ -131,6 +131,42 @@ fn runs_that_hold_out_other_data_are_pointed_out() {
 }
 
 #[test]
+fn what_is_no_run_is_skipped_and_named() {
+    let place = runs();
+    place.write("file", "");
+    fs::create_dir(place.path("empty")).unwrap();
+    fs::create_dir(place.path("half")).unwrap();
+    fs::write(place.path("half/last.safetensors"), "half").unwrap();
+    fs::write(place.path("small/config.toml"), b"\xff[[[").unwrap();
+    let all = [
+        "compare", "empty", "small", "file", "half", "large", "none", "--json",
+    ];
+    let output = place.run(&all);
+    assert!(output.status.success());
+    let compared: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(compared.as_array().unwrap().len(), 2);
+    let said = String::from_utf8(output.stderr).unwrap();
+    let skipped: Vec<&str> = said.lines().collect();
+    assert_eq!(skipped.len(), 4, "{said}");
+    for (line, name) in skipped
+        .iter()
+        .zip(["empty", "file", "half/last.safetensors", "none"])
+    {
+        assert!(
+            line.starts_with(&format!("note: skipped: {name} ")),
+            "{said}"
+        );
+    }
+    let output = place.run(&["compare", "empty", "none"]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        said.ends_with("name folders that charlet train wrote\n"),
+        "{said}"
+    );
+}
+
+#[test]
 fn what_is_no_run_is_named() {
     let place = Place::new();
     fs::create_dir(place.path("empty")).unwrap();

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use charlet::format::Precision;
 use charlet::{Logits, Model, Token};
 use charlet_trainer::inference::text_model::TextModel;
 use serde_json::Value;
@@ -9,7 +10,7 @@ use serde_json::Value;
 use crate::support::place::Place;
 use crate::support::text_model::text_model;
 use crate::support::tolerance::{FIXED_PROBABILITY, PROBABILITY};
-use crate::support::{memory, repository};
+use crate::support::{memory, model_of, repository};
 
 fn names(precision: &str) -> String {
     let path = repository(&format!("models/names/names{precision}.charlet"));
@@ -353,4 +354,176 @@ fn the_next_characters_are_plain_in_a_pipe_and_marks_are_named() {
     assert_eq!(greedy.lines().count(), 1);
     place.fail_with(&["generate", &model, "--prompt", "?", "--top"], &["'?'"]);
     place.fail_with(&["generate", &model, "--top", "0"], &["--top"]);
+}
+
+/// Lines of a's and b's; the mark at their end has this logit.
+fn letters(end: f32) -> Vec<u8> {
+    model_of(&[0.0, 0.0, end], Precision::F32)
+}
+
+#[test]
+fn a_line_that_was_cut_off_is_said_to_be() {
+    let place = Place::new();
+    place.write("endless.charlet", letters(-30.0));
+    place.write("short.charlet", letters(0.0));
+    let run = |model: &str, options: &[&str]| {
+        let output = place.run(&[&["generate", model, "-n", "3"][..], options].concat());
+        assert!(output.status.success());
+        let text = String::from_utf8(output.stdout).unwrap();
+        (text, String::from_utf8(output.stderr).unwrap())
+    };
+    let (text, note) = run("endless.charlet", &[]);
+    assert!(text.lines().all(|line| line.len() == 1000) && !text.contains('…'));
+    assert!(
+        note.contains("3 lines were cut off after 1000 characters; --length"),
+        "{note}"
+    );
+    // The user knows of a limit that the user sets.
+    let (text, note) = run("endless.charlet", &["--length", "70"]);
+    assert!(text.lines().all(|line| line.len() == 70));
+    assert_eq!(note, "");
+    assert_eq!(run("endless.charlet", &["--until", "ab"]).1, "");
+    assert_eq!(run("short.charlet", &[]).1, "");
+}
+
+#[test]
+fn known_lines_are_left_out() {
+    let place = Place::new();
+    let model = names("");
+    let all = generate(&place, &model, &["-n", "200"]);
+    let lines: Vec<&str> = all.lines().collect();
+    let known = [lines[0], lines[2], lines[3], "zzz"].join("\r\n");
+    place.write("known", known);
+    let new: Vec<&str> = lines
+        .iter()
+        .copied()
+        .filter(|line| ![lines[0], lines[2], lines[3]].contains(line))
+        .collect();
+    let made = generate(&place, &model, &["--new", "known", "-n", "150"]);
+    assert_eq!(made.lines().collect::<Vec<_>>(), new[..150]);
+    // Prompts are part of a line.
+    let argmax = ["--argmax", "--prompt", "mar", "-n", "1"];
+    let line = generate(&place, &model, &argmax);
+    place.write("known", &line);
+    let refused = place.run(&[&["generate", &model, "--new", "known"][..], &argmax].concat());
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(refused.stdout.is_empty());
+    let stderr = String::from_utf8(refused.stderr).unwrap();
+    assert!(stderr.contains("0 new lines instead of 1"), "{stderr}");
+    // The beginning of a known line is no new line.
+    let cut = [&argmax[..], &["--length", "1", "--new", "known"]].concat();
+    place.fail_with(
+        &[&["generate", &model][..], &cut].concat(),
+        &["0 new lines"],
+    );
+    let place = with_text_model();
+    place.write("known", "a\n");
+    let refused = ["generate", "text.charlet", "--new", "known"];
+    place.fail_with(&refused, &["--new", "running text"]);
+}
+
+#[test]
+fn what_runs_out_of_new_lines_gives_those_that_there_are() {
+    let place = Place::new();
+    // The first temperature makes one line only.
+    place.write("m.charlet", model_of(&[1.0, 0.0, 0.5], Precision::F32));
+    place.write("known", "a".repeat(1000));
+    let output = place.run(&[
+        "generate",
+        "m.charlet",
+        "--seed",
+        "1",
+        "-n",
+        "2",
+        "--new",
+        "known",
+        "--temperature",
+        "0.001,1",
+    ]);
+    let (stdout, stderr) = (
+        String::from_utf8(output.stdout).unwrap(),
+        String::from_utf8(output.stderr).unwrap(),
+    );
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(
+        stdout.starts_with("--- temperature 0.001\n\n--- temperature 1\n"),
+        "{stdout}"
+    );
+    assert_eq!(stdout.lines().count(), 5, "{stdout}");
+}
+
+#[test]
+fn a_prompt_takes_escapes_or_comes_from_a_file() {
+    let place = with_text_model();
+    let text = |options: &[&str]| generate(&place, "text.charlet", options);
+    assert_eq!(
+        text(&["--prompt", "ab\\nab"]),
+        text(&["--prompt", "ab\nab"])
+    );
+    place.write("prompt", "ab\r\nab\n");
+    assert_eq!(
+        text(&["--prompt-file", "prompt"]),
+        text(&["--prompt", "ab\nab\n"])
+    );
+    place.fail_with(
+        &["generate", "text.charlet", "--prompt", "a\\x"],
+        &["a\\\\x", "'\\\\'"],
+    );
+    place.write("line", "mar\n");
+    let lines = generate(&place, &names(""), &["--prompt-file", "line"]);
+    assert_eq!(lines, generate(&place, &names(""), &["--prompt", "mar"]));
+    let top = ["--top", "3", "--prompt-file", "line"];
+    assert_eq!(
+        generate(&place, &names(""), &top),
+        generate(&place, &names(""), &["--top", "3", "--prompt", "mar"])
+    );
+    place.fail_with(
+        &["generate", "text.charlet", "--prompt-file", "missing"],
+        &["missing", "No such file"],
+    );
+}
+
+/// Lines longer than 64 characters, in which each character tells the next.
+#[test]
+fn long_lines_are_made_whole_and_known_again() {
+    let place = Place::new();
+    let lines: [String; 2] = ['!', 'à'].map(|first| (first..).take(90).collect());
+    let list = place.write("long.txt", lines.join("\n"));
+    let run = [
+        "train",
+        &list,
+        "--val",
+        &list,
+        "--epochs",
+        "120",
+        "--batch",
+        "2",
+        "--lr",
+        "0.02",
+        "--hidden",
+        "48",
+        "--dropout",
+        "0",
+        "--weight-dropout",
+        "0",
+        "--embedding-dropout",
+        "0",
+        "--sample-every",
+        "120",
+        "--out",
+        "run",
+    ];
+    let printed = place.succeed(&run);
+    let new = printed
+        .lines()
+        .find_map(|line| line.strip_prefix("new       "));
+    let new: usize = new.unwrap().split(' ').next().unwrap().parse().unwrap();
+    assert!(new < 80, "{printed}");
+    let made = generate(
+        &place,
+        "run/long.charlet",
+        &["-n", "20", "--temperature", "0.1"],
+    );
+    let is_copy = |line: &&str| lines.contains(&(*line).to_owned());
+    assert!(made.lines().filter(is_copy).count() > 15, "{made}");
 }

@@ -184,11 +184,11 @@ fn the_page_has_every_part_with_the_numbers_of_the_logs() {
     // The command that it gives works where the page is.
     let command = pieces
         .iter()
-        .find_map(|piece| piece.strip_prefix("charlet generate "))
+        .find(|piece| piece.contains("charlet generate "))
         .unwrap();
-    let command: Vec<&str> = ["generate"].into_iter().chain(command.split(' ')).collect();
-    let output = place
-        .command(&command)
+    let command = shlex::split(command).unwrap();
+    let output = std::process::Command::new(&command[0])
+        .args(&command[1..])
         .current_dir(place.path("run"))
         .output()
         .unwrap();
@@ -258,7 +258,7 @@ fn a_page_says_whether_its_run_goes_on() {
     let reloads = |page: &str| page.contains("http-equiv=\"refresh\"");
     assert!(reloads(&under_way) && under_way.contains("Training is under way"));
     // Nobody is there to tell a page that its training was killed.
-    assert!(under_way.contains("charlet train --resume ."));
+    assert!(under_way.contains(" train --resume .<"));
     let stopped = read(&page);
     assert!(!reloads(&stopped) && stopped.contains("Training was stopped"));
     let last = charlet_trainer::train::checkpoint::Checkpoint::load(

@@ -4,8 +4,13 @@
 mod bench;
 /// Runs side by side.
 mod compare;
+/// Data as people have them.
+mod data;
 /// Where text starts and ends, and what may come next.
 mod generate;
+/// What a terminal would obey is shown there, and is what it is in a pipe.
+#[cfg(unix)]
+mod hidden;
 /// The page of a run and its curves.
 #[cfg(feature = "html")]
 mod html;
@@ -15,10 +20,19 @@ mod interactive;
 mod limits;
 /// Commands that use models.
 mod models;
+/// What holds for the options of all commands.
+mod options;
+/// What is never overwritten.
+mod outputs;
+/// Printed commands are pasted and work; a wrong kind of file is told with the right command.
+#[cfg(unix)]
+mod pasted;
 /// Surprisal per line.
 mod score;
 /// Completions and manual pages.
 mod shell;
+/// Files from a pipe.
+mod standard_input;
 /// Event files for TensorBoard, by the format's definition.
 #[cfg(feature = "tensorboard")]
 mod tensorboard;

@@ -2,6 +2,8 @@
 
 /// exp, sigmoid and tanh against double precision.
 mod activation;
+/// One model, one file.
+mod canonical;
 /// Headers: the runtime reads without postcard what postcard writes.
 mod header;
 /// Integer models against the reference, exactly.

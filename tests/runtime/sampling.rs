@@ -11,34 +11,7 @@ use charlet_trainer::model::shape::Shape;
 use charlet_trainer::util::rng::Streams;
 
 use crate::support::tolerance::FREQUENCY;
-use crate::support::{alphabet, memory, small_model};
-
-/// A model that predicts the same logits after every token.
-fn model_of(logits: &[f32], precision: Precision) -> Vec<u8> {
-    let shape = Shape {
-        vocab_size: logits.len(),
-        embedding_size: 1,
-        hidden_size: 1,
-        num_layers: 1,
-    };
-    let tensors: HashMap<String, Tensor> = shape
-        .parameters()
-        .into_iter()
-        .map(|parameter| {
-            let tensor = match parameter.name.as_str() {
-                "head.bias" => Tensor::new(logits, &Device::Cpu).unwrap(),
-                _ => Tensor::zeros(parameter.dims, candle_core::DType::F32, &Device::Cpu).unwrap(),
-            };
-            (parameter.name, tensor)
-        })
-        .collect();
-    model_file(
-        &Network::from_tensors(shape, &tensors).unwrap(),
-        &alphabet(logits.len()),
-        precision,
-    )
-    .unwrap()
-}
+use crate::support::{alphabet, memory, model_of, small_model};
 
 /// A "generator" that counts through evenly spaced numbers: with it, frequencies are probabilities.
 struct Even {

@@ -60,6 +60,33 @@ pub fn small_model() -> Vec<u8> {
     model_file(&network(shape), &alphabet(5), Precision::F32).unwrap()
 }
 
+/// A model that predicts the same logits after every token.
+pub fn model_of(logits: &[f32], precision: Precision) -> Vec<u8> {
+    let shape = Shape {
+        vocab_size: logits.len(),
+        embedding_size: 1,
+        hidden_size: 1,
+        num_layers: 1,
+    };
+    let tensors: HashMap<String, Tensor> = shape
+        .parameters()
+        .into_iter()
+        .map(|parameter| {
+            let tensor = match parameter.name.as_str() {
+                "head.bias" => Tensor::new(logits, &Device::Cpu).unwrap(),
+                _ => Tensor::zeros(parameter.dims, DType::F32, &Device::Cpu).unwrap(),
+            };
+            (parameter.name, tensor)
+        })
+        .collect();
+    model_file(
+        &Network::from_tensors(shape, &tensors).unwrap(),
+        &alphabet(logits.len()),
+        precision,
+    )
+    .unwrap()
+}
+
 /// The memory that a model needs.
 pub fn memory(model: &Model<'_>) -> (State<Vec<u32>>, Workspace<Vec<u32>>) {
     let sizes = model.sizes();

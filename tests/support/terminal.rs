@@ -20,6 +20,7 @@ pub struct Terminal {
     master: Box<dyn MasterPty + Send>,
     keys: Box<dyn Write + Send>,
     parser: Arc<Mutex<Parser>>,
+    received: Arc<Mutex<Vec<u8>>>,
     reader: JoinHandle<()>,
     is_closing: Arc<AtomicBool>,
     /// How the terminal was before.
@@ -53,6 +54,8 @@ impl Terminal {
         let parser = Arc::new(Mutex::new(parser));
         let (for_reader, mut output) =
             (Arc::clone(&parser), pair.master.try_clone_reader().unwrap());
+        let received = Arc::new(Mutex::new(Vec::new()));
+        let all = Arc::clone(&received);
         let is_closing = Arc::new(AtomicBool::new(false));
         let is_over = Arc::clone(&is_closing);
         let reader = std::thread::spawn(move || {
@@ -60,6 +63,7 @@ impl Terminal {
             // The end is an error where nobody has the other side open any more.
             while let Ok(count @ 1..) = output.read(&mut bytes) {
                 for_reader.lock().unwrap().process(&bytes[..count]);
+                all.lock().unwrap().extend_from_slice(&bytes[..count]);
                 if is_over.load(Ordering::Relaxed) {
                     break;
                 }
@@ -70,6 +74,7 @@ impl Terminal {
             keys: pair.master.take_writer().unwrap(),
             master: pair.master,
             parser,
+            received,
             reader,
             is_closing,
             modes,
@@ -136,6 +141,14 @@ impl Terminal {
         drop(self.keys);
         drop(self.master);
         self.child.wait().unwrap().exit_code()
+    }
+
+    /// Waits for the end: the exit code, and all that the terminal has got.
+    pub fn end_with_all(self) -> (u32, String) {
+        let received = Arc::clone(&self.received);
+        let (code, _) = self.end();
+        let received = String::from_utf8_lossy(&received.lock().unwrap()).into_owned();
+        (code, received)
     }
 
     /// Waits for the end, at which the terminal must be as it was: the exit code, and what is left to be seen.

@@ -15,6 +15,7 @@ use charlet_trainer::report::observers;
 use charlet_trainer::report::progress_bar::Plain;
 use charlet_trainer::train::checkpoint::Checkpoint;
 use charlet_trainer::train::control::{Request, Requests};
+use charlet_trainer::train::newest::Newest;
 use charlet_trainer::train::training_loop::{Outcome, train};
 use charlet_trainer::util::lock::Lock;
 use charlet_trainer::util::run_dir::RunFolder;
@@ -57,9 +58,8 @@ fn go_on(config: &Config, folder: &Path, batches: usize) -> Outcome {
 
 /// Goes on with the run in a folder, or begins it, until it is stopped.
 fn go_on_until(config: &Config, folder: &Path, requests: &dyn Requests) -> Outcome {
-    let last = RunFolder::last_in(folder);
-    let (checkpoint, folder) = if last.exists() {
-        let checkpoint = Checkpoint::load(&last, &Device::Cpu).unwrap();
+    let (checkpoint, folder) = if RunFolder::is_resumable(folder) {
+        let checkpoint = Newest::load(folder).unwrap().checkpoint;
         let folder = RunFolder::resume(Lock::take(folder).unwrap(), &config.name()).unwrap();
         (Some(checkpoint), folder)
     } else {
@@ -237,9 +237,9 @@ fn a_run_stopped_within_long_lines_ends_as_an_unbroken_one() {
                 .map(|state| state.dims()[2]),
         );
     }
-    // Short lines together, several long lines, and the longest alone.
+    // All four lanes of short lines; the three long lines that aren't held out, and two in the last window.
     assert!(
-        [1, 4].iter().all(|lanes| states.contains(lanes)),
+        [2, 3, 4].iter().all(|lanes| states.contains(lanes)),
         "{states:?}"
     );
     assert_same(&whole, &broken);
@@ -387,9 +387,113 @@ fn what_cannot_change_when_a_run_goes_on_is_refused() {
     place.write("moved.txt", lines() + "zoe\n");
     resume(&[], &["moved.txt is not what it was", "--init-from"]);
     assert_eq!(log(&place.path("run/metrics.jsonl")).len(), 2);
-    // A damaged checkpoint is told, and nothing is touched.
+    // Damaged checkpoints are told, and nothing is touched.
     fs::write(place.path("run/last.safetensors"), b"half").unwrap();
-    resume(&[], &["run/last.safetensors"]);
+    fs::write(place.path("run/epoch.safetensors"), b"half").unwrap();
+    resume(
+        &[],
+        &[
+            "run/last.safetensors",
+            "run/epoch.safetensors",
+            "--init-from run/best.safetensors",
+        ],
+    );
+}
+
+/// Without its newest checkpoint a run goes on from the end of its last epoch, to the same end.
+#[test]
+fn a_run_without_its_newest_checkpoint_goes_on_from_its_last_epoch() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data.txt");
+    fs::write(&data, lines().repeat(3)).unwrap();
+    let (kind, schedule) = (OptimizerKind::AdamW, ScheduleKind::Cosine);
+    let config = config(Mode::Lines, &data, kind, schedule);
+    let (whole, broken) = (folder.path().join("whole"), folder.path().join("broken"));
+    go_on(&config, &whole, usize::MAX);
+    let last = RunFolder::last_in(&broken);
+    // Within the first epoch and within the second.
+    for (batches, damage) in [(3, None), (9, Some("half"))] {
+        assert_eq!(go_on(&config, &broken, batches), Outcome::Interrupted);
+        match damage {
+            Some(damage) => fs::write(&last, damage).unwrap(),
+            None => fs::remove_file(&last).unwrap(),
+        }
+    }
+    go_on(&config, &broken, usize::MAX);
+    assert_same(&whole, &broken);
+}
+
+#[test]
+fn a_missing_or_damaged_checkpoint_is_told_with_what_is_there() {
+    let place = Place::new();
+    let file = place.write("data.txt", lines());
+    place.succeed(&[&["train", &file, "--out", "run"][..], &SHORT].concat());
+    let resume = |epochs| place.succeed(&["train", "--resume", "run", "--epochs", epochs]);
+    fs::remove_file(place.path("run/last.safetensors")).unwrap();
+    let printed = resume("2");
+    for words in [
+        "run/last.safetensors is missing",
+        "run/epoch.safetensors",
+        "epoch 1",
+    ] {
+        assert!(printed.contains(words), "{printed}");
+    }
+    // Not through the link that it is to the checkpoint of the epoch.
+    fs::remove_file(place.path("run/last.safetensors")).unwrap();
+    fs::write(place.path("run/last.safetensors"), "half").unwrap();
+    let printed = resume("3");
+    for words in [
+        "can't use the checkpoint run/last",
+        "run/epoch.safetensors",
+        "epoch 2",
+    ] {
+        assert!(printed.contains(words), "{printed}");
+    }
+    assert!(!resume("4").contains("note "));
+    for name in ["last", "epoch"] {
+        fs::remove_file(place.path(&format!("run/{name}.safetensors"))).unwrap();
+    }
+    let words = [
+        "last.safetensors",
+        "epoch.safetensors are missing",
+        "--init-from run/best",
+    ];
+    place.fail_with(&["train", "--resume", "run"], &words);
+    fs::write(place.path("run/best.safetensors"), "half").unwrap();
+    place.fail_with(&["train", "--resume", "run"], &["no other checkpoint"]);
+}
+
+/// One line that can't be read takes no other with it, and is told.
+#[test]
+fn a_damaged_log_is_told_and_keeps_its_other_lines() {
+    let place = Place::new();
+    let file = place.write("data.txt", lines().repeat(8));
+    let train = [
+        "train", &file, "--out", "run", "--hidden", "8", "--epochs", "3",
+    ];
+    place.succeed(&train);
+    let mut expected = Vec::new();
+    for (name, damage) in [
+        ("metrics.jsonl", &b"\xff\xfe"[..]),
+        ("steps.jsonl", b"{\"step\": "),
+    ] {
+        let path = place.path("run").join(name);
+        let log = fs::read(&path).unwrap();
+        let mut written: Vec<&[u8]> = log.split(|&byte| byte == b'\n').collect();
+        written[1] = damage;
+        fs::write(&path, written.join(&b'\n')).unwrap();
+        written.remove(1);
+        expected.push((path, written.join(&b'\n')));
+    }
+    let printed = place.succeed(&["train", "--resume", "run", "--epochs", "4"]);
+    for (path, kept) in expected {
+        let name = path.strip_prefix(place.path(".")).unwrap_or(&path);
+        let name = name.file_name().unwrap().to_str().unwrap();
+        let words = format!("note      line 2 of run/{name} can't be read");
+        assert!(printed.contains(&words), "{printed}");
+        let now = fs::read(path).unwrap();
+        assert!(now.starts_with(&kept) && now.len() > kept.len());
+    }
 }
 
 /// A run of a version that called some settings and a file by other names.

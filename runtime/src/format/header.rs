@@ -127,7 +127,8 @@ pub(crate) const fn read_header(bytes: &[u8]) -> Option<(Header<'_>, &[u8])> {
 struct Fields<'a>(&'a [u8]);
 
 impl Fields<'_> {
-    /// Takes a varint of at most three bytes: the length of 65,535 characters needs no more.
+    /// Takes a varint of at most three bytes: the length of 65,535 characters needs no more. One whose
+    /// last byte adds nothing is refused, so that every number has one form.
     const fn varint(&mut self) -> Option<usize> {
         let mut value = 0;
         let mut shift = 0;
@@ -135,6 +136,9 @@ impl Fields<'_> {
             self.0 = rest;
             value |= ((*byte & 0x7f) as usize) << shift;
             if *byte & 0x80 == 0 {
+                if *byte == 0 && shift > 0 {
+                    break;
+                }
                 return Some(value);
             }
             if shift == 14 {

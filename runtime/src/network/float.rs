@@ -17,6 +17,7 @@ use crate::vocab::Token;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FloatNetwork<'a> {
     hidden_size: usize,
+    vocab_size: usize,
     layer_blocks: usize,
     table: &'a [Column],
     layers: &'a [Column],
@@ -50,6 +51,7 @@ impl<'a> FloatNetwork<'a> {
         };
         Ok(Self {
             hidden_size: header.hidden_size as usize,
+            vocab_size: header.vocab_size as usize,
             layer_blocks: sections.layer_blocks,
             table,
             layers,
@@ -61,7 +63,8 @@ impl<'a> FloatNetwork<'a> {
     /// Checks about so many bytes of weights; whether that were the last.
     ///
     /// # Errors
-    /// [`Error::NonFiniteWeight`] if a weight is infinite or not a number.
+    /// [`Error::NonFiniteWeight`] if a weight is infinite or not a number, [`Error::InvalidWeight`] if a row
+    /// that is padding isn't zero.
     pub(crate) const fn check(&self, checked: &mut Checked, bytes: usize) -> Result<bool, Error> {
         let mut count = bytes / size_of::<Column>() + 1;
         while checked.parts < 4 {
@@ -81,6 +84,10 @@ impl<'a> FloatNetwork<'a> {
                 if !is_finite(column) {
                     return Err(Error::NonFiniteWeight);
                 }
+                let rows = self.rows(checked.parts, checked.blocks);
+                if !has_rows(column, rows) {
+                    return Err(Error::InvalidWeight);
+                }
                 left = rest;
                 checked.blocks += 1;
                 count -= 1;
@@ -89,6 +96,33 @@ impl<'a> FloatNetwork<'a> {
             checked.blocks = 0;
         }
         Ok(true)
+    }
+
+    /// Rows of a column that aren't padding: units of each gate, or tokens of the head.
+    const fn rows(&self, part: usize, column: usize) -> Rows {
+        let (blocks, hidden) = (self.layer_blocks, self.hidden_size);
+        let deeper = blocks * (1 + 2 * hidden);
+        let block = match part {
+            0 => divide(column, blocks).1,
+            1 if column < blocks * hidden => divide(column, hidden).0,
+            1 => match divide(column - blocks * hidden, deeper).1 {
+                bias if bias < blocks => bias,
+                weight => divide(weight - blocks, 2 * hidden).0,
+            },
+            2 => column,
+            _ => divide(column, hidden).0,
+        };
+        if part < 2 {
+            Rows {
+                of: UNITS,
+                used: hidden - UNITS * block,
+            }
+        } else {
+            Rows {
+                of: ROWS,
+                used: self.vocab_size - ROWS * block,
+            }
+        }
     }
 
     /// Feeds one token: changes the state, and leaves the logits at the workspace's end.
@@ -167,6 +201,37 @@ impl<'a> FloatNetwork<'a> {
             }
         }
     }
+}
+
+/// Rows of a column: of so many that stand together, the first ones are used.
+#[derive(Clone, Copy)]
+struct Rows {
+    of: usize,
+    used: usize,
+}
+
+/// Quotient and remainder. No size is zero; the compiler can't know.
+const fn divide(value: usize, by: usize) -> (usize, usize) {
+    match value.checked_div(by) {
+        Some(quotient) => (quotient, value - quotient * by),
+        None => (0, 0),
+    }
+}
+
+/// Whether a column has no other rows: their weights are zero.
+const fn has_rows(column: &Column, rows: Rows) -> bool {
+    if rows.used >= rows.of {
+        return true;
+    }
+    let mut weights = column.as_chunks::<4>().0;
+    let mut bits = 0;
+    while let [weight, rest @ ..] = weights {
+        if (ROWS - weights.len()) & (rows.of - 1) >= rows.used {
+            bits |= u32::from_le_bytes(*weight);
+        }
+        weights = rest;
+    }
+    bits == 0
 }
 
 /// Whether all weights of a column are numbers.

@@ -4,10 +4,15 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use charlet_trainer::report::compare::{Compared, compare};
+use charlet_trainer::util::shown::Shown;
+#[cfg(feature = "plot")]
+use charlet_trainer::util::{distinct::refuse_overwriting, run_dir::RunFolder};
 use clap::Parser;
 use indicatif::HumanCount;
+
+use super::note;
 
 #[cfg(feature = "plot")]
 const EXAMPLES: &str = "Examples:
@@ -44,25 +49,50 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args) -> Result<ExitCode> {
     #[cfg(feature = "plot")]
     let draw = drawing(&args.output)?;
-    let runs = compare(&args.runs)?;
+    #[cfg(feature = "plot")]
+    for run in &args.runs {
+        // No file of a run is called as a picture is; a link to one may be.
+        let run = RunFolder::at(run, "");
+        let (log, last) = (run.metrics(), run.last());
+        refuse_overwriting(
+            &args.output,
+            &[("a run's log", &log), ("a run's checkpoint", &last)],
+        )?;
+    }
+    let (runs, mut skipped) = compare(&args.runs);
+    if runs.is_empty() && skipped.len() == 1 {
+        return Err(skipped.remove(0));
+    }
+    for error in &skipped {
+        note(&format!("skipped: {error:#}"));
+    }
+    if runs.is_empty() {
+        bail!("none of these is a run to compare: name folders that charlet train wrote");
+    }
     for run in &runs {
         if run.held_out != runs[0].held_out {
-            eprintln!(
-                "note: {} holds out other data than {}: their losses don't compare",
+            note(&format!(
+                "{} holds out other data than {}: their losses don't compare",
                 run.run, runs[0].run
-            );
+            ));
         }
     }
     #[cfg(feature = "plot")]
     charlet_trainer::util::atomic_file::atomic_write(&args.output, &draw(&runs)?)?;
     let mut out = std::io::stdout().lock();
+    let shown = Shown::on(&out);
     if args.json {
-        writeln!(out, "{}", serde_json::to_string(&runs)?)?;
+        let json = serde_json::to_string(&runs)?;
+        writeln!(out, "{}", shown.json(&json))?;
         return Ok(ExitCode::SUCCESS);
     }
-    write!(out, "{}", table(&runs))?;
+    write!(out, "{}", table(&runs, shown))?;
     #[cfg(feature = "plot")]
-    writeln!(out, "curves: {}", args.output.display())?;
+    writeln!(
+        out,
+        "curves: {}",
+        shown.line(&args.output.display().to_string())
+    )?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -100,9 +130,12 @@ const TITLES: [&str; 12] = [
     "differs in",
 ];
 
-fn table(runs: &[Compared]) -> String {
+fn table(runs: &[Compared], shown: Shown) -> String {
     let mut rows = vec![TITLES.map(str::to_owned)];
-    rows.extend(runs.iter().map(row));
+    rows.extend(
+        runs.iter()
+            .map(|run| row(run).map(|cell| shown.line(&cell).into_owned())),
+    );
     let width = |column: usize| {
         let cells = rows.iter().map(|row| row[column].chars().count());
         cells.max().unwrap_or_default()

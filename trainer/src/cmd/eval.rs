@@ -5,19 +5,23 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
+use charlet_trainer::config::{Encoding, NormalForm};
 use charlet_trainer::data::source::Source;
 use charlet_trainer::inference::text_model::TextModel;
 use clap::Parser;
 
-use super::{check_model, read_model};
+use super::{ENCODING, check_model, note, read_model, refuse_second_stdin, with_default};
 
 /// Measure the loss of a model on a file, exactly as the chip computes it
 ///
 /// The loss is the mean cross-entropy per character; lower is better. A list model (trained with
 /// --mode lines) resets its state at each line and also predicts the end of the line. A text model carries
 /// its state through the whole file.
+///
+/// Characters that the model doesn't know have no probability: they are passed over, left out of the loss,
+/// and counted.
 #[derive(Debug, Parser)]
-#[command(after_help = "\
+#[command(mut_args(|option| with_default(option, default_of)), after_help = "\
 Output, and keys of --json:
   characters     chars          predictions made
   nats in all    nats           cross-entropy of the whole file
@@ -25,39 +29,61 @@ Output, and keys of --json:
   bits per char  bits_per_char  the same in bits
   lines          lines          list models only
   bits per line  bits_per_line  list models only
+  unknown        unknown        characters that the model doesn't know; shown if there are any
 
 Examples:
   charlet eval names.charlet held-out.txt
   charlet eval alice.charlet end.txt --json | jq .bits_per_char")]
 pub(crate) struct Args {
-    /// Model file
+    /// Model file, - for standard input
     model: PathBuf,
-    /// Text file to evaluate on
+    /// Text file to evaluate on, - for standard input
     file: PathBuf,
+    /// Encoding of the file, such as windows-1252, utf-16le or shift_jis
+    #[arg(long, value_name = "NAME")]
+    encoding: Option<Encoding>,
     /// Convert the file to lower case first, as `train --lowercase` does
     #[arg(long)]
     lowercase: bool,
+    /// Convert the file to a normal form of Unicode first, as `train --normalize` does
+    #[arg(long, value_name = "FORM")]
+    normalize: Option<NormalForm>,
     /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
+/// The default of an option by its id, for the help.
+fn default_of(id: &str) -> Option<String> {
+    (id == "encoding").then(|| ENCODING.to_owned())
+}
+
 pub(crate) fn run(args: Args) -> Result<ExitCode> {
+    refuse_second_stdin(&[("the model", &args.model), ("the text", &args.file)])?;
     let bytes = read_model(&args.model)?;
     let model = check_model(&args.model, &bytes)?;
     let mut text_model = TextModel::new(&model);
-    let mut source = Source::read(&args.file)?;
+    let mut source = Source::read_as(&args.file, args.encoding)?;
     if args.lowercase {
         source.make_lowercase();
     }
-    let summary = text_model.evaluate(&source)?.summary();
+    if let Some(form) = args.normalize {
+        source.normalize(form);
+    }
+    let evaluation = text_model.evaluate(&source)?;
+    let summary = evaluation.summary();
     let mut out = std::io::stdout().lock();
     if args.json {
         writeln!(out, "{}", serde_json::to_string(&summary)?)?;
         return Ok(ExitCode::SUCCESS);
     }
-    for note in &source.notes {
-        eprintln!("note: {note}");
+    let list_notes = match summary.lines {
+        Some(_) => source.list_notes(),
+        None => Vec::new(),
+    };
+    let unknown = evaluation.unknown_note(model.vocab(), &source);
+    for told in source.notes.iter().chain(&list_notes).chain(&unknown) {
+        note(told);
     }
     writeln!(out, "characters     {:>12}", summary.chars)?;
     writeln!(out, "nats in all    {:>12.2}", summary.nats)?;
@@ -66,6 +92,9 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     if let (Some(lines), Some(bits)) = (summary.lines, summary.bits_per_line) {
         writeln!(out, "lines          {lines:>12}")?;
         writeln!(out, "bits per line  {bits:>12.3}")?;
+    }
+    if summary.unknown > 0 {
+        writeln!(out, "unknown        {:>12}", summary.unknown)?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,21 +1,28 @@
 //! `charlet generate`
 
 mod interactive;
+mod prompt;
 mod sampling;
 mod text;
 mod top;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, ensure};
 use charlet::{Model, Vocab};
+use charlet_trainer::config::Encoding;
+use charlet_trainer::inference::saved_state::Saved;
 use charlet_trainer::inference::text_model::LINE_LIMIT;
+use charlet_trainer::inference::unknown::hint;
+use charlet_trainer::util::distinct::refuse_overwriting;
+use charlet_trainer::util::memory::STDIN;
+use charlet_trainer::util::replace::refuse_replacing;
 use clap::Parser;
 
 use self::sampling::Sampling;
-use super::{check_model, read_model, with_default};
+use super::{ENCODING, check_model, read_model, refuse_second_stdin, with_default};
 
 /// Characters per second with --interactive: slow enough to read along.
 const INTERACTIVE_PACE: f64 = 60.0;
@@ -38,6 +45,7 @@ Examples:
   charlet generate names.charlet -n 20 --temperature 0.8 --seed 1
   charlet generate names.charlet --prompt ma
   charlet generate names.charlet --prompt ma --top
+  charlet generate names.charlet -n 20 --new names.txt
   charlet generate alice.charlet --prompt \"alice \" --length 1000 --top-p 0.9
   charlet generate alice.charlet --prompt-from alice.txt --temperature 0.2,0.5,1.0,1.2
   charlet generate alice.charlet --until '\\n\\n' --length 5000 --state-out chapter.json
@@ -45,25 +53,39 @@ Examples:
   charlet generate alice.charlet --interactive"
 )]
 pub(crate) struct Args {
-    /// Model file
+    /// Model file, - for standard input
     #[arg(value_name = "MODEL")]
     model: PathBuf,
     /// Number of texts
     #[arg(short = 'n', long = "count", value_name = "N")]
     count: Option<usize>,
+    /// Leave out lines that are in this file, such as the list that the model has learnt; - for standard
+    /// input
+    #[arg(long, value_name = "FILE")]
+    new: Option<PathBuf>,
     #[command(flatten)]
     sampling: Sampling,
-    /// Text to continue
+    /// Text to continue; \n is a line break, \t a tab, \\ a backslash
     #[arg(
         long,
         alias = "prime",
         value_name = "TEXT",
+        value_parser = |text: &str| anyhow::Ok(prompt::unescaped(text)),
         default_value = "",
         hide_default_value = true,
         help_heading = "Prompt"
     )]
     prompt: String,
-    /// Continue random excerpts of this file: of a list, the beginnings of lines
+    /// Continue the text in this file, - for standard input. A line break at its end counts, unless
+    /// the model makes lines
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["prompt", "prompt_from"],
+        help_heading = "Prompt"
+    )]
+    prompt_file: Option<PathBuf>,
+    /// Continue random excerpts of this file, - for standard input: of a list, the beginnings of lines
     #[arg(
         long,
         alias = "random-seed-text",
@@ -72,6 +94,9 @@ pub(crate) struct Args {
         help_heading = "Prompt"
     )]
     prompt_from: Option<PathBuf>,
+    /// Encoding of the files that prompts and --new come from, such as windows-1252, utf-16le or shift_jis
+    #[arg(long, value_name = "NAME", help_heading = "Prompt")]
+    encoding: Option<Encoding>,
     /// Characters per excerpt
     #[arg(
         long,
@@ -101,7 +126,7 @@ pub(crate) struct Args {
         value_name = "K",
         num_args = 0..=1,
         default_missing_value = "10",
-        conflicts_with_all = ["count", "length", "until", "prompt_from", "state_out", "pace"],
+        conflicts_with_all = ["count", "new", "length", "until", "prompt_from", "state_out", "pace"],
         help_heading = "Output"
     )]
     top: Option<usize>,
@@ -109,14 +134,16 @@ pub(crate) struct Args {
     #[arg(long, requires = "top", help_heading = "Output")]
     json: bool,
     /// Characters printed per second; 0 prints without delay
-    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = pace, help_heading = "Output")]
+    #[arg(long, value_name = "N", value_parser = pace, help_heading = "Output")]
     pace: Option<f64>,
     /// Type prompts and watch the model continue them; keys change temperature and speed. From a
     /// pipe: continue each line
     #[arg(
         short,
         long,
-        conflicts_with_all = ["count", "prompt", "prompt_from", "state_in", "state_out", "top"],
+        conflicts_with_all = [
+            "count", "new", "prompt", "prompt_file", "prompt_from", "state_in", "state_out", "top"
+        ],
         help_heading = "Output"
     )]
     interactive: bool,
@@ -128,6 +155,7 @@ fn default_of(id: &str) -> Option<String> {
         "count" => format!("{LINES} for a list, {TEXTS} for running text"),
         "temperature" => sampling::TEMPERATURE.to_string(),
         "seed" => "from the clock".to_owned(),
+        "encoding" => ENCODING.to_owned(),
         "prompt_length" => {
             let (line, text) = (text::PROMPT_LENGTH_OF_LINE, text::PROMPT_LENGTH);
             format!("{line} for a list, {text} for running text")
@@ -158,6 +186,10 @@ impl Args {
             "--prompt-length must be at least 1"
         );
         ensure!(self.top != Some(0), "--top must be at least 1");
+        ensure!(
+            self.new.is_none() || vocab.end().is_some(),
+            "--new leaves out lines, and this model makes running text"
+        );
         let is_one = self.sampling.temperatures().len() < 2;
         ensure!(
             is_one || !self.interactive,
@@ -170,16 +202,42 @@ impl Args {
         Ok(())
     }
 
+    /// Refuses files that can't be used as they are named, before any is read.
+    fn check_files(&self) -> Result<()> {
+        let mut inputs = vec![("the model", self.model.as_path())];
+        let more = [
+            ("--prompt-file", &self.prompt_file),
+            ("--prompt-from", &self.prompt_from),
+            ("--new", &self.new),
+        ];
+        for (option, path) in more {
+            inputs.extend(path.as_deref().map(|path| (option, path)));
+        }
+        if let Some(output) = &self.state_out {
+            // --state-in is none of them: it is read whole before.
+            refuse_overwriting(output, &inputs)?;
+            refuse_replacing(output, "saved state", Saved::BEGINNING)?;
+        }
+        if self.interactive {
+            inputs.push(("--interactive", Path::new(STDIN)));
+        }
+        refuse_second_stdin(&inputs)
+    }
+
     fn length(&self, is_list: bool) -> usize {
         let default = if is_list { LINE_LIMIT } else { TEXT_LENGTH };
         self.length.unwrap_or(default)
     }
 }
 
-pub(crate) fn run(args: Args) -> Result<ExitCode> {
+pub(crate) fn run(mut args: Args) -> Result<ExitCode> {
+    args.check_files()?;
     let bytes = read_model(&args.model)?;
     let model = check_model(&args.model, &bytes)?;
     args.check(&model)?;
+    if let Some(path) = &args.prompt_file {
+        args.prompt = prompt::read(path, args.encoding, model.vocab().end().is_some())?;
+    }
     if args.interactive {
         interactive::run(args, &model)
     } else if let Some(count) = args.top {
@@ -241,17 +299,10 @@ fn interval(pace: f64) -> Duration {
 /// Adds the prompt and a remedy to an error.
 fn with_hint<T>(result: Result<T, charlet::Error>, prompt: &str, vocab: &Vocab<'_>) -> Result<T> {
     let hint = match result {
-        Err(charlet::Error::UnknownChar(char)) if has_lower_case(vocab, char) => {
-            ", which has lower case only"
-        }
+        Err(charlet::Error::UnknownChar(char)) => hint(vocab, prompt, char),
         _ => "",
     };
     result.with_context(|| format!("can't continue {prompt:?} with this model{hint}"))
-}
-
-fn has_lower_case(vocab: &Vocab<'_>, char: char) -> bool {
-    let mut lower = char.to_lowercase();
-    char.is_uppercase() && lower.all(|char| vocab.token(char).is_some())
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use charlet::format;
 use charlet_trainer::model::shape::Shape;
+use charlet_trainer::util::shown::Shown;
 use clap::Parser;
 use serde::Serialize;
 
@@ -72,7 +73,8 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     };
     let mut out = std::io::stdout().lock();
     if args.json {
-        writeln!(out, "{}", serde_json::to_string(&info)?)?;
+        let json = serde_json::to_string(&info)?;
+        writeln!(out, "{}", Shown::on(&out).json(&json))?;
         return Ok(ExitCode::SUCCESS);
     }
     let kind = if info.ends_lines {

@@ -1,6 +1,7 @@
 //! Printable names of characters and tokens, such as `space` or `end`.
 
 use charlet::{Token, Vocab};
+use charlet_trainer::util::shown::is_hidden;
 
 /// What a token is called where it stands alone: a character that is seen, or a name.
 pub(crate) fn token_name(vocab: &Vocab<'_>, token: Token) -> String {
@@ -17,7 +18,7 @@ pub(crate) fn char_name(char: char) -> String {
         ' ' => "space".to_owned(),
         '\n' => "newline".to_owned(),
         '\t' => "tab".to_owned(),
-        _ if char.is_control() || char.is_whitespace() => format!("U+{:04X}", u32::from(char)),
+        _ if is_hidden(char) || char.is_whitespace() => format!("U+{:04X}", u32::from(char)),
         _ => char.to_string(),
     }
 }
@@ -28,10 +29,10 @@ mod tests {
 
     #[test]
     fn what_can_not_be_seen_has_a_name() {
-        let vocab = Vocab::new("\t\n a\u{a0}ß", 8, Token(6), Some(Token(6))).unwrap();
-        let names: Vec<String> = (0..8).map(|at| token_name(&vocab, Token(at))).collect();
+        let vocab = Vocab::new("\t\n a\u{a0}ß\u{202e}", 9, Token(7), Some(Token(7))).unwrap();
+        let names: Vec<String> = (0..9).map(|at| token_name(&vocab, Token(at))).collect();
         let sorted = [
-            "tab", "newline", "space", "a", "ß", "U+00A0", "end", "mark 7",
+            "tab", "newline", "space", "a", "ß", "U+00A0", "U+202E", "end", "mark 8",
         ];
         assert_eq!(names.len(), sorted.len());
         assert!(

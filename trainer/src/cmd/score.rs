@@ -1,28 +1,33 @@
 //! `charlet score`
 
 use std::cmp::Ordering;
-use std::fs::File;
-use std::io::{BufRead, BufReader, IsTerminal, Read, Write};
+use std::io::{BufRead, BufReader, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
+use charlet_trainer::config::Encoding;
+use charlet_trainer::data::lines::LineReader;
+use charlet_trainer::data::source::is_blank;
 use charlet_trainer::inference::surprisal::{Surprisal, Surprisals, Unknown};
 use charlet_trainer::inference::text_model::TextModel;
-use charlet_trainer::util::memory::{amount, available};
+use charlet_trainer::inference::unknown::hint;
+use charlet_trainer::util::file_kind::{self, Kind};
+use charlet_trainer::util::memory::available;
+use charlet_trainer::util::shown::Shown;
 use charlet_trainer::util::style::Styles;
 use clap::{Parser, ValueEnum};
 use serde::Serialize;
 
 use super::names::char_name;
-use super::{check_model, read_model, with_default};
+use super::{ENCODING, check_model, read_model, refuse_second_stdin, with_default};
 
 /// Score each line of a text by its surprisal, for example to find anomalies in a log
 ///
 /// Surprisal is -log2(probability), in bits. Each line gets two numbers: the bits of the whole line,
 /// end of line included, and the bits per character.
 ///
-/// A list model scores each line on its own and skips empty lines. A text model carries its state from
+/// A list model scores each line on its own and skips blank lines. A text model carries its state from
 /// line to line, unless --each is given. A line with a character unknown to the model scores infinity
 /// (null in JSON). Lines are printed as they arrive, so that `tail -f` can be piped in.
 #[derive(Debug, Parser)]
@@ -33,11 +38,14 @@ Examples:
   tail -f log | charlet score log.charlet --threshold 4
   charlet score names.charlet people.txt --json | jq 'select(.unknown)'")]
 pub(crate) struct Args {
-    /// Model file
+    /// Model file, - for standard input
     model: PathBuf,
     /// Text file to score, - for standard input
     #[arg(default_value = "-")]
     file: PathBuf,
+    /// Encoding of the file, such as windows-1252, utf-16le or shift_jis
+    #[arg(long, value_name = "NAME")]
+    encoding: Option<Encoding>,
     /// Convert the file to lower case first, as `train --lowercase` does
     #[arg(long)]
     lowercase: bool,
@@ -81,28 +89,36 @@ struct Scored {
     number: usize,
     line: String,
     surprisal: Surprisal,
+    /// What the model may know in place of the unknown character.
+    hint: &'static str,
 }
 
 /// The default of an option by its id, for the help.
 fn default_of(id: &str) -> Option<String> {
     let default = BY.to_possible_value()?.get_name().to_owned();
-    (id == "by").then_some(default)
+    match id {
+        "by" => Some(default),
+        "encoding" => Some(ENCODING.to_owned()),
+        _ => None,
+    }
 }
 
 pub(crate) fn run(args: Args) -> Result<ExitCode> {
+    refuse_second_stdin(&[("the model", &args.model), ("the text", &args.file)])?;
     let bytes = read_model(&args.model)?;
     let model = check_model(&args.model, &bytes)?;
     let mut text_model = TextModel::new(&model);
     let mut out = std::io::stdout().lock();
     let printer = Printer {
         styles: Styles::of_stdout(),
+        shown: Shown::on(&std::io::stdout()),
         explains: args.explain,
         is_json: args.json,
     };
     if std::io::stdout().is_terminal() && !args.json {
         printer.header(&mut out)?;
     }
-    let lines = Lines::open(&args.file)?;
+    let lines = Lines::open(&args.file, args.encoding)?;
     let mut scored = score(&mut text_model, lines, &args);
     if args.sort || args.by.is_some() || args.top.is_some() {
         let mut all = scored.collect::<Result<Vec<_>>>()?;
@@ -123,6 +139,7 @@ fn score(
     lines: Lines,
     args: &Args,
 ) -> impl Iterator<Item = Result<Scored>> {
+    let vocab = *text_model.model().vocab();
     let mut surprisals = Surprisals::new(text_model, !args.each);
     let threshold = args.threshold.unwrap_or(f64::NEG_INFINITY);
     (1..).zip(lines).filter_map(move |(number, line)| {
@@ -131,15 +148,18 @@ fn score(
             if args.lowercase {
                 line = line.to_lowercase();
             }
-            if line.is_empty() && !surprisals.is_carried() {
+            if is_blank(&line) && !surprisals.is_carried() {
                 return Ok(None);
             }
             let surprisal = surprisals.line(&line, has_break);
             let is_seen = surprisal.bits_per_char() > threshold;
+            let unknown = surprisal.unknown;
+            let hint = unknown.map_or("", |unknown| hint(&vocab, &line, unknown.char));
             Ok(is_seen.then_some(Scored {
                 number,
                 line,
                 surprisal,
+                hint,
             }))
         };
         scored().transpose()
@@ -156,18 +176,15 @@ fn most_surprising_first(a: &Scored, b: &Scored, by: By) -> Ordering {
 
 /// Lines without their ends, and whether there was one.
 struct Lines {
-    input: Box<dyn BufRead>,
+    reader: LineReader<Box<dyn BufRead>>,
     name: String,
-    is_first: bool,
-    /// The most bytes of a line.
-    most: u64,
 }
 
 /// How many times a line has to fit into memory: as text, and with a number for each character.
 const COPIES: u64 = 32;
 
 impl Lines {
-    fn open(path: &Path) -> Result<Self> {
+    fn open(path: &Path, encoding: Option<Encoding>) -> Result<Self> {
         let (input, name): (Box<dyn BufRead>, _) = if path == Path::new("-") {
             (
                 Box::new(std::io::stdin().lock()),
@@ -175,43 +192,13 @@ impl Lines {
             )
         } else {
             let name = path.display().to_string();
-            let file = File::open(path).with_context(|| format!("can't read {name}"))?;
+            let file = file_kind::open(path, Kind::Text)?;
             (Box::new(BufReader::new(file)), name)
         };
         Ok(Self {
-            input,
+            reader: LineReader::new(input, encoding, available().bytes / COPIES),
             name,
-            is_first: true,
-            most: available().bytes / COPIES,
         })
-    }
-
-    fn read(&mut self) -> Result<Option<(String, bool)>> {
-        let mut bytes = Vec::new();
-        let mut input = (&mut self.input).take(self.most.saturating_add(1));
-        input
-            .read_until(b'\n', &mut bytes)
-            .with_context(|| format!("can't read {}", self.name))?;
-        ensure!(
-            bytes.len() as u64 <= self.most,
-            "{} has a line of more than {}: is it a text?",
-            self.name,
-            amount(self.most as f64)
-        );
-        if bytes.is_empty() {
-            return Ok(None);
-        }
-        // Invalid UTF-8 becomes U+FFFD, which hardly any model knows.
-        let text = String::from_utf8_lossy(&bytes);
-        let mut line = text.as_ref();
-        if std::mem::take(&mut self.is_first) {
-            line = line.strip_prefix('\u{feff}').unwrap_or(line);
-        }
-        let (line, has_break) = match line.strip_suffix('\n') {
-            Some(line) => (line.strip_suffix('\r').unwrap_or(line), true),
-            None => (line, false),
-        };
-        Ok(Some((line.to_owned(), has_break)))
     }
 }
 
@@ -219,13 +206,16 @@ impl Iterator for Lines {
     type Item = Result<(String, bool)>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.read().transpose()
+        let line = self.reader.next_line();
+        let line = line.with_context(|| format!("can't read {}", self.name));
+        line.transpose()
     }
 }
 
 /// How a line is printed.
 struct Printer {
     styles: Styles,
+    shown: Shown,
     explains: bool,
     is_json: bool,
 }
@@ -262,7 +252,7 @@ impl Printer {
                 unknown: surprisal.unknown,
                 bits_of_chars: self.explains.then_some(&surprisal.chars),
             };
-            writeln!(out, "{}", serde_json::to_string(&json)?)?;
+            writeln!(out, "{}", self.shown.json(&serde_json::to_string(&json)?))?;
             return Ok(());
         }
         let (bits, per_char) = (surprisal.bits(), surprisal.bits_per_char());
@@ -270,13 +260,14 @@ impl Printer {
         if self.explains && self.styles.is_styled() {
             self.coloured(out, scored)?;
         } else {
-            write!(out, "{}", scored.line)?;
+            write!(out, "{}", self.shown.line(&scored.line))?;
         }
         if let Some(unknown) = surprisal.unknown {
             let (alarm, char, at) = (self.styles.alarm(), unknown.char, unknown.at);
+            let hint = scored.hint;
             write!(
                 out,
-                "  {alarm}[the model does not know {char:?}, character {at}]{alarm:#}"
+                "  {alarm}[the model does not know {char:?}, character {at}{hint}]{alarm:#}"
             )?;
         }
         writeln!(out)?;
@@ -291,6 +282,7 @@ impl Printer {
         let mut bits = scored.surprisal.chars.iter();
         for (char, &bits) in scored.line.chars().zip(bits.by_ref()) {
             let style = self.styles.heat(bits);
+            let char = self.shown.char(char);
             write!(out, "{style}{char}{style:#}")?;
         }
         if let Some(&end) = bits.next() {

@@ -4,6 +4,7 @@ mod budget;
 mod defaults;
 mod find_lr;
 mod options;
+mod resumed;
 mod settings;
 
 use std::io::{IsTerminal, Write};
@@ -12,7 +13,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
-use candle_core::Device;
 use charlet_trainer::config::Config;
 use charlet_trainer::config::preset::Preset;
 use charlet_trainer::model::device::device;
@@ -23,13 +23,16 @@ use charlet_trainer::report::tui::{self, Dashboard};
 use charlet_trainer::train::checkpoint::Checkpoint;
 use charlet_trainer::train::control::{Control, Request};
 use charlet_trainer::train::need::check_run;
+use charlet_trainer::train::newest::Newest;
 use charlet_trainer::train::observer::Observer;
 use charlet_trainer::train::training_loop::{Input, Outcome, train_on};
+use charlet_trainer::util::distinct::refuse_overwriting;
 use charlet_trainer::util::lock::Lock;
 use charlet_trainer::util::run_dir::RunFolder;
+use charlet_trainer::util::shown::Shown;
 use clap::Parser;
 
-use super::with_default;
+use super::{refuse_second_stdin, with_default};
 
 /// The exit code of a command that Ctrl-C ended.
 const INTERRUPTED: u8 = 130;
@@ -107,8 +110,10 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         Some(checkpoint) => args.resumed_config(&checkpoint.description.config)?,
         None => args.new_config()?,
     };
+    args.check_data(&config)?;
     // Fails for a missing GPU before a folder is made.
     device(config.training.device)?;
+    refuse_second_stdin(&args.inputs(&config))?;
     let control = Arc::new(Control::default());
     let wanted = Arc::clone(&control);
     let on_request = move |request| {
@@ -140,7 +145,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     })?;
     if args.optimizer.find_lr {
         tell("budget", &budget);
-        return find_lr::run(&args.out(&config), &config, input, &*control);
+        let out = args.out(&config);
+        args.refuse_overwriting(&config, &find_lr::outputs(&out))?;
+        return find_lr::run(&out, &config, input, &*control);
     }
     let mut observers = observers(&config, display(args, on_request)?)?;
     control.begin();
@@ -167,8 +174,10 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
 
 /// Prints notes before a run. A closed pipe doesn't stop a training.
 fn tell(label: &str, lines: &[String]) {
+    let mut out = std::io::stdout();
+    let shown = Shown::on(&out);
     for line in lines {
-        let _ = writeln!(std::io::stdout(), "{label:9} {line}");
+        let _ = writeln!(out, "{label:9} {}", shown.line(line));
     }
 }
 
@@ -194,6 +203,23 @@ fn display(
 }
 
 impl Args {
+    /// The files that are read, and what they are.
+    fn inputs<'a>(&'a self, config: &'a Config) -> Vec<(&'static str, &'a Path)> {
+        // A resumed run has its first weights already.
+        let is_new = self.output.resume.is_none();
+        let first_weights = config.training.init_from.as_deref();
+        let inputs = [
+            ("the data", config.data.path.as_deref()),
+            ("--val", config.data.validation.as_deref()),
+            ("--init-from", first_weights.filter(|_| is_new)),
+            ("--config", self.settings.config.as_deref()),
+        ];
+        let named = inputs.into_iter();
+        named
+            .filter_map(|(what, path)| Some((what, path?)))
+            .collect()
+    }
+
     /// The output folder.
     fn out(&self, config: &Config) -> PathBuf {
         let default = || PathBuf::from(OUT).join(config.name());
@@ -202,22 +228,37 @@ impl Args {
 }
 
 /// The checkpoint to resume from, with the lock on its folder.
-fn begun(folder: &Path) -> Result<(Lock, Checkpoint)> {
-    let last = RunFolder::last_in(folder);
+fn begun(given: &Path) -> Result<(Lock, Checkpoint)> {
+    let folder = &resumed::folder_of(given)?;
     ensure!(
-        last.exists(),
+        RunFolder::is_resumable(folder),
         "{} has no run to go on with: begin it without --resume",
         folder.display()
     );
-    let lock = Lock::take(folder)?;
-    Ok((lock, Checkpoint::load(&last, &Device::Cpu)?))
+    let lock = RunFolder::open(folder)?;
+    let Newest { checkpoint, notes } = Newest::load(folder)?;
+    tell("note", &notes);
+    Ok((lock, checkpoint))
 }
 
 /// The folder of the new or resumed run.
 fn folder(args: &Args, config: &Config, lock: Option<Lock>) -> Result<RunFolder> {
     let name = config.name();
-    if let Some(lock) = lock {
-        return RunFolder::resume(lock, &name);
+    let resumed = lock.as_ref().map(|lock| lock.folder().to_owned());
+    let out = resumed.unwrap_or_else(|| args.out(config));
+    args.refuse_overwriting(config, &RunFolder::at(&out, &name).files()?)?;
+    match lock {
+        Some(lock) => RunFolder::resume(lock, &name),
+        None => RunFolder::create(&out, &name, args.output.force),
     }
-    RunFolder::create(&args.out(config), &name, args.output.force)
+}
+
+impl Args {
+    /// Refuses to write or remove one of these files that the run needs.
+    fn refuse_overwriting(&self, config: &Config, outputs: &[PathBuf]) -> Result<()> {
+        let inputs = self.inputs(config);
+        outputs
+            .iter()
+            .try_for_each(|output| refuse_overwriting(output, &inputs))
+    }
 }

@@ -9,7 +9,7 @@ use super::{Config, NetworkConfig, OptimizerConfig, ScheduleConfig, TrainingConf
 pub(crate) const MAX_SIZE: usize = 8192;
 const MAX_LAYERS: usize = 16;
 const MAX_BATCH: usize = 65_536;
-const MAX_EPOCHS: usize = 1_000_000;
+pub(crate) const MAX_EPOCHS: usize = 1_000_000;
 const MAX_STEPS: usize = 1_000_000_000;
 
 impl Config {
@@ -23,6 +23,11 @@ impl Config {
             self.data.validation.is_some() || (split > 0.0 && split < 1.0),
             "the held-out share must be between 0 and 1, both excluded: {split}"
         );
+        ensure!(
+            split.is_finite(),
+            "the held-out share must be a number: {split}"
+        );
+        self.check_paths()?;
         self.check_sizes()?;
         self.network.check()?;
         self.optimizer.check()?;
@@ -35,6 +40,22 @@ impl Config {
             save_every >= 0.0 && save_every.is_finite(),
             "the seconds between checkpoints must be 0 or more: {save_every}"
         );
+        Ok(())
+    }
+
+    /// Files of settings are UTF-8.
+    fn check_paths(&self) -> Result<()> {
+        let (data, init_from) = (&self.data, &self.training.init_from);
+        for path in [&data.path, &data.validation, init_from]
+            .into_iter()
+            .flatten()
+        {
+            ensure!(
+                path.to_str().is_some(),
+                "the name {} is not UTF-8, and the settings of a run have to be: rename it",
+                path.display()
+            );
+        }
         Ok(())
     }
 

@@ -16,7 +16,9 @@ impl Config {
             data: DataConfig {
                 path: None,
                 mode,
+                encoding: None,
                 lowercase: false,
+                normalize: None,
                 validation: None,
                 validation_split: 0.1,
             },

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
 use super::{Config, Mode, OptimizerConfig, ScheduleConfig};
-use crate::util::memory;
+use crate::util::file_kind::{self, Kind};
 
 /// How many times a settings file has to fit into memory: its text and what is in it.
 const COPIES: u64 = 20;
@@ -24,7 +24,7 @@ impl Config {
     /// # Errors
     /// If the file can't be read, is no TOML, or has a setting that doesn't exist.
     pub fn from_file(path: &Path, mode: Option<Mode>) -> Result<Self> {
-        let text = memory::read_text(path, COPIES)
+        let text = String::from_utf8(file_kind::read(path, Kind::Settings, COPIES)?)
             .with_context(|| format!("can't read the settings in {}", path.display()))?;
         Self::from_toml(&text, mode)
             .with_context(|| format!("the settings in {} are not valid", path.display()))

@@ -2,14 +2,17 @@
 
 pub(crate) mod check;
 mod defaults;
+mod encoding;
 mod file;
 pub mod preset;
 mod resume;
+mod seed;
 
 use std::path::{Path, PathBuf};
 
 use charlet::format::Precision;
 pub use defaults::LOG_LINES_PER_EPOCH;
+pub use encoding::{Encoding, NormalForm};
 pub(crate) use resume::settings;
 use serde::{Deserialize, Serialize};
 
@@ -49,8 +52,12 @@ pub struct DataConfig {
     pub path: Option<PathBuf>,
     /// How it is read.
     pub mode: Mode,
+    /// Its encoding, and that of the held-out file; absent for UTF-8.
+    pub encoding: Option<Encoding>,
     /// Whether the data is converted to lower case.
     pub lowercase: bool,
+    /// The normal form that the data is converted to; absent to leave it as it is.
+    pub normalize: Option<NormalForm>,
     /// The file to measure the held-out loss on; absent for a share of the data.
     pub validation: Option<PathBuf>,
     /// Share of the data that is held out: random lines of a list, the end of a text.
@@ -187,6 +194,7 @@ pub struct TrainingConfig {
     /// Characters per backpropagation window of running text (truncated BPTT).
     pub window: usize,
     /// Seed of the initial weights, the order of batches, dropout, held-out lines and samples.
+    #[serde(with = "seed")]
     pub seed: u64,
     /// Device to train on.
     pub device: DeviceKind,

@@ -5,10 +5,11 @@ use toml::{Table, Value};
 
 use super::Config;
 
-/// Settings that change neither the network nor the order of batches. The data file may move: its
-/// contents are compared.
-const FREE: [&str; 11] = [
+/// Settings that change neither the network nor the order of batches. The data file may move, or be
+/// converted: its contents are compared.
+const FREE: [&str; 12] = [
     "data.path",
+    "data.encoding",
     "data.validation",
     "training.epochs",
     "training.sample_every",

@@ -3,12 +3,14 @@
 use std::collections::{HashMap, HashSet};
 
 use anyhow::{Result, bail, ensure};
+use indicatif::HumanCount;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::alphabet::Alphabet;
+use super::batch::LINE_WINDOW;
 use super::need::of_tokens;
-use super::source::Source;
+use super::source::{Source, counted, is_blank};
 use crate::config::{DataConfig, Mode};
 use crate::util::memory::available;
 use crate::util::rng::Random;
@@ -16,28 +18,33 @@ use crate::util::rng::Random;
 /// The names that are trained on when no file is given.
 pub const BUNDLED_NAMES: &str = include_str!("../../data/names.txt");
 
+/// Characters from which on a line may be a text that was meant to be learnt with `--mode text`.
+const LONG_LINE: usize = 100;
+
 /// SHA-256 of the training and held-out files, to notice that one has changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprints {
     data: String,
     validation: Option<String>,
+    /// Hash of the held-out lines of a list that the first versions split or batched in another way: with equal
+    /// lines, lines of blanks, or very long ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    split: Option<String>,
 }
 
 impl Fingerprints {
     fn of(data: &Source, validation: Option<&Source>) -> Self {
-        let hash = |source: &Source| {
-            let digest = Sha256::digest(&source.text);
-            digest.iter().map(|byte| format!("{byte:02x}")).collect()
-        };
         Self {
-            data: hash(data),
-            validation: validation.map(hash),
+            data: sha256(&data.text),
+            validation: validation.map(|source| sha256(&source.text)),
+            split: None,
         }
     }
 
-    /// Hash of the held-out file, or of the file that it is a share of.
+    /// Hash of the held-out lines or file, or of the file that it is a share of.
     pub fn held_out(&self) -> &str {
-        self.validation.as_deref().unwrap_or(&self.data)
+        let split = self.split.as_deref();
+        split.or(self.validation.as_deref()).unwrap_or(&self.data)
     }
 
     /// Compares with the hashes in a checkpoint.
@@ -50,6 +57,11 @@ impl Fingerprints {
         } else if self.validation != begun.validation {
             &config.validation
         } else {
+            ensure!(
+                self.split == begun.split,
+                "the list has equal, blank or very long lines, which the version that began this run took in \
+                 another way: begin a new run, which --init-from starts from this run's weights"
+            );
             return Ok(());
         };
         let name = match file {
@@ -61,6 +73,11 @@ impl Fingerprints {
              a new run, which --init-from starts from this run's weights"
         )
     }
+}
+
+fn sha256(text: &str) -> String {
+    let digest = Sha256::digest(text);
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Token sequences to train or evaluate on.
@@ -116,16 +133,23 @@ impl Corpus {
     /// If a file can't be read or used, or if too little is left to learn or to measure on.
     pub fn load(config: &DataConfig, window: usize, split: &mut Random) -> Result<Self> {
         let mut source = match &config.path {
-            Some(path) => Source::read(path)?,
+            Some(path) => Source::read_as(path, config.encoding)?,
             None => Source {
                 text: BUNDLED_NAMES.to_owned(),
                 notes: Vec::new(),
             },
         };
-        let mut validation = config.validation.as_deref().map(Source::read).transpose()?;
-        if config.lowercase {
-            for source in std::iter::once(&mut source).chain(&mut validation) {
+        let validation = config.validation.as_deref();
+        let validation = validation.map(|path| Source::read_as(path, config.encoding));
+        let mut validation = validation.transpose()?;
+        for source in std::iter::once(&mut source).chain(&mut validation) {
+            if config.lowercase {
                 source.make_lowercase();
+            }
+            if let Some(form) = config.normalize {
+                source.normalize(form);
+            } else {
+                source.note_decomposed();
             }
         }
         of_tokens(std::iter::once(&source).chain(&validation), config.mode).check(available())?;
@@ -141,37 +165,72 @@ impl Corpus {
         share: f64,
         random: &mut Random,
     ) -> Result<Self> {
-        let fingerprints = Fingerprints::of(source, validation.as_ref());
+        let mut fingerprints = Fingerprints::of(source, validation.as_ref());
         let mut notes = source.notes.clone();
+        notes.extend(source.list_notes());
         let mut train = source.lines();
-        let distinct: HashSet<&str> = train.iter().copied().collect();
+        let (mut distinct, copies) = distinct(&train);
         ensure!(
             distinct.len() > 1,
-            "the list needs at least two different lines"
+            "the list needs at least two different lines{}",
+            hint_of_text(source)
         );
-        if distinct.len() < train.len() {
+        let repeated = train.len() - distinct.len();
+        if longest(&train) >= LINE_WINDOW {
             notes.push(format!(
-                "{} lines are repeated",
-                train.len() - distinct.len()
+                "it has {}: if it is running text, use --mode text",
+                described(source)
             ));
         }
         let held_out: Vec<&str> = match &validation {
             Some(source) => {
                 notes.extend_from_slice(&source.notes);
-                source.lines()
+                notes.extend(source.list_notes());
+                if repeated > 0 {
+                    notes.push(format!("{} repeated", are(repeated, "line")));
+                }
+                let held_out = source.lines();
+                let learnt = held_out.iter().filter(|&&line| copies.contains_key(line));
+                let learnt = learnt.count();
+                if learnt > 0 {
+                    notes.push(format!(
+                        "{learnt} of the {} held-out lines are trained on as well: the held-out loss will be too low",
+                        HumanCount(held_out.len() as u64)
+                    ));
+                }
+                held_out
             }
             None => {
-                random.shuffle(&mut train);
-                let count = (train.len() as f64 * share).round() as usize;
+                if repeated > 0 {
+                    notes.push(format!(
+                        "{} repeated: equal lines are either trained on or held out",
+                        are(repeated, "line")
+                    ));
+                }
+                random.shuffle(&mut distinct);
+                let count = (distinct.len() as f64 * share).round() as usize;
                 ensure!(
-                    count > 0 && count < train.len(),
-                    "holding out {share} of {} lines leaves nothing to learn or to measure on: \
-                     change --val-split, or name a file with --val",
-                    train.len()
+                    count > 0 && count < distinct.len(),
+                    "holding out {share} of {} different lines leaves nothing to learn or to measure on: \
+                     change --val-split, or name a file with --val{}",
+                    distinct.len(),
+                    hint_of_text(source)
                 );
-                train.drain(..count).collect()
+                let (held_out, others) = distinct.split_at(count);
+                train = with_copies(others, &copies);
+                with_copies(held_out, &copies)
             }
         };
+        let has_blanks = |source: &Source| {
+            let mut lines = source.text.lines();
+            lines.any(|line| !line.is_empty() && is_blank(line))
+        };
+        if (repeated > 0 && validation.is_none())
+            || longest(&train).max(longest(&held_out)) >= LINE_WINDOW
+            || std::iter::once(source).chain(&validation).any(has_blanks)
+        {
+            fingerprints.split = Some(sha256(&held_out.join("\n")));
+        }
         let alphabet = Alphabet::of(
             train.iter().copied().chain(held_out.iter().copied()),
             Mode::Lines,
@@ -238,6 +297,59 @@ impl Corpus {
             fingerprints,
         })
     }
+}
+
+/// The lines without their copies, each where it comes first, and how often each comes.
+fn distinct<'l>(lines: &[&'l str]) -> (Vec<&'l str>, HashMap<&'l str, usize>) {
+    let mut copies: HashMap<&str, usize> = HashMap::with_capacity(lines.len());
+    let mut distinct = Vec::with_capacity(lines.len());
+    for &line in lines {
+        let count = copies.entry(line).or_default();
+        if *count == 0 {
+            distinct.push(line);
+        }
+        *count += 1;
+    }
+    (distinct, copies)
+}
+
+/// These lines, each as often as it comes.
+fn with_copies<'l>(lines: &[&'l str], copies: &HashMap<&'l str, usize>) -> Vec<&'l str> {
+    let copies = |line| std::iter::repeat_n(line, copies[line]);
+    lines.iter().flat_map(|&line| copies(line)).collect()
+}
+
+/// Characters of the longest line.
+fn longest(lines: &[&str]) -> usize {
+    let lengths = lines.iter().map(|line| line.chars().count());
+    lengths.max().unwrap_or(0)
+}
+
+/// What else a list that is too short may be.
+fn hint_of_text(source: &Source) -> String {
+    if longest(&source.lines()) < LONG_LINE {
+        return String::new();
+    }
+    let list = described(source);
+    format!(". It has {list}: for running text, use --mode text")
+}
+
+/// The size of a list.
+fn described(source: &Source) -> String {
+    let lengths = source.numbered_lines();
+    let lengths = lengths.map(|(number, line)| (line.chars().count(), number));
+    let (longest, number) = lengths.max().unwrap_or_default();
+    format!(
+        "{}, the longest of {} characters (line {number})",
+        counted(source.lines().len(), "line"),
+        HumanCount(longest as u64)
+    )
+}
+
+/// As many, with the verb.
+fn are(count: usize, what: &str) -> String {
+    let verb = if count == 1 { "is" } else { "are" };
+    format!("{} {verb}", counted(count, what))
 }
 
 /// The loss of a bigram model: the baseline to beat.
@@ -328,6 +440,78 @@ mod tests {
         let held_out: HashSet<String> = corpus.validation_text.lines().map(str::to_owned).collect();
         assert_eq!((held_out.len(), corpus.known.len()), (5, 45));
         assert!(held_out.is_disjoint(&corpus.known));
+    }
+
+    #[test]
+    fn equal_lines_are_on_one_side_of_the_split() {
+        let names: Vec<String> = (0..60).map(|n| format!("line{n}")).collect();
+        let split = |text: String| {
+            let source = clean(text.as_bytes()).unwrap();
+            Corpus::from_lines(&source, None, 0.1, &mut Streams::new(3).split).unwrap()
+        };
+        let once = split(names.join("\n"));
+        let often = split((names.join("\n") + "\n").repeat(10));
+        let held_out = |corpus: &Corpus| -> Vec<String> {
+            let mut lines: Vec<String> =
+                corpus.validation_text.lines().map(str::to_owned).collect();
+            lines.sort();
+            lines
+        };
+        assert_eq!(often.known, once.known);
+        assert_eq!(held_out(&often).len(), 60);
+        let mut distinct = held_out(&often);
+        distinct.dedup();
+        assert_eq!(distinct, held_out(&once));
+        assert!(distinct.iter().all(|line| !often.known.contains(line)));
+        assert!(
+            often.notes[0].contains("540 lines are repeated"),
+            "{:?}",
+            often.notes
+        );
+        assert!(once.notes.is_empty());
+        // Runs of the first versions go on where nothing has changed.
+        let config = crate::config::Config::defaults(Mode::Lines).data;
+        let begun = |corpus: &Corpus| Fingerprints {
+            split: None,
+            ..corpus.fingerprints.clone()
+        };
+        once.fingerprints.check(&begun(&once), &config).unwrap();
+        let refused = often.fingerprints.check(&begun(&often), &config);
+        assert!(refused.unwrap_err().to_string().contains("--init-from"));
+    }
+
+    #[test]
+    fn held_out_lines_that_are_learnt_too_are_counted() {
+        let train = clean(b"anna\nberta\n").unwrap();
+        let held_out = clean(b"berta\ncarla\nberta\n").unwrap();
+        let mut random = Streams::new(3).split;
+        let corpus = Corpus::from_lines(&train, Some(held_out), 0.1, &mut random).unwrap();
+        assert!(
+            corpus.notes[0].contains("2 of the 3 held-out lines"),
+            "{:?}",
+            corpus.notes
+        );
+    }
+
+    #[test]
+    fn running_text_in_a_list_is_noticed() {
+        let load = |lines: &[String]| {
+            let source = clean(lines.join("\n").as_bytes()).unwrap();
+            Corpus::from_lines(&source, None, 0.1, &mut Streams::new(3).split)
+        };
+        let chapter =
+            |n: usize| format!("chapter {n} ") + "once upon a time ".repeat(70).trim_end();
+        let chapters: Vec<String> = (0..12).map(chapter).collect();
+        let notes = load(&chapters).unwrap().notes;
+        let is_told = |text: &str| text.contains("--mode text") && text.contains(" of 1,");
+        assert!(
+            is_told(&notes[0]) && notes[0].contains("12 lines"),
+            "{notes:?}"
+        );
+        let few = load(&chapters[..3]).unwrap_err().to_string();
+        assert!(is_told(&few) && few.contains("--val-split"), "{few}");
+        let one = load(&chapters[..1]).unwrap_err().to_string();
+        assert!(is_told(&one) && one.contains("It has 1 line,"), "{one}");
     }
 
     #[test]

@@ -3,5 +3,7 @@
 pub mod alphabet;
 pub mod batch;
 pub mod corpus;
+mod encoding;
+pub mod lines;
 mod need;
 pub mod source;

@@ -1,6 +1,6 @@
 //! From a trained network to the bytes of a model file.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use charlet::format::layout::{IntegerSections, Place, ROWS, Sections, gate_row, head_row};
 use charlet::format::{self, Cell, Header, Precision};
 
@@ -33,7 +33,7 @@ pub fn header(shape: Shape, alphabet: &Alphabet, precision: Precision) -> Result
 /// The model file of a network.
 ///
 /// # Errors
-/// If the network exceeds what the format can hold.
+/// If the network exceeds what the format can hold, or a weight is infinite or not a number.
 pub fn model_file(network: &Network, alphabet: &Alphabet, precision: Precision) -> Result<Vec<u8>> {
     let header = header(network.shape(), alphabet, precision)?;
     let mut file = vec![0; format::file_len(&header).context(TOO_LARGE)?];
@@ -89,17 +89,19 @@ pub(crate) struct PlainWeights {
 impl PlainWeights {
     fn of(network: &Network) -> Result<Self> {
         let tensors = network.tensors()?;
-        let mut matrices = tensors.iter().map(|(_, tensor)| -> Result<Matrix> {
+        let mut matrices = tensors.iter().map(|(name, tensor)| -> Result<Matrix> {
             // A vector is a matrix of one column.
             let columns = if tensor.rank() == 1 {
                 1
             } else {
                 tensor.dim(1)?
             };
-            Ok(Matrix {
-                columns,
-                values: tensor.flatten_all()?.to_vec1()?,
-            })
+            let values: Vec<f32> = tensor.flatten_all()?.to_vec1()?;
+            ensure!(
+                values.iter().all(|value| value.is_finite()),
+                "{name} has a weight that is infinite or not a number"
+            );
+            Ok(Matrix { columns, values })
         });
         let mut next = || matrices.next().context("a parameter is missing")?;
         let shape = network.shape();

@@ -7,3 +7,4 @@ pub mod saved_state;
 pub mod stop;
 pub mod surprisal;
 pub mod text_model;
+pub mod unknown;

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use charlet::{Model, Rng, Sampler};
 
-use super::text_model::TextModel;
+use super::text_model::{TextModel, line_limit};
 use crate::data::corpus::{Corpus, Sequences};
 use crate::util::stop::{IsStopping, unless};
 
@@ -68,11 +68,12 @@ pub fn novelty(model: &[u8], corpus: &Corpus, is_stopping: IsStopping<'_>) -> Re
     let sampler = Sampler::with_temperature(TEMPERATURE)?;
     match &corpus.train {
         Sequences::Lines(_) => {
+            let limit = line_limit(corpus);
             let mut known = 0;
             for _ in 0..LINES {
                 unless(is_stopping)?;
-                let line = text_model.line(sampler, &mut rng)?;
-                known += usize::from(corpus.known.contains(&line));
+                let line = text_model.line(sampler, &mut rng, limit)?;
+                known += usize::from(line.is_copy(&corpus.known));
             }
             Ok(Novelty::KnownLines(known as f64 / LINES as f64))
         }

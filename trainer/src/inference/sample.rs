@@ -4,7 +4,7 @@ use anyhow::Result;
 use charlet::{Model, Rng, Sampler};
 
 use super::novelty::{Novelty, novelty};
-use super::text_model::TextModel;
+use super::text_model::{Line, TextModel, line_limit};
 use crate::data::corpus::Corpus;
 use crate::util::rng::Random;
 use crate::util::stop::{IsStopping, unless};
@@ -61,17 +61,22 @@ impl Sample {
         is_stopping: IsStopping<'_>,
     ) -> Result<Self> {
         Ok(Self {
-            texts: texts(model, random, is_stopping)?,
+            texts: texts(model, random, line_limit(corpus), is_stopping)?,
             novelty: novelty(model, corpus, is_stopping)?,
         })
     }
 }
 
-/// Samples from a model at several temperatures.
+/// Samples from a model at several temperatures; lines of a list are cut off after `limit` characters.
 ///
 /// # Errors
 /// If it was stopped, or the model file is not valid, which would be our mistake.
-pub fn texts(model: &[u8], random: &mut Random, is_stopping: IsStopping<'_>) -> Result<Vec<Text>> {
+pub fn texts(
+    model: &[u8],
+    random: &mut Random,
+    limit: usize,
+    is_stopping: IsStopping<'_>,
+) -> Result<Vec<Text>> {
     let model = Model::from_bytes(model)?;
     let mut text_model = TextModel::new(&model);
     let is_list = model.vocab().end().is_some();
@@ -81,7 +86,7 @@ pub fn texts(model: &[u8], random: &mut Random, is_stopping: IsStopping<'_>) -> 
         let text = if is_list {
             let lines = (0..SAMPLE_LINES).map(|_| {
                 unless(is_stopping)?;
-                Ok(text_model.line(sampler, &mut rng)?)
+                Ok(text_model.line(sampler, &mut rng, limit)?.to_string())
             });
             lines.collect::<Result<Vec<_>>>()?.join("  ")
         } else {
@@ -111,16 +116,17 @@ pub(crate) fn sorted_samples(
     let mut text_model = TextModel::new(&model);
     let mut rng = Rng::from_seed(random.seed());
     let sampler = Sampler::with_temperature(0.8)?;
+    let limit = line_limit(corpus);
     let mut lines = Vec::new();
     for _ in 0..COUNT {
         unless(is_stopping)?;
-        lines.push(text_model.line(sampler, &mut rng)?);
+        lines.push(text_model.line(sampler, &mut rng, limit)?);
     }
     lines.sort();
     lines.dedup();
-    let (known, new): (Vec<String>, Vec<String>) = lines
+    let (known, new): (Vec<Line>, Vec<Line>) = lines
         .into_iter()
-        .partition(|line| corpus.known.contains(line));
+        .partition(|line| line.is_copy(&corpus.known));
     Ok(format!(
         "at temperature 0.8, new:\n{}\nalready in the list:\n{}",
         wrapped(&new),
@@ -129,16 +135,16 @@ pub(crate) fn sorted_samples(
 }
 
 /// Words in indented lines of at most 64 characters.
-fn wrapped(words: &[String]) -> String {
+fn wrapped(words: &[Line]) -> String {
     let mut text = String::from("   ");
     let mut width = 0;
-    for word in words {
+    for word in words.iter().map(Line::to_string) {
         if width + word.len() > 64 {
             text.push_str("\n   ");
             width = 0;
         }
         text.push(' ');
-        text.push_str(word);
+        text.push_str(&word);
         width += word.len() + 1;
     }
     text

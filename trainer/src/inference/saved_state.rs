@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::util::atomic_file::atomic_write;
-use crate::util::memory;
+use crate::util::file_kind::{self, Kind};
 
 /// How many times a saved state has to fit into memory: as text, and as numbers.
 const COPIES: u64 = 4;
@@ -52,6 +52,9 @@ pub struct Saved {
 }
 
 impl Saved {
+    /// The bytes that every such file begins with.
+    pub const BEGINNING: &[u8] = b"{\"charlet_state\"";
+
     /// A text of the model that this file's bytes hold, and the random numbers' place.
     pub fn new(model_file: &[u8], session: &BoxedSession<'_>, rng: &Rng) -> Self {
         let rng = rng.to_bytes();
@@ -74,11 +77,9 @@ impl Saved {
     /// # Errors
     /// If the file can't be read, is damaged, or belongs to another model than these bytes hold.
     pub fn read(path: &Path, model_file: &[u8]) -> Result<Self> {
-        let name = path.display();
-        let bytes =
-            memory::read(path, COPIES).with_context(|| format!("can't read the state {name}"))?;
+        let bytes = file_kind::read(path, Kind::State, COPIES)?;
         Self::from_bytes(&bytes, model_file)
-            .with_context(|| format!("can't go on from the state {name}"))
+            .with_context(|| format!("can't go on from the state {}", path.display()))
     }
 
     fn from_bytes(bytes: &[u8], model_file: &[u8]) -> Result<Self> {

@@ -1,53 +1,14 @@
 //! Stop strings.
 
-/// Characters up to and including the first for which a predicate holds.
-///
-/// A limit to their number is [`Iterator::take`].
-///
-/// ```
-/// use charlet_trainer::inference::stop::{StopStrings, Until};
-///
-/// let text = |stop: &str, length| -> String {
-///     let mut stop = StopStrings::new([stop]);
-///     Until::new("so it ends. and on".chars(), move |char| stop.is_complete(char))
-///         .take(length)
-///         .collect()
-/// };
-/// assert_eq!(text(". ", 100), "so it ends. ");
-/// assert_eq!(text(". ", 5), "so it");
-/// ```
-#[derive(Clone, Debug)]
-pub struct Until<I, P> {
-    chars: I,
-    is_last: P,
-    has_ended: bool,
-}
-
-impl<I: Iterator<Item = char>, P: FnMut(char) -> bool> Until<I, P> {
-    /// Ends with the first character for which `is_last` holds.
-    pub fn new(chars: I, is_last: P) -> Self {
-        Self {
-            chars,
-            is_last,
-            has_ended: false,
-        }
-    }
-}
-
-impl<I: Iterator<Item = char>, P: FnMut(char) -> bool> Iterator for Until<I, P> {
-    type Item = char;
-
-    fn next(&mut self) -> Option<char> {
-        if self.has_ended {
-            return None;
-        }
-        let char = self.chars.next()?;
-        self.has_ended = (self.is_last)(char);
-        Some(char)
-    }
-}
-
 /// Finds stop strings in a text that arrives character by character.
+///
+/// ```
+/// use charlet_trainer::inference::stop::StopStrings;
+///
+/// let mut stops = StopStrings::new([". "]);
+/// let end = "so it ends. and on".chars().position(|char| stops.is_complete(char));
+/// assert_eq!(end, Some(11));
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct StopStrings {
     stops: Vec<String>,
@@ -82,7 +43,9 @@ mod tests {
 
     fn until(text: &str, stops: &[&str]) -> String {
         let mut stops = StopStrings::new(stops.iter().copied());
-        Until::new(text.chars(), |char| stops.is_complete(char)).collect()
+        let end = text.chars().position(|char| stops.is_complete(char));
+        let length = end.map_or(usize::MAX, |end| end + 1);
+        text.chars().take(length).collect()
     }
 
     #[test]
@@ -107,16 +70,5 @@ mod tests {
         assert_eq!(until("日本語の本", &["本語"]), "日本語");
         // é ends with the byte that © ends with.
         assert_eq!(until("é©.", &["©"]), "é©");
-    }
-
-    #[test]
-    fn what_has_ended_takes_nothing_more_from_its_source() {
-        let mut chars = "abc".chars();
-        let mut text = Until::new(chars.by_ref(), |char| char == 'a');
-        assert_eq!(
-            (text.next(), text.next(), text.next()),
-            (Some('a'), None, None)
-        );
-        assert_eq!(chars.as_str(), "bc");
     }
 }

@@ -1,14 +1,60 @@
 //! A model with its memory: generates and evaluates text with the runtime.
 
-use anyhow::{Context, Result};
-use charlet::{BoxedSession, Model, Rng, Sampler, Session};
+use std::collections::HashSet;
+
+use anyhow::{Result, ensure};
+use charlet::{BoxedSession, Model, Rng, Sampler, Session, Vocab};
 use serde::Serialize;
 
-use crate::data::source::Source;
+use super::unknown::hint;
+use crate::data::corpus::{Corpus, Sequences};
+use crate::data::source::{Source, counted};
 use crate::util::stop::Stopped;
 
-/// Characters after which a model of lines that won't end a line is stopped.
-pub const LINE_LIMIT: usize = 64;
+/// Characters after which a line that won't end is cut off, where nothing is known of the lines that the
+/// model has learnt.
+pub const LINE_LIMIT: usize = 1000;
+/// Lines may become as long while training, however short those are that are learnt.
+const MIN_LINE_LIMIT: usize = 64;
+
+/// Characters after which a line is cut off while this is learnt: more than its longest line has, so that
+/// every copy is whole, up to [`LINE_LIMIT`].
+pub fn line_limit(corpus: &Corpus) -> usize {
+    let longest = match &corpus.train {
+        Sequences::Lines(lines) => lines.iter().map(Vec::len).max(),
+        Sequences::Text(_) => None,
+    };
+    (longest.unwrap_or(0) + 1).clamp(MIN_LINE_LIMIT, LINE_LIMIT)
+}
+
+/// A line that a model has made.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Line {
+    /// Its characters.
+    pub text: String,
+    /// Whether a limit came before its end.
+    pub is_cut: bool,
+}
+
+impl Line {
+    /// Whether it is one of these lines or, cut off, the beginning of one.
+    pub fn is_copy(&self, known: &HashSet<String>) -> bool {
+        if self.is_cut {
+            return known.iter().any(|line| line.starts_with(&self.text));
+        }
+        known.contains(&self.text)
+    }
+}
+
+impl std::fmt::Display for Line {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let cut = if self.is_cut { CUT } else { "" };
+        write!(f, "{}{cut}", self.text)
+    }
+}
+
+/// Stands where a line was cut off.
+pub const CUT: &str = "\u{2026}";
 
 /// A model, with the text that it is in.
 #[derive(Clone, Debug)]
@@ -84,19 +130,30 @@ impl<'m> TextModel<'m> {
         Ok(probabilities)
     }
 
-    /// One line, at most [`LINE_LIMIT`] characters long.
+    /// One line, cut off after `limit` characters.
     ///
     /// # Errors
     /// As [`generate`](Self::generate).
-    pub fn line(&mut self, sampler: Sampler, rng: &mut Rng) -> Result<String, charlet::Error> {
-        Ok(self.generate(sampler, rng, "")?.take(LINE_LIMIT).collect())
+    pub fn line(
+        &mut self,
+        sampler: Sampler,
+        rng: &mut Rng,
+        limit: usize,
+    ) -> Result<Line, charlet::Error> {
+        let text: String = self.generate(sampler, rng, "")?.take(limit).collect();
+        Ok(Line {
+            is_cut: text.chars().count() == limit,
+            text,
+        })
     }
 
     /// The negative log-probability of a text, in nats: of each line by itself for a model of
     /// lines, else of the whole with h and c carried through.
     ///
+    /// A character that the model doesn't know is passed over: what follows is judged by what came before.
+    ///
     /// # Errors
-    /// If the model doesn't know a character; the message names it and its place.
+    /// If the model knows no character of the text.
     pub fn evaluate(&mut self, source: &Source) -> Result<Evaluation> {
         self.evaluate_while(source, |_| true)
     }
@@ -113,17 +170,23 @@ impl<'m> TextModel<'m> {
         let mut evaluation = Evaluation::default();
         if self.model().vocab().end().is_none() {
             self.score(&source.text, 1, &mut evaluation, &mut goes_on)?;
-            return Ok(evaluation);
+        } else {
+            let mut lines = 0;
+            for (number, line) in source.numbered_lines() {
+                self.score(line, number, &mut evaluation, &mut goes_on)?;
+                lines += 1;
+            }
+            evaluation.lines = Some(lines);
         }
-        let mut lines = 0;
-        for (number, line) in (1..)
-            .zip(source.text.lines())
-            .filter(|(_, line)| !line.is_empty())
-        {
-            self.score(line, number, &mut evaluation, &mut goes_on)?;
-            lines += 1;
-        }
-        evaluation.lines = Some(lines);
+        let known = evaluation.chars - evaluation.lines.unwrap_or(0);
+        ensure!(
+            known > 0,
+            "the model knows none of the characters of the text{}",
+            match evaluation.first_unknown {
+                Some(unknown) => format!(", such as {:?}", unknown.char),
+                None => String::new(),
+            }
+        );
         Ok(evaluation)
     }
 
@@ -131,27 +194,29 @@ impl<'m> TextModel<'m> {
     fn score(
         &mut self,
         text: &str,
-        line: usize,
+        mut line: usize,
         evaluation: &mut Evaluation,
         goes_on: &mut impl FnMut(usize) -> bool,
     ) -> Result<()> {
         self.session.start_text();
-        for (at, char) in text.char_indices() {
+        let mut at = 0;
+        for char in text.chars() {
             if !goes_on(evaluation.chars) {
                 return Err(Stopped.into());
             }
-            let log_prob = self.session.score_char(char).with_context(|| {
-                let before = &text[..at];
-                let line = line + before.matches('\n').count();
-                let column = before
-                    .chars()
-                    .rev()
-                    .take_while(|&char| char != '\n')
-                    .count()
-                    + 1;
-                format!("can't score line {line}, character {column}")
-            })?;
-            evaluation.add(log_prob);
+            at += 1;
+            match self.session.score_char(char) {
+                Ok(log_prob) => evaluation.add(log_prob),
+                Err(_) => {
+                    evaluation.unknown += 1;
+                    let unknown = UnknownChar { char, line, at };
+                    evaluation.first_unknown.get_or_insert(unknown);
+                }
+            }
+            if char == '\n' {
+                line += 1;
+                at = 0;
+            }
         }
         if let Some(log_prob) = self.session.score_end() {
             evaluation.add(log_prob);
@@ -169,6 +234,21 @@ pub struct Evaluation {
     pub chars: usize,
     /// Lines, for a model of lines.
     pub lines: Option<usize>,
+    /// Characters that the model doesn't know, which are left out.
+    pub unknown: usize,
+    /// The first of them.
+    pub first_unknown: Option<UnknownChar>,
+}
+
+/// A character that a model doesn't know, and its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnknownChar {
+    /// The character.
+    pub char: char,
+    /// Its line in the file, from 1.
+    pub line: usize,
+    /// Its place in the line, from 1.
+    pub at: usize,
 }
 
 impl Evaluation {
@@ -192,7 +272,20 @@ impl Evaluation {
             bits_per_line: self.lines.map(|lines| bits(self.nll) / lines as f64),
             chars: self.chars,
             lines: self.lines,
+            unknown: self.unknown,
         }
+    }
+
+    /// Says that characters were left out, and what the model may know in their place.
+    pub fn unknown_note(&self, vocab: &Vocab<'_>, source: &Source) -> Option<String> {
+        let UnknownChar { char, line, at } = self.first_unknown?;
+        let text = source.text.lines().nth(line - 1).unwrap_or_default();
+        Some(format!(
+            "{} that the model does not know {} left out of the loss, first {char:?} in line {line}, character {at}{}",
+            counted(self.unknown, "character"),
+            if self.unknown == 1 { "is" } else { "are" },
+            hint(vocab, text, char)
+        ))
     }
 }
 
@@ -211,4 +304,6 @@ pub struct EvaluationSummary {
     pub chars: usize,
     /// Lines.
     pub lines: Option<usize>,
+    /// Characters that the model doesn't know, which are left out.
+    pub unknown: usize,
 }

@@ -18,6 +18,8 @@ use crate::model::shape::Shape;
 /// Names of the moments in a checkpoint.
 const FIRST_MOMENT: &str = "optimizer.mean";
 const SECOND_MOMENT: &str = "optimizer.square";
+/// Names of all tensors that an optimizer may save, each with a value for each weight.
+pub(crate) const MOMENTS: [&str; 2] = [FIRST_MOMENT, SECOND_MOMENT];
 /// Weights per parallel job. Fixed, so that the norm is summed in the same order for any number of
 /// threads.
 pub(super) const PIECE: usize = 1 << 14;

@@ -1,8 +1,10 @@
 //! Learning-rate schedules.
 
+use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 
 use crate::config::ScheduleConfig;
+use crate::config::check::MAX_EPOCHS;
 
 /// Progress of the training, on which the rate depends.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -26,6 +28,23 @@ pub struct Plateau {
 }
 
 impl Plateau {
+    /// Refuses what no run can have written.
+    ///
+    /// # Errors
+    /// Names the field and its value.
+    pub(crate) fn check(&self) -> Result<()> {
+        let Self { waited, falls, .. } = *self;
+        ensure!(
+            waited <= MAX_EPOCHS,
+            "waited is {waited}, more than {MAX_EPOCHS}"
+        );
+        ensure!(
+            (0..=MAX_EPOCHS as i32).contains(&falls),
+            "falls is {falls}, not from 0 to {MAX_EPOCHS}"
+        );
+        Ok(())
+    }
+
     /// Takes note of an epoch's held-out loss.
     pub fn observe(&mut self, loss: f64, schedule: &ScheduleConfig) {
         let ScheduleConfig::Plateau { epochs, .. } = *schedule else {

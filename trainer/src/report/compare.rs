@@ -1,6 +1,7 @@
 //! Compares runs: losses, settings, sizes and times.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
@@ -82,23 +83,33 @@ impl HeldOut {
     }
 }
 
-/// Reads runs, and gives the one with the lowest loss first.
-///
-/// # Errors
-/// If a folder holds no run, or one that has not completed an epoch.
-pub fn compare(folders: &[impl AsRef<Path>]) -> Result<Vec<Compared>> {
-    let runs = folders.iter().map(|folder| read(folder.as_ref()));
-    let mut runs: Vec<Compared> = runs.collect::<Result<_>>()?;
+/// Reads runs, and gives the one with the lowest loss first; also why others can't be compared, because
+/// a folder holds no run, or one that has not completed an epoch.
+pub fn compare(folders: &[impl AsRef<Path>]) -> (Vec<Compared>, Vec<anyhow::Error>) {
+    let (mut runs, mut skipped) = (Vec::new(), Vec::new());
+    for folder in folders {
+        match read(folder.as_ref()) {
+            Ok(run) => runs.push(run),
+            Err(error) => skipped.push(error),
+        }
+    }
     keep_differences(&mut runs);
     runs.sort_by(|one, other| one.nats_per_char.total_cmp(&other.nats_per_char));
-    Ok(runs)
+    (runs, skipped)
 }
 
 fn read(folder: &Path) -> Result<Compared> {
+    RunFolder::recover(folder);
     let shown = folder.display();
     let last = RunFolder::last_in(folder);
+    let is_there = match last.metadata() {
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+            return Err(error).with_context(|| format!("can't read {}", last.display()));
+        }
+        found => found.is_ok(),
+    };
     ensure!(
-        last.exists(),
+        is_there,
         "{shown} holds no run: name the folder that charlet train wrote, with last.safetensors in it"
     );
     let description = Description::load(&last)?;

@@ -30,7 +30,7 @@ impl<'o> FanOut<'o> {
 
     fn tell_problems(&mut self) {
         for at in 0..self.0.len() {
-            if let Some(problem) = self.0[at].take_problem() {
+            while let Some(problem) = self.0[at].take_problem() {
                 self.line(&format!("note      {problem}"));
             }
         }

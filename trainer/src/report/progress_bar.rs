@@ -9,6 +9,7 @@ use anyhow::Result;
 
 use crate::inference::sample::Sample;
 use crate::train::observer::{EpochEnd, Observer, ProgressSnapshot, Start, Task};
+use crate::util::shown::escaped;
 
 /// Lines, as a file or a pipe takes them.
 #[derive(Debug)]
@@ -34,7 +35,7 @@ impl<W: Write + Send> Observer for Plain<W> {
     }
 }
 
-/// Lines above a progress bar, which counts characters.
+/// Lines above a progress bar, which counts characters. For a terminal: what it would obey is escaped.
 #[derive(Debug)]
 pub struct Bar<W> {
     lines: Plain<W>,
@@ -68,7 +69,7 @@ impl<W: Write + Send> Observer for Bar<W> {
     }
 
     fn line(&mut self, text: &str) {
-        self.bar.suspend(|| self.lines.line(text));
+        self.bar.suspend(|| self.lines.line(&escaped(text)));
     }
 
     fn epoch(&mut self, end: &EpochEnd<'_>) -> Result<()> {

@@ -8,13 +8,14 @@ use candle_core::{Device, Tensor};
 use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 
+use super::check;
 use super::progress::Progress;
 use crate::config::Config;
 use crate::data::alphabet::Alphabet;
 use crate::data::corpus::Fingerprints;
 use crate::model::network::Network;
 use crate::model::shape::Shape;
-use crate::util::memory;
+use crate::util::file_kind::{self, Kind};
 
 /// How many times a checkpoint has to fit into memory: as a file, and as tensors.
 const COPIES: u64 = 2;
@@ -45,8 +46,8 @@ impl Description {
     /// # Errors
     /// If the file can't be read or is no checkpoint of ours.
     pub fn load(path: &Path) -> Result<Self> {
-        let read = || Self::of(&memory::read(path, COPIES)?);
-        read().with_context(|| format!("can't use the checkpoint {}", path.display()))
+        let bytes = file_kind::read(path, Kind::Checkpoint, COPIES)?;
+        Self::of(&bytes).with_context(|| format!("can't use the checkpoint {}", path.display()))
     }
 
     fn of(bytes: &[u8]) -> Result<Self> {
@@ -55,7 +56,9 @@ impl Description {
         let description = metadata
             .and_then(|metadata| metadata.get(METADATA_KEY))
             .context("it was not written by charlet")?;
-        Ok(serde_json::from_str(description)?)
+        let description: Self = serde_json::from_str(description)?;
+        description.check()?;
+        Ok(description)
     }
 }
 
@@ -85,12 +88,14 @@ impl Checkpoint {
     /// # Errors
     /// If the file can't be read or is no checkpoint of ours.
     pub fn load(path: &Path, device: &Device) -> Result<Self> {
+        let bytes = file_kind::read(path, Kind::Checkpoint, COPIES)?;
         let read = || -> Result<Self> {
-            let bytes = memory::read(path, COPIES)?;
-            Ok(Self {
+            let checkpoint = Self {
                 description: Description::of(&bytes)?,
                 tensors: candle_core::safetensors::load_buffer(&bytes, device)?,
-            })
+            };
+            check::tensors(&checkpoint.tensors, checkpoint.shape())?;
+            Ok(checkpoint)
         };
         read().with_context(|| format!("can't use the checkpoint {}", path.display()))
     }
@@ -100,9 +105,13 @@ impl Checkpoint {
     /// # Errors
     /// If a weight is missing or has other dimensions than the settings say.
     pub fn network(&self) -> Result<Network> {
+        Network::from_tensors(self.shape(), &self.tensors)
+    }
+
+    fn shape(&self) -> Shape {
         let Description {
             config, alphabet, ..
         } = &self.description;
-        Network::from_tensors(Shape::new(alphabet.size(), &config.network), &self.tensors)
+        Shape::new(alphabet.size(), &config.network)
     }
 }

@@ -22,6 +22,7 @@ use crate::inference::text_model::{Evaluation, TextModel};
 use crate::util::atomic_file::atomic_write;
 use crate::util::rng::Random;
 use crate::util::run_dir::RunFolder;
+use crate::util::shell;
 use crate::util::stop::{IsStopping, Stopped};
 
 /// Time between two figures of how far long work is.
@@ -64,8 +65,8 @@ impl Session<'_> {
             self.progress.epoch + 1,
             last.display(),
             model.display(),
-            program(),
-            self.folder.path().display(),
+            shell::program(),
+            shell::path(self.folder.path()),
         ));
         Ok(Outcome::Interrupted)
     }
@@ -89,8 +90,8 @@ impl Session<'_> {
                 self.observer.line(&format!(
                     "stopped while measuring; {} is whole\ngo on     {} train --resume {}",
                     self.folder.model().display(),
-                    program(),
-                    self.folder.path().display(),
+                    shell::program(),
+                    shell::path(self.folder.path()),
                 ));
                 return Ok(Outcome::Interrupted);
             }
@@ -199,28 +200,22 @@ fn measure(
 
 /// Commands that can be pasted.
 fn next_steps(observer: &mut dyn Observer, config: &Config, folder: &RunFolder) {
-    let (program, path) = (program(), folder.model());
+    let (program, path) = (shell::program(), folder.model());
     let length = match config.data.mode {
         Mode::Lines => "-n 20",
         Mode::Text => "--length 400",
     };
     observer.line(&format!(
         "next      {program} generate {} {length} --temperature 0.8",
-        path.display()
+        shell::path(&path)
     ));
     if config.training.quantize.is_none() {
         observer.line(&format!(
             "integers  {program} quantize {} --to i8 -o {}",
-            folder.best().display(),
-            path.with_extension("i8.charlet").display()
+            shell::path(&folder.best()),
+            shell::path(&path.with_extension("i8.charlet"))
         ));
     }
-}
-
-/// This program, as it was called.
-fn program() -> String {
-    let name = std::env::args().next();
-    name.unwrap_or_else(|| "charlet".to_owned())
 }
 
 /// A time in words: whole seconds, but for a run of some of them.

@@ -2,10 +2,9 @@
 
 use anyhow::Result;
 
-use super::metrics::StepMetrics;
-use super::session::Session;
+use super::metrics::{StepMetrics, line_interval};
+use super::session::{Session, log_every};
 use super::step::TrainStep;
-use crate::config::LOG_LINES_PER_EPOCH;
 use crate::data::batch::Batch;
 use crate::model::lstm::dropout::Dropout;
 
@@ -41,16 +40,17 @@ impl Session<'_> {
         let smoothed = self.progress.smooth(loss);
         let problem = self.progress.divergence.observe(loss, predictions, guess);
         // A batch that is rolled back is not logged.
-        if problem.is_none() && self.progress.steps.is_multiple_of(self.log_every()) {
+        let steps = self.progress.steps;
+        let interval = line_interval(self.log_every(), steps);
+        if problem.is_none() && steps.is_multiple_of(interval) {
             self.report_steps(smoothed, rate)?;
         }
         Ok(problem)
     }
 
-    /// Updates from one line of `steps.jsonl` to the next.
+    /// Updates from one line of `steps.jsonl` to the next, at first.
     fn log_every(&self) -> usize {
-        let default = || (self.batches.len() / LOG_LINES_PER_EPOCH).max(1);
-        self.config.training.log_every.unwrap_or_else(default)
+        log_every(self.config, &self.batches)
     }
 
     fn report_steps(&mut self, smoothed: f64, learning_rate: f64) -> Result<()> {

@@ -1,5 +1,6 @@
 //! The training loop, its checkpoints, and the [`Observer`](observer::Observer) trait.
 
+mod check;
 pub mod checkpoint;
 pub mod control;
 pub(crate) mod divergence;
@@ -10,6 +11,7 @@ mod learn;
 pub mod lr_finder;
 pub mod metrics;
 pub mod need;
+pub mod newest;
 pub mod observer;
 pub mod progress;
 mod saving;

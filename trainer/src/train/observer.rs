@@ -113,6 +113,8 @@ pub struct Start {
     pub steps: usize,
     /// Characters in total, summed over epochs.
     pub chars: usize,
+    /// Updates from one line of `steps.jsonl` to the next, see [`line_interval`](super::metrics::line_interval).
+    pub log_every: usize,
     /// Where the run starts: zero, or that of a checkpoint.
     pub now: ProgressSnapshot,
 }

@@ -14,7 +14,7 @@ use crate::model::network::Network;
 use crate::util::atomic_file::{atomic_write, link, remove};
 
 /// A run that diverges more often fails.
-const MAX_ROLLBACKS: i32 = 5;
+pub(super) const MAX_ROLLBACKS: i32 = 5;
 
 impl Session<'_> {
     /// Saves on request.
@@ -58,6 +58,10 @@ impl Session<'_> {
         } = checkpoint;
         let device = self.network.parameters().device();
         let saved = checkpoint.network()?;
+        ensure!(
+            self.ema.is_none() || tensors.contains_key(WEIGHTS),
+            "{WEIGHTS} is missing: the run averages its weights, and this has the average only"
+        );
         let weights = tensors.get(WEIGHTS).unwrap_or(saved.parameters());
         let progress = description.progress.clone();
         self.optimizer.restore(tensors, progress.steps)?;

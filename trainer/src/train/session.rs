@@ -12,7 +12,7 @@ use super::init_from::load_matching;
 use super::observer::{Observer, ProgressSnapshot, Start, Task};
 use super::progress::Progress;
 use super::summary::summary;
-use crate::config::Config;
+use crate::config::{Config, LOG_LINES_PER_EPOCH};
 use crate::data::batch::Batches;
 use crate::data::corpus::{Corpus, Sequences};
 use crate::model::device::device;
@@ -61,11 +61,13 @@ impl<'r> Session<'r> {
         let mut notes = summary(config, corpus, network.shape())?;
         notes.extend(origin.map(|origin| format!("\nfrom      {origin}")));
         let progress = Progress::new(streams);
+        let replaced = folder.begin()?;
         let mut session = Self::new(config, folder, corpus, network, progress, observer)?;
         session.observer.line(&notes);
         session.save_epoch()?;
         // After the checkpoint: a folder with settings always has one to resume from.
         atomic_write(&folder.config(), config.to_toml()?.as_bytes())?;
+        replaced.discard()?;
         Ok(session)
     }
 
@@ -107,7 +109,8 @@ impl<'r> Session<'r> {
         observer: &'r mut dyn Observer,
     ) -> Result<Self> {
         let ema = config.training.ema;
-        let ema = ema.map(|decay| Ema::new(decay, &network));
+        let ema = ema.map(|decay| Ema::new(decay, &network)).transpose()?;
+        let optimizer = Optimizer::new(config.optimizer.clone(), &network)?;
         let batches = batches(config, corpus, &corpus.train);
         let epochs = config.training.epochs;
         let before = Duration::from_secs_f64(progress.seconds);
@@ -116,6 +119,7 @@ impl<'r> Session<'r> {
             epochs,
             steps: batches.len() * epochs,
             chars: corpus.train.predictions() * epochs,
+            log_every: log_every(config, &batches),
             now: snapshot(corpus, &progress, before),
         };
         let task = Task {
@@ -129,8 +133,8 @@ impl<'r> Session<'r> {
             config,
             folder,
             corpus,
-            ema: ema.transpose()?,
-            optimizer: Optimizer::new(config.optimizer.clone(), &network)?,
+            ema,
+            optimizer,
             batches,
             // Replaced by the first batch; a GPU has no memory of no size.
             state: network.zero_state(1)?,
@@ -199,6 +203,12 @@ pub(crate) fn batches<'r>(
 ) -> Batches<'r> {
     let (size, window) = (config.training.batch_size, config.training.window);
     Batches::new(sequences, &corpus.alphabet, size, window)
+}
+
+/// Updates from one line of `steps.jsonl` to the next, at first.
+pub(super) fn log_every(config: &Config, batches: &Batches<'_>) -> usize {
+    let default = || (batches.len() / LOG_LINES_PER_EPOCH).max(1);
+    config.training.log_every.unwrap_or_else(default)
 }
 
 /// The network that a run begins with, and where its weights come from if they aren't random.

@@ -4,14 +4,23 @@ use std::fs;
 use std::io::Write;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
-/// How the names of files begin that are being written.
-const TEMPORARY: &str = ".charlet-";
+/// How the names of files begin and end that are being written.
+const PREFIX: &str = ".charlet-";
+const SUFFIX: &str = ".partial";
+/// What is between: a few random characters, or this for a second name.
+const RANDOM: usize = 6;
+const LINK: &str = "link";
 
 /// Whether a file of this name was being written when its process was killed.
 pub(super) fn is_temporary(name: &str) -> bool {
-    name.starts_with(TEMPORARY)
+    let between = name.strip_prefix(PREFIX);
+    let between = between.and_then(|name| name.strip_suffix(SUFFIX));
+    between.is_some_and(|name| {
+        let is_random = name.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        name == LINK || name.len() == RANDOM && is_random
+    })
 }
 
 /// Removes a file if it is there.
@@ -37,8 +46,11 @@ pub fn atomic_write(path: &Path, contents: &[u8]) -> Result<()> {
         _ => Path::new("."),
     };
     let write = || -> Result<()> {
+        // Renaming would put a file in the place of a device or a pipe, such as /dev/null.
+        let is_file = fs::metadata(path).map_or(true, |found| found.is_file());
+        ensure!(is_file, "it is there, and no file");
         let mut builder = tempfile::Builder::new();
-        builder.prefix(TEMPORARY);
+        builder.prefix(PREFIX).suffix(SUFFIX).rand_bytes(RANDOM);
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
@@ -48,12 +60,19 @@ pub fn atomic_write(path: &Path, contents: &[u8]) -> Result<()> {
         let mut file = builder.tempfile_in(folder)?;
         file.write_all(contents)?;
         file.as_file().sync_all()?;
-        file.persist(path)?;
-        #[cfg(unix)]
-        fs::File::open(folder)?.sync_all()?;
+        file.persist(path).map_err(|error| error.error)?;
+        sync_folder(folder)?;
         Ok(())
     };
     write().with_context(|| format!("can't write {}", path.display()))
+}
+
+/// Brings the names in a folder to the disk, where the system needs to be asked.
+pub(super) fn sync_folder(folder: &Path) -> std::io::Result<()> {
+    if cfg!(unix) {
+        fs::File::open(folder)?.sync_all()?;
+    }
+    Ok(())
 }
 
 /// Gives a file that was just written whole a second name, in place of the file that has it.
@@ -61,7 +80,7 @@ pub fn atomic_write(path: &Path, contents: &[u8]) -> Result<()> {
 /// # Errors
 /// If the file system has no such names; nothing has changed then.
 pub fn link(file: &Path, name: &Path) -> std::io::Result<()> {
-    let temporary = name.with_file_name(format!("{TEMPORARY}link"));
+    let temporary = name.with_file_name(format!("{PREFIX}{LINK}{SUFFIX}"));
     fs::hard_link(file, &temporary)?;
     fs::rename(&temporary, name)
 }
@@ -90,5 +109,12 @@ mod tests {
         fs::write(taken.join("inside"), b"").unwrap();
         assert!(atomic_write(&taken, b"new").is_err());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+        #[cfg(unix)]
+        {
+            let socket = folder.path().join("socket");
+            let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+            assert!(atomic_write(&socket, b"new").is_err());
+            assert!(!fs::metadata(&socket).unwrap().is_file());
+        }
     }
 }

@@ -15,7 +15,7 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// The locked file. It is not removed on unlock: another process may be about to lock it.
+    /// The locked file. It stays on unlock, unless no run began.
     pub const FILE: &str = ".lock";
 
     /// Locks a folder that exists.
@@ -42,6 +42,10 @@ impl Lock {
                 return Err(error).with_context(|| format!("can't lock {}", path.display()));
             }
         }
+        // Between the two, the process that had it locked may have removed it.
+        if !is_at(&file, &path) {
+            return Self::take(folder);
+        }
         Ok(Self {
             folder: folder.to_owned(),
             file,
@@ -52,6 +56,20 @@ impl Lock {
     pub fn folder(&self) -> &Path {
         &self.folder
     }
+}
+
+/// Whether an open file still has its name.
+#[cfg(unix)]
+fn is_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let id = |metadata: std::fs::Metadata| (metadata.dev(), metadata.ino());
+    let (file, path) = (file.metadata().map(id), std::fs::metadata(path).map(id));
+    matches!((file, path), (Ok(file), Ok(path)) if file == path)
+}
+
+#[cfg(not(unix))]
+fn is_at(_: &File, _: &Path) -> bool {
+    true
 }
 
 impl Drop for Lock {

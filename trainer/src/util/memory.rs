@@ -237,23 +237,40 @@ impl Need {
 /// # Errors
 /// If it can't be read, or doesn't fit: a file by its size, a pipe or device when too much has come.
 pub fn read(path: &Path, copies: u64) -> Result<Vec<u8>> {
+    read_checked(path, copies, 0, |_| Ok(()))
+}
+
+/// As [`read`], and checks up to `head` bytes of its beginning before it reads on.
+///
+/// # Errors
+/// As [`read`], and that of the check.
+pub fn read_checked(
+    path: &Path,
+    copies: u64,
+    head: u64,
+    check: impl FnOnce(&[u8]) -> Result<()>,
+) -> Result<Vec<u8>> {
     let available = available();
     let most = available.bytes / copies.max(1);
     let mut bytes = Vec::new();
+    // Of a pipe or a device it is not known.
+    let mut size = 0;
     let input: Box<dyn Read> = if path == Path::new(STDIN) {
         Box::new(std::io::stdin().lock())
     } else {
         let file = File::open(path)?;
-        let size = file.metadata()?.len();
-        ensure!(
-            size <= most,
-            "it has {}, too many for memory: {available}",
-            amount(size as f64)
-        );
-        bytes.try_reserve_exact(size as usize)?;
+        size = file.metadata()?.len();
         Box::new(file)
     };
     let mut input = input.take(most.saturating_add(1));
+    (&mut input).take(head).read_to_end(&mut bytes)?;
+    check(&bytes)?;
+    ensure!(
+        size <= most,
+        "it has {}, too many for memory: {available}",
+        amount(size as f64)
+    );
+    bytes.try_reserve_exact((size as usize).saturating_sub(bytes.len()))?;
     input.read_to_end(&mut bytes)?;
     ensure!(
         bytes.len() as u64 <= most,
@@ -270,14 +287,6 @@ pub fn name(path: &Path) -> String {
     } else {
         path.display().to_string()
     }
-}
-
-/// As [`read`], for text.
-///
-/// # Errors
-/// As [`read`], or if it is not UTF-8.
-pub fn read_text(path: &Path, copies: u64) -> Result<String> {
-    Ok(String::from_utf8(read(path, copies)?)?)
 }
 
 #[cfg(test)]

@@ -1,10 +1,16 @@
-//! Utilities: atomic files, run folders, memory, random numbers,
-//! requests to stop, terminal styles.
+//! Utilities: files and folders, memory, random numbers, requests to stop, what terminals and
+//! shells take.
 
 pub mod atomic_file;
+pub mod distinct;
+pub mod file_kind;
 pub mod lock;
 pub mod memory;
+pub mod replace;
+pub mod replaced;
 pub mod rng;
 pub mod run_dir;
+pub mod shell;
+pub mod shown;
 pub mod stop;
 pub mod style;

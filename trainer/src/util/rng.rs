@@ -40,7 +40,22 @@ impl Streams {
 
 /// A sequence of random numbers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Xoshiro256PlusPlus")]
 pub struct Random(Xoshiro256PlusPlus);
+
+/// As it is read from a file, which may be damaged.
+impl TryFrom<Xoshiro256PlusPlus> for Random {
+    type Error = &'static str;
+
+    fn try_from(state: Xoshiro256PlusPlus) -> Result<Self, Self::Error> {
+        // A state of zeros makes only zeros, without an end; no other makes eight in a row.
+        let mut next = state.clone();
+        if (0..8).all(|_| next.next_u64() == 0) {
+            return Err("a random sequence has a state of zeros, which makes no random numbers");
+        }
+        Ok(Self(state))
+    }
+}
 
 impl Random {
     /// A number in [0, 1), with 24 random bits.

@@ -19,6 +19,7 @@ use charlet_trainer::model::shape::Shape;
 use charlet_trainer::train::need::of_export;
 use charlet_trainer::util::memory::available;
 use charlet_trainer::util::rng::Streams;
+use charlet_trainer::util::shown::Shown;
 use charlet_trainer::util::style::Styles;
 use clap::{Parser, ValueEnum};
 use serde::Serialize;
@@ -172,7 +173,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         }
     }
     if args.json {
-        writeln!(std::io::stdout(), "{}", serde_json::to_string(&report)?)?;
+        let json = serde_json::to_string(&report)?;
+        let mut out = std::io::stdout();
+        writeln!(out, "{}", Shown::on(&out).json(&json))?;
     }
     Ok(())
 }
@@ -263,14 +266,20 @@ fn features() -> Vec<&'static str> {
 /// The table for people: rows appear as they are measured.
 struct Table {
     out: std::io::Stdout,
+    shown: Shown,
     width: usize,
 }
 
 impl Table {
     fn new(files: &[(String, Vec<u8>)]) -> Self {
-        let widths = files.iter().map(|(name, _)| name.chars().count());
+        let out = std::io::stdout();
+        let shown = Shown::on(&out);
+        let widths = files
+            .iter()
+            .map(|(name, _)| shown.line(name).chars().count());
         Self {
-            out: std::io::stdout(),
+            out,
+            shown,
             width: widths.chain(["model".len()]).max().unwrap_or(0),
         }
     }
@@ -303,7 +312,7 @@ impl Table {
         writeln!(
             self.out,
             "{:width$}  {:9}  {:8}  {:>12}  {:>12}  {:>12}  {:>9.1}",
-            measurement.model,
+            self.shown.line(measurement.model),
             measurement.precision,
             measurement.backend,
             micros(measurement.median_ns),

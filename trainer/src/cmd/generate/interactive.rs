@@ -5,15 +5,16 @@ mod keys;
 mod session;
 mod terminal;
 
-use std::io::{IsTerminal, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use charlet::{Model, Rng};
 use charlet_trainer::inference::text_model::TextModel;
+use charlet_trainer::util::shown::Shown;
 
 use self::session::Repl;
-use super::{Args, clock, text};
+use super::{Args, clock, text, with_hint};
 
 pub(super) fn run(args: Args, model: &Model<'_>) -> Result<ExitCode> {
     if std::io::stdin().is_terminal() && std::io::stdout().is_terminal() {
@@ -23,29 +24,42 @@ pub(super) fn run(args: Args, model: &Model<'_>) -> Result<ExitCode> {
     }
 }
 
-/// Continues each line of standard input.
+/// Continues each line of standard input. A line that can't be continued is told, and those after it are continued.
 fn pipe(args: &Args, model: &Model<'_>) -> Result<ExitCode> {
     let is_list = model.vocab().end().is_some();
     let mut rng = Rng::from_seed(args.sampling.seed.unwrap_or_else(clock));
     let mut text_model = TextModel::new(model);
     let mut out = std::io::stdout().lock();
+    let (mut cut, mut code) = (0, ExitCode::SUCCESS);
     for (number, line) in (1..).zip(std::io::stdin().lines()) {
-        let prompt = line.with_context(|| format!("can't read line {number} of standard input"))?;
+        let prompt = match line {
+            Ok(line) => line,
+            Err(error) if error.kind() == ErrorKind::InvalidData => {
+                eprintln!("error: can't continue line {number}, which is not UTF-8");
+                code = ExitCode::FAILURE;
+                continue;
+            }
+            Err(error) => return Err(error).context("can't read standard input"),
+        };
         for (_, sampler) in args.sampling.samplers(text_model.model().vocab().size())? {
+            let generated = text_model.generate(sampler, &mut rng, &prompt);
+            let mut generator = match with_hint(generated, &prompt, model.vocab()) {
+                Ok(generator) => generator,
+                Err(error) => {
+                    let message = format!("{error:#}");
+                    let message = Shown::on(&std::io::stderr()).line(&message);
+                    eprintln!("error: line {number}: {message}");
+                    code = ExitCode::FAILURE;
+                    break;
+                }
+            };
             if number > 1 && !is_list {
                 writeln!(out)?;
             }
-            let mut generator = text_model
-                .generate(sampler, &mut rng, &prompt)
-                .with_context(|| format!("can't continue line {number}, {prompt:?}"))?;
-            text::print(
-                &mut out,
-                args,
-                &prompt,
-                args.length(is_list),
-                &mut generator,
-            )?;
+            let is_cut = text::print(&mut out, args, &prompt, is_list, &mut generator)?;
+            cut += usize::from(is_cut && args.length.is_none());
         }
     }
-    Ok(ExitCode::SUCCESS)
+    text::tell_of_cuts(cut);
+    Ok(code)
 }

@@ -14,18 +14,13 @@ pub(super) const TEMPERATURE: f32 = 0.8;
 pub(super) struct Sampling {
     /// Softmax temperature: below 1 is more predictable, above 1 more random. Several values, separated by
     /// commas, are compared
-    #[arg(
-        long,
-        value_name = "T",
-        value_delimiter = ',',
-        allow_negative_numbers = true
-    )]
+    #[arg(long, value_name = "T", value_delimiter = ',')]
     pub(super) temperature: Vec<f32>,
     /// Sample from the K most probable characters only
     #[arg(long, value_name = "K")]
     pub(super) top_k: Option<usize>,
     /// Sample from the fewest characters whose probabilities add up to P (nucleus sampling)
-    #[arg(long, value_name = "P", allow_negative_numbers = true)]
+    #[arg(long, value_name = "P")]
     pub(super) top_p: Option<f32>,
     /// Always take the most probable character
     #[arg(long, alias = "greedy", conflicts_with_all = ["temperature", "top_k", "top_p"])]

@@ -7,6 +7,7 @@ use anyhow::Result;
 use charlet::{Model, Sampler, Token};
 use charlet_trainer::inference::saved_state::Saved;
 use charlet_trainer::inference::text_model::TextModel;
+use charlet_trainer::util::shown::Shown;
 use charlet_trainer::util::style::Styles;
 use serde::Serialize;
 
@@ -67,7 +68,8 @@ pub(super) fn run(
             model.vocab(),
         )?;
         if args.json {
-            writeln!(out, "{}", serde_json::to_string(&top)?)?;
+            let json = serde_json::to_string(&top)?;
+            writeln!(out, "{}", Shown::on(&std::io::stdout()).json(&json))?;
             continue;
         }
         if let (Some(temperature), false) = (temperature, is_alone) {
@@ -90,23 +92,21 @@ impl<'p> Top<'p> {
     ) -> Result<Self, charlet::Error> {
         let probabilities = text_model.probabilities(sampler, prompt)?;
         let vocab = text_model.model().vocab();
-        let mut next: Vec<Next> = (0..)
-            .map(Token)
-            .zip(probabilities)
-            .map(|(token, probability)| Next {
-                char: vocab.char(token),
-                name: token_name(vocab, token),
-                probability,
-            })
-            .collect();
+        let mut ranked: Vec<(Token, f32)> = (0..).map(Token).zip(probabilities).collect();
         // Stable: of equals the first.
-        next.sort_by(|a, b| b.probability.total_cmp(&a.probability));
-        let others = next.split_off(count.min(next.len()));
+        ranked.sort_by(|(_, a), (_, b)| b.total_cmp(a));
+        let others = ranked.split_off(count.min(ranked.len()));
+        // Only these: the alphabet is searched for each.
+        let named = ranked.into_iter().map(|(token, probability)| Next {
+            char: vocab.char(token),
+            name: token_name(vocab, token),
+            probability,
+        });
         Ok(Self {
             prompt,
             temperature,
-            next,
-            others: others.iter().map(|next| next.probability).sum(),
+            next: named.collect(),
+            others: others.iter().map(|(_, probability)| probability).sum(),
             other_tokens: others.len(),
         })
     }

@@ -7,11 +7,14 @@ use charlet_trainer::config::{
 };
 use clap::ValueEnum;
 
+use crate::cmd::ENCODING;
+
 /// The default of an option by its id; `None` if nothing happens without it.
 pub(super) fn default_of(id: &str) -> Option<String> {
     let text = match id {
         "data" => "the bundled names".to_owned(),
         "mode" => name(config(Mode::Lines).data.mode),
+        "encoding" => ENCODING.to_owned(),
         "val_split" => by_mode(|config| config.data.validation_split),
         "layers" => by_mode(|config| config.network.num_layers),
         "hidden" => by_mode(|config| config.network.hidden_size),
@@ -173,7 +176,7 @@ mod tests {
                         ScheduleKind::Step | ScheduleKind::Plateau
                     ),
                     // They are no settings, or none that is a number.
-                    "out" | "log-every" => true,
+                    "out" | "log-every" | "encoding" => true,
                     "mode" | "optimizer" | "schedule" => !variant.is_empty(),
                     _ => false,
                 };

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{IsTerminal, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
@@ -13,12 +13,18 @@ use charlet_trainer::train::control::Requests;
 use charlet_trainer::train::lr_finder::{BATCHES, LrFinder, Point, Suggestion};
 use charlet_trainer::train::training_loop::Input;
 use charlet_trainer::util::atomic_file::atomic_write;
+use charlet_trainer::util::shown::Shown;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::INTERRUPTED;
 
 /// Batches from one line of the table to the next: two lines for a power of ten.
 const BATCHES_PER_LINE: usize = 15;
+
+/// The files that it writes.
+pub(super) fn outputs(folder: &Path) -> [PathBuf; 2] {
+    ["find-lr.csv", "find-lr.png"].map(|name| folder.join(name))
+}
 
 /// Runs the range test, prints a table and a suggestion, and writes both to the folder.
 pub(super) fn run(
@@ -28,6 +34,7 @@ pub(super) fn run(
     requests: &dyn Requests,
 ) -> Result<ExitCode> {
     let mut out = std::io::stdout();
+    let shown = Shown::on(&out);
     writeln!(
         out,
         "find-lr   up to {BATCHES} batches at rising learning rates, on a network that is thrown away"
@@ -44,7 +51,8 @@ pub(super) fn run(
     };
     fs::create_dir_all(folder)
         .with_context(|| format!("can't make the folder {}", folder.display()))?;
-    let csv = folder.join("find-lr.csv");
+    #[cfg_attr(not(feature = "plot"), expect(unused_variables))]
+    let [csv, png] = outputs(folder);
     atomic_write(&csv, finder.to_csv()?.as_bytes())?;
     write_table(&mut out, &finder)?;
     let Suggestion {
@@ -58,13 +66,13 @@ pub(super) fn run(
     )?;
     #[cfg(feature = "plot")]
     {
-        let png = folder.join("find-lr.png");
         atomic_write(&png, &lr_finder::png(&config.name(), &finder)?)?;
-        write!(out, "plot      {}; all batches: ", png.display())?;
+        let png = png.display().to_string();
+        write!(out, "plot      {}; all batches: ", shown.line(&png))?;
     }
     #[cfg(not(feature = "plot"))]
     write!(out, "batches   ")?;
-    writeln!(out, "{}", csv.display())?;
+    writeln!(out, "{}", shown.line(&csv.display().to_string()))?;
     Ok(ExitCode::SUCCESS)
 }
 

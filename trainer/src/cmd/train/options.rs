@@ -5,7 +5,9 @@
 use std::path::PathBuf;
 
 use charlet_trainer::config::preset::Preset;
-use charlet_trainer::config::{DeviceKind, IntegerPrecision, Mode, OptimizerKind, ScheduleKind};
+use charlet_trainer::config::{
+    DeviceKind, Encoding, IntegerPrecision, Mode, NormalForm, OptimizerKind, ScheduleKind,
+};
 use charlet_trainer::export::budget::amount;
 use clap::{Args, ValueEnum};
 
@@ -17,9 +19,16 @@ pub(super) struct DataOptions {
     /// Whether the file is a list or running text
     #[arg(long)]
     pub(super) mode: Option<Mode>,
+    /// Encoding of the data and of --val, such as windows-1252, utf-16le or shift_jis
+    #[arg(long, value_name = "NAME")]
+    pub(super) encoding: Option<Encoding>,
     /// Convert the data to lower case
     #[arg(long)]
     pub(super) lowercase: bool,
+    /// Convert the data to a normal form of Unicode, so that a letter with an accent is always written
+    /// the same way
+    #[arg(long, value_name = "FORM")]
+    pub(super) normalize: Option<NormalForm>,
     /// Measure the held-out (validation) loss on this file, instead of a share of the data
     #[arg(long, value_name = "FILE", conflicts_with = "val_split")]
     pub(super) val: Option<PathBuf>,
@@ -170,7 +179,7 @@ pub(super) struct OutputOptions {
     /// Folder to write into
     #[arg(long, value_name = "DIR")]
     pub(super) out: Option<PathBuf>,
-    /// Replace the run in the output folder
+    /// Replace the run in the output folder, as soon as the new one has begun
     #[arg(long)]
     pub(super) force: bool,
     /// Continue the run in this folder, exactly as if it had not been interrupted
@@ -182,7 +191,7 @@ pub(super) struct OutputOptions {
     /// Seconds between checkpoints within an epoch
     #[arg(long, value_name = "SECONDS")]
     pub(super) save_every: Option<f64>,
-    /// Batches between lines of steps.jsonl
+    /// Batches between lines of steps.jsonl, at first: long runs have fewer, so that the file stays small
     #[arg(long, value_name = "N")]
     pub(super) log_every: Option<usize>,
     /// Epochs between samples

@@ -33,7 +33,9 @@ impl Args {
             ..
         } = &mut config;
         set(&mut data.mode, self.input.mode);
+        set(&mut data.encoding, self.input.encoding.map(Some));
         data.lowercase |= self.input.lowercase;
+        set(&mut data.normalize, self.input.normalize.map(Some));
         set(&mut data.path, self.data.clone().map(Some));
         set(&mut data.validation, self.input.val.clone().map(Some));
         if self.input.val_split.is_some() {

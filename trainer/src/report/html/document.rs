@@ -1,6 +1,6 @@
 //! The HTML document of a report.
 
-use std::borrow::Cow;
+use std::path::Path;
 
 use anyhow::Result;
 use charlet::format::Precision;
@@ -19,6 +19,8 @@ use crate::inference::sample::{Sample, Text};
 use crate::model::layers::layers;
 use crate::report::plot;
 use crate::train::finalize::Measured;
+use crate::util::shell;
+use crate::util::shown::escaped;
 
 const STYLE: &str = include_str!("style.css");
 /// Seconds after which the page of a run under way loads itself again.
@@ -64,7 +66,8 @@ impl Page {
                 }
             }
         };
-        Ok(page.into_string())
+        // A browser drops controls and obeys bidirectional marks.
+        Ok(escaped(&page.into_string()).into_owned())
     }
 
     /// Data and network.
@@ -89,7 +92,8 @@ impl Page {
 
     fn status(&self, moment: Moment<'_>) -> Markup {
         let (epoch, epochs) = (moment.epoch + 1, self.config.training.epochs);
-        let resume = html! { code { "charlet train --resume ." } " in this folder" };
+        let resume =
+            html! { code { (shell::program_anywhere()) " train --resume ." } " in this folder" };
         html! {
             @match moment.status {
                 Status::UnderWay => p.status {
@@ -189,14 +193,15 @@ impl Page {
 
     /// The command that makes more.
     fn use_it(&self) -> Markup {
-        let model = shell_word(&format!("{}.charlet", self.config.name()));
+        let model = self.folder.model();
+        let model = shell::path(Path::new(model.file_name().unwrap_or_default()));
         let length = match self.config.data.mode {
             Mode::Lines => "-n 20",
             Mode::Text => "--length 400",
         };
         html! {
             p { "To make more, in this folder:" }
-            pre { code { "charlet generate " (model) " " (length) " --temperature 0.8" } }
+            pre { code { (shell::program_anywhere()) " generate " (model) " " (length) " --temperature 0.8" } }
         }
     }
 
@@ -281,7 +286,7 @@ impl Page {
             }
             p.note {
                 "Also in " code { "config.toml" } ", with which "
-                code { "charlet train --config config.toml --out again" } " makes this model again."
+                code { (shell::program_anywhere()) " train --config config.toml --out again" } " makes this model again."
             }
         })
     }
@@ -308,17 +313,6 @@ fn shown(value: &Value) -> String {
         Value::String(text) => text.clone(),
         other => other.to_string(),
     }
-}
-
-/// A word that a shell leaves as it is.
-fn shell_word(word: &str) -> String {
-    let word = if word.starts_with('-') {
-        format!("./{word}")
-    } else {
-        word.to_owned()
-    };
-    // No path has a zero byte, which is all that can't be quoted.
-    shlex::try_quote(&word).map_or_else(|_| word.clone(), Cow::into_owned)
 }
 
 /// A time in its two largest units.
@@ -359,14 +353,6 @@ mod tests {
             }
         }
         assert!(replaced > 20, "{replaced}");
-    }
-
-    #[test]
-    fn a_shell_takes_a_word_as_it_is() {
-        assert_eq!(shell_word("a-b_c.charlet"), "a-b_c.charlet");
-        let odd = "it's $x.charlet";
-        assert_eq!(shlex::split(&shell_word(odd)), Some(vec![odd.to_owned()]));
-        assert_eq!(shell_word("-x"), "./-x");
     }
 
     #[test]

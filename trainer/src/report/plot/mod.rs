@@ -5,6 +5,8 @@ pub(crate) mod figures;
 pub mod lr_finder;
 mod ticks;
 
+use std::borrow::Cow;
+
 use anyhow::{Context, Result, anyhow};
 use plotters::chart::DualCoordChartContext;
 use plotters::coord::Shift;
@@ -13,6 +15,7 @@ use plotters::prelude::*;
 use plotters::style::register_font;
 
 use self::ticks::Ticks;
+use crate::util::shown::escaped;
 
 /// The name under which the embedded font is known; also what a browser takes.
 const FONT: &str = "sans-serif";
@@ -268,13 +271,13 @@ impl Pen {
     /// The title and, below it, what the curves are; gives the height that they take.
     fn heading<B: DrawingBackend>(&self, area: &Area<B>, panel: &Panel) -> Result<i32> {
         let corner = (self.units(10.0), self.units(8.0));
-        let title = Text::new(panel.title.as_str(), corner, self.text(15.0));
+        let title = Text::new(escaped(&panel.title), corner, self.text(15.0));
         area.draw(&title).map_err(plain)?;
         let below = (corner.0, corner.1 + self.units(24.0));
         let curves = panel.curves.iter().filter(|curve| !curve.label.is_empty());
-        let curves = curves.map(|curve| (&curve.label, curve.colour, Some(curve.stroke)));
+        let curves = curves.map(|curve| (escaped(&curve.label), curve.colour, Some(curve.stroke)));
         let mark = panel.mark.iter();
-        let mark = mark.map(|mark| (&mark.label, mark.colour, None));
+        let mark = mark.map(|mark| (escaped(&mark.label), mark.colour, None));
         let entries: Vec<_> = curves.chain(mark).collect();
         if entries.is_empty() {
             return Ok(below.1);
@@ -288,13 +291,13 @@ impl Pen {
         &self,
         area: &Area<B>,
         from: (i32, i32),
-        entries: &[(&String, RGBColor, Option<Stroke>)],
+        entries: &[(Cow<'_, str>, RGBColor, Option<Stroke>)],
     ) -> Result<i32> {
         let style = self.text(12.0);
         let (swatch, gap) = (self.units(26.0), self.units(7.0));
         let end = area.dim_in_pixel().0 as i32;
         let mut at = from;
-        for &(label, colour, stroke) in entries {
+        for (label, colour, stroke) in entries {
             let (width, _) = area.estimate_text_size(label, &style).map_err(plain)?;
             let width = width as i32 + swatch + gap;
             if at.0 > from.0 && at.0 + width > end {
@@ -303,12 +306,12 @@ impl Pen {
             let y = at.1 + self.units(4.5);
             match stroke {
                 Some(stroke) => {
-                    self.curve(area, colour, stroke, vec![(at.0, y), (at.0 + swatch, y)])?
+                    self.curve(area, *colour, *stroke, vec![(at.0, y), (at.0 + swatch, y)])?
                 }
-                None => self.mark(area, (at.0 + swatch / 2, y), colour)?,
+                None => self.mark(area, (at.0 + swatch / 2, y), *colour)?,
             }
             let place = (at.0 + swatch + gap, at.1);
-            let text = Text::new(label.as_str(), place, style.clone());
+            let text = Text::new(label.as_ref(), place, style.clone());
             area.draw(&text).map_err(plain)?;
             at.0 += width + self.units(20.0);
         }
@@ -371,7 +374,7 @@ mod tests {
 
     fn panel() -> Panel {
         Panel {
-            title: "<a & b>".to_owned(),
+            title: "<a & b>\u{1b}".to_owned(),
             x_label: "x".to_owned(),
             y_label: "y".to_owned(),
             right: None,
@@ -391,7 +394,7 @@ mod tests {
     fn text_of_an_svg_is_escaped_and_its_size_is_that_asked_for() {
         let svg = svg(&panel(), 300, 200).unwrap();
         assert!(
-            svg.contains("&lt;a &amp; b&gt;") && !svg.contains("<a &"),
+            svg.contains("&lt;a &amp; b&gt;\\u{1b}") && !svg.contains("<a &"),
             "{svg}"
         );
         assert!(svg.starts_with("<svg width=\"300\" height=\"200\" viewBox=\"0 0 2400 1600\""));

@@ -14,7 +14,7 @@ use self::protobuf::{event, restart, scalar, summary, text, version};
 use crate::inference::sample::Sample;
 use crate::train::metrics::{EpochMetrics, StepMetrics};
 use crate::train::observer::{EpochEnd, Observer, ProgressSnapshot, Start, Task};
-use crate::util::run_dir::EVENT_FILE_PREFIX;
+use crate::util::run_dir::{EVENT_FILE_PREFIX, EVENT_FILE_SUFFIX};
 
 const CRC32C: Crc<u32> = Crc::<u32>::new(&CRC_32_ISCSI);
 
@@ -123,7 +123,9 @@ impl EventFile {
 fn create_newest(folder: &Path) -> std::io::Result<(PathBuf, File)> {
     let mut second = now() as u64;
     loop {
-        let path = folder.join(format!("{EVENT_FILE_PREFIX}{second:010}.charlet"));
+        let path = folder.join(format!(
+            "{EVENT_FILE_PREFIX}{second:010}{EVENT_FILE_SUFFIX}"
+        ));
         match OpenOptions::new().append(true).create_new(true).open(&path) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => second += 1,
             opened => return Ok((path, opened?)),

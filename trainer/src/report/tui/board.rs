@@ -8,6 +8,7 @@ use crate::inference::sample::Sample;
 use crate::train::control::Request;
 use crate::train::metrics::{EpochMetrics, StepMetrics};
 use crate::train::observer::{ProgressSnapshot, Start};
+use crate::util::shown::escaped;
 
 /// Lines of the log that are kept.
 const LOG_LINES: usize = 500;
@@ -68,6 +69,7 @@ impl Board {
         self.begun = Instant::now();
         self.now = start.now;
         self.start = start.clone();
+        self.start.name = escaped(&start.name).into_owned();
     }
 
     pub(super) fn steps(&mut self, metrics: &StepMetrics) {
@@ -91,12 +93,16 @@ impl Board {
     pub(super) fn line(&mut self, text: &str) {
         // The training confirms it.
         self.awaited.take_if(|awaited| *awaited != Request::Stop);
-        self.log.extend(text.lines().map(str::to_owned));
+        self.log.extend(escaped(text).lines().map(str::to_owned));
         self.log.drain(..self.log.len().saturating_sub(LOG_LINES));
     }
 
     pub(super) fn sample(&mut self, sample: &Sample) {
-        self.sample = Some((self.now.step, sample.clone()));
+        let mut sample = sample.clone();
+        for text in &mut sample.texts {
+            text.text = escaped(&text.text).into_owned();
+        }
+        self.sample = Some((self.now.step, sample));
     }
 
     /// Forgets the curves beyond this epoch.

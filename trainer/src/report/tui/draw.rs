@@ -234,6 +234,7 @@ mod tests {
             epochs: 20,
             steps: 2000,
             chars: 2_000_000,
+            log_every: 20,
             now: ProgressSnapshot::default(),
         };
         let past: Vec<StepMetrics> = (1..=100).map(steps).collect();

@@ -24,6 +24,7 @@ use crate::report::progress_bar::WorkBar;
 use crate::train::control::Request;
 use crate::train::metrics::StepMetrics;
 use crate::train::observer::{EpochEnd, Observer, ProgressSnapshot, Start, Task};
+use crate::util::shown::escaped;
 
 /// Time from one picture to the next.
 const FRAME: Duration = Duration::from_millis(200);
@@ -137,7 +138,7 @@ impl Observer for Dashboard {
             self.shared.board().line(text);
         } else {
             // A closed terminal doesn't stop a training.
-            let _ = writeln!(stdout(), "{text}");
+            let _ = writeln!(stdout(), "{}", escaped(text));
         }
     }
 

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use charlet::{Model, Rng, Sampler};
-use charlet_trainer::inference::text_model::TextModel;
+use charlet_trainer::inference::text_model::{CUT, TextModel};
+use charlet_trainer::util::shown::Shown;
 use charlet_trainer::util::style::Styles;
 use crossterm::event;
 use rustyline::error::ReadlineError;
@@ -66,7 +67,9 @@ impl<'m> Repl<'m> {
                 Ok(Next::Leave) => break,
                 Err(error) => {
                     let alarm = self.styles.alarm();
-                    writeln!(self.out, "{alarm}{error:#}{alarm:#}")?;
+                    let message = format!("{error:#}");
+                    let message = Shown::on(&self.out).text(&message);
+                    writeln!(self.out, "{alarm}{message}{alarm:#}")?;
                 }
             }
         }
@@ -130,24 +133,30 @@ impl<'m> Repl<'m> {
         let _raw = Raw::begin()?;
         self.echo(prompt)?;
         let mut due = Instant::now();
-        for _ in 0..self.args.length(model.vocab().end().is_some()) {
-            match self.wait(due)? {
-                None => {}
-                Some(Action::Leave) => {
+        let is_list = model.vocab().end().is_some();
+        let mut has_ended = false;
+        for _ in 0..self.args.length(is_list) {
+            if let Some(action) = self.wait(due)? {
+                if action == Action::Leave {
                     next = Next::Leave;
-                    break;
                 }
-                Some(_) => break,
+                has_ended = true;
+                break;
             }
             due = due.max(Instant::now()) + interval(self.pace);
             let (_, sampler) = self.sampler()?;
-            let Some(char) = self.text_model.next_char(sampler, &mut self.rng) else {
-                break;
-            };
-            self.print(char)?;
-            if stops.is_complete(char) {
+            let char = self.text_model.next_char(sampler, &mut self.rng);
+            if let Some(char) = char {
+                self.print(char)?;
+            }
+            has_ended = char.is_none_or(|char| stops.is_complete(char));
+            if has_ended {
                 break;
             }
+        }
+        if is_list && !has_ended {
+            let dim = self.styles.dim();
+            write!(self.out, "{dim}{CUT}{dim:#}")?;
         }
         // In raw mode a line feed doesn't go back to the line's beginning.
         write!(self.out, "\r\n")?;
@@ -208,9 +217,7 @@ impl<'m> Repl<'m> {
     fn print(&mut self, char: char) -> std::io::Result<()> {
         match char {
             '\n' => write!(self.out, "\r\n")?,
-            // Nothing that a terminal would take for a command.
-            _ if char.is_control() && char != '\t' => write!(self.out, "{}", char.escape_debug())?,
-            _ => write!(self.out, "{char}")?,
+            _ => write!(self.out, "{}", Shown::on(&self.out).char(char))?,
         }
         self.out.flush()
     }

@@ -1,0 +1,10 @@
+#![no_main]
+
+use charlet_fuzz::{logs, numbers};
+use libfuzzer_sys::{fuzz_mutator, fuzz_target, fuzzer_mutate};
+
+fuzz_target!(|bytes: &[u8]| logs::check(bytes));
+
+fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
+    numbers::mutate(data, size, max_size, seed, fuzzer_mutate)
+});

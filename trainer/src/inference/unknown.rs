@@ -1,0 +1,53 @@
+//! Characters that a model doesn't know, and what it may know in their place.
+
+use charlet::Vocab;
+use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::{compose, is_combining_mark};
+
+/// What to say beside an unknown character of a text: in which other form the model knows it, in parentheses with a
+/// space before them, or nothing.
+pub fn hint(vocab: &Vocab<'_>, text: &str, unknown: char) -> &'static str {
+    let knows = |char| vocab.token(char).is_some();
+    let knows_all = |chars: String| chars.chars().all(knows);
+    let is_decomposed = unknown.nfd().ne([unknown]);
+    if unknown.is_uppercase() && knows_all(unknown.to_lowercase().collect()) {
+        " (the model has lower case only)"
+    } else if is_decomposed && knows_all(unknown.nfd().collect()) {
+        " (the model knows it decomposed, as a letter and an accent: normal form NFD)"
+    } else if is_combining_mark(unknown)
+        && text
+            .chars()
+            .zip(text.chars().skip(1))
+            .filter(|&(_, mark)| mark == unknown)
+            .filter_map(|(letter, mark)| compose(letter, mark))
+            .any(knows)
+    {
+        " (the model knows letter and accent composed, as one character: normal form NFC)"
+    } else if is_decomposed && unknown.nfc().ne([unknown]) && knows_all(unknown.nfc().collect()) {
+        " (the model knows it in normal form NFC)"
+    } else {
+        ""
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use charlet::Token;
+
+    use super::*;
+
+    #[test]
+    fn the_form_that_a_model_knows_is_named() {
+        let composed = Vocab::new("ae\u{c5}\u{e9}", 5, Token(4), Some(Token(4)));
+        let decomposed = Vocab::new("ae\u{301}", 4, Token(3), Some(Token(3)));
+        let (composed, decomposed) = (composed.unwrap(), decomposed.unwrap());
+        assert!(hint(&composed, "ae\u{301}", '\u{301}').contains("NFC"));
+        assert!(hint(&decomposed, "a\u{e9}", '\u{e9}').contains("NFD"));
+        assert!(hint(&composed, "a\u{212b}", '\u{212b}').contains("NFC"));
+        assert!(hint(&composed, "A", 'A').contains("lower case"));
+        // A mark that makes nothing that is known, and what has no other form.
+        for (text, unknown) in [("a\u{301}", '\u{301}'), ("x", 'x'), ("\u{c9}", '\u{c4}')] {
+            assert_eq!(hint(&composed, text, unknown), "");
+        }
+    }
+}
