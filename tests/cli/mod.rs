@@ -16,6 +16,8 @@ mod hidden;
 mod html;
 /// Beginnings that are continued in a terminal and in a pipe.
 mod interactive;
+/// What doesn't fit into memory, never ends, or is interrupted.
+mod limits;
 /// Commands that use models.
 mod models;
 /// What holds for the options of all commands.

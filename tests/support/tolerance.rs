@@ -116,3 +116,7 @@ pub const QUANTIZATION_I4: Tolerance = Tolerance::new(2e-2, 0.0);
 
 /// The shipped model's loss against its card, which has five digits after the point.
 pub const CARD: Tolerance = Tolerance::new(6e-6, 0.0);
+
+/// A run's memory as estimated, in parts of what was measured: never much less, or a run is killed; never much more, or
+/// one is refused that would fit.
+pub const MEMORY: std::ops::RangeInclusive<f64> = 0.9..=1.6;

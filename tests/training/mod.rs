@@ -14,6 +14,8 @@ mod init_from;
 mod lock;
 /// A learning rate that is looked for.
 mod lr_finder;
+/// Memory, before it is taken.
+mod need;
 /// Runs that are replaced, and processes that are killed meanwhile.
 mod replace;
 /// Runs that are stopped or killed, and go on.

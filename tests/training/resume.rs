@@ -14,7 +14,7 @@ use charlet_trainer::config::{
 use charlet_trainer::report::observers;
 use charlet_trainer::report::progress_bar::Plain;
 use charlet_trainer::train::checkpoint::Checkpoint;
-use charlet_trainer::train::control::Request;
+use charlet_trainer::train::control::{Request, Requests};
 use charlet_trainer::train::newest::Newest;
 use charlet_trainer::train::training_loop::{Outcome, train};
 use charlet_trainer::util::lock::Lock;
@@ -53,6 +53,11 @@ fn go_on(config: &Config, folder: &Path, batches: usize) -> Outcome {
         let left = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
         left.is_err().then_some(Request::Stop)
     };
+    go_on_until(config, folder, &next_request)
+}
+
+/// Goes on with the run in a folder, or begins it, until it is stopped.
+fn go_on_until(config: &Config, folder: &Path, requests: &dyn Requests) -> Outcome {
     let (checkpoint, folder) = if RunFolder::is_resumable(folder) {
         let checkpoint = Newest::load(folder).unwrap().checkpoint;
         let folder = RunFolder::resume(Lock::take(folder).unwrap(), &config.name()).unwrap();
@@ -65,10 +70,52 @@ fn go_on(config: &Config, folder: &Path, batches: usize) -> Outcome {
         config,
         checkpoint.as_ref(),
         &folder,
-        &next_request,
+        requests,
         &mut observers(config, Box::new(Plain(sink()))).unwrap(),
     )
     .unwrap()
+}
+
+/// Stops within long work, when that asks for the last time.
+struct Impatient(AtomicUsize);
+
+impl Requests for Impatient {
+    fn next(&self) -> Option<Request> {
+        None
+    }
+
+    fn is_stopping(&self) -> bool {
+        let less = |left: usize| left.checked_sub(1);
+        let left = self
+            .0
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+        left.is_err()
+    }
+}
+
+#[test]
+fn a_run_that_is_stopped_while_it_is_measured_ends_as_an_unbroken_one() {
+    let place = Place::new();
+    for (mode, data) in [
+        (Mode::Lines, lines().repeat(3)),
+        (Mode::Text, lines().repeat(6)),
+    ] {
+        let file = place.path(&place.write("data.txt", data));
+        let config = config(mode, &file, OptimizerKind::AdamW, ScheduleKind::Cosine);
+        let folder = |name: &str| place.path(&format!("{name}-{mode:?}"));
+        go_on(&config, &folder("whole"), usize::MAX);
+        let mut stops = 0;
+        let mut questions = 1;
+        // Among the first of an epoch's are those of its batches that are held out, then those of samples.
+        while go_on_until(&config, &folder("parts"), &Impatient(questions.into()))
+            == Outcome::Interrupted
+        {
+            questions += 7 + questions / 2;
+            stops += 1;
+        }
+        assert!(stops > 5, "{stops}");
+        assert_same(&folder("whole"), &folder("parts"));
+    }
 }
 
 /// Fails if two runs left different files, but for the time they took.

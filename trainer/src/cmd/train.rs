@@ -136,7 +136,13 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     args.training.threads.start()?;
     let input = Input::load(&config)?;
     let budget = args.fit_budget(&mut config, &input.corpus)?;
-    check_run(&config, &input.corpus)?;
+    check_run(&config, &input.corpus).map_err(|error| {
+        if args.chooses_width() {
+            error.context("the widest network within the budget is too wide for this machine: give a smaller --params-budget, --flash-budget or --ram-budget")
+        } else {
+            error
+        }
+    })?;
     if args.optimizer.find_lr {
         tell("budget", &budget);
         let out = args.out(&config);

@@ -9,13 +9,22 @@ use charlet_trainer::model::shape::Shape;
 use super::Args;
 
 impl Args {
-    /// Chooses the sizes that a budget leaves open; returns lines that explain the choice.
-    pub(super) fn fit_budget(&self, config: &mut Config, corpus: &Corpus) -> Result<Vec<String>> {
-        let budget = Budget {
+    /// Whether a budget sets the hidden size.
+    pub(super) fn chooses_width(&self) -> bool {
+        self.model.hidden.is_none() && !self.budget().is_empty()
+    }
+
+    fn budget(&self) -> Budget {
+        Budget {
             parameters: self.model.params_budget,
             flash: self.model.flash_budget,
             ram: self.model.ram_budget,
-        };
+        }
+    }
+
+    /// Chooses the sizes that a budget leaves open; returns lines that explain the choice.
+    pub(super) fn fit_budget(&self, config: &mut Config, corpus: &Corpus) -> Result<Vec<String>> {
+        let budget = self.budget();
         if budget.is_empty() {
             return Ok(Vec::new());
         }
