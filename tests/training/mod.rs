@@ -4,10 +4,10 @@
 mod budget;
 /// What a GPU runs, on the processor where there is none.
 mod cuda;
-/// The trainer's gradients against PyTorch, finite differences and each other.
-mod gradients;
 /// Checkpoints that no run can have written.
 mod damaged;
+/// The trainer's gradients against PyTorch, finite differences and each other.
+mod gradients;
 /// Networks that start from the weights of another.
 mod init_from;
 /// Two processes and one folder.

@@ -86,7 +86,12 @@ fn apart(file: &[u8]) -> Option<(Value, Vec<u8>)> {
 }
 
 fn together(header: &str, tensors: &[u8]) -> Vec<u8> {
-    [&(header.len() as u64).to_le_bytes(), header.as_bytes(), tensors].concat()
+    [
+        &(header.len() as u64).to_le_bytes(),
+        header.as_bytes(),
+        tensors,
+    ]
+    .concat()
 }
 
 /// A checkpoint whose description is changed.

@@ -41,7 +41,11 @@ fn float(header: &Header<'_>) -> Vec<Fixed> {
     let mut fixed = Vec::new();
     let mut column = |is_row: &dyn Fn(usize) -> bool| {
         for row in 0..16 {
-            let kind = if is_row(row) { Fixed::default() } else { Fixed::ZERO };
+            let kind = if is_row(row) {
+                Fixed::default()
+            } else {
+                Fixed::ZERO
+            };
             fixed.extend([kind; 4]);
         }
     };

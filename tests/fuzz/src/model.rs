@@ -181,7 +181,9 @@ const fn table() -> [u32; 256] {
 /// Changes a field of a header, so that it may still be valid.
 fn change(header: &mut Header<'_>, chars: &mut String, next: &mut impl FnMut(u32) -> u32) {
     let near = |value: u16, step: u32| (u32::from(value) + 2).saturating_sub(step).min(40) as u16;
-    let marks = header.vocab_size.saturating_sub(chars.chars().count() as u16);
+    let marks = header
+        .vocab_size
+        .saturating_sub(chars.chars().count() as u16);
     match next(9) {
         0 => header.hidden_size = near(header.hidden_size, next(5)),
         1 => header.num_layers = near(header.num_layers, next(5)).min(5),
@@ -199,7 +201,10 @@ fn change(header: &mut Header<'_>, chars: &mut String, next: &mut impl FnMut(u32
             if let Some(new) = char::from_u32(next(bound))
                 && let Err(at) = chars.chars().collect::<Vec<_>>().binary_search(&new)
             {
-                let at = chars.char_indices().nth(at).map_or(chars.len(), |(at, _)| at);
+                let at = chars
+                    .char_indices()
+                    .nth(at)
+                    .map_or(chars.len(), |(at, _)| at);
                 chars.insert(at, new);
             }
         }
@@ -248,9 +253,12 @@ pub fn written(header: &Header<'_>, from: &[u8]) -> Vec<u8> {
 pub fn seeds() -> Vec<Vec<u8>> {
     let mut seeds = Vec::new();
     for precision in [Precision::F32, Precision::I8, Precision::I4] {
-        for (chars, hidden_size, num_layers, marks) in
-            [("ab", 3, 1, 1), ("aé🦀", 4, 2, 0), ("\nabcd", 5, 2, 1), ("x", 9, 3, 2)]
-        {
+        for (chars, hidden_size, num_layers, marks) in [
+            ("ab", 3, 1, 1),
+            ("aé🦀", 4, 2, 0),
+            ("\nabcd", 5, 2, 1),
+            ("x", 9, 3, 2),
+        ] {
             let count = chars.chars().count() as u16;
             let header = Header {
                 cell: Cell::Lstm,

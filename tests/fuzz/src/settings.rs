@@ -17,7 +17,8 @@ pub fn check(bytes: &[u8]) {
 
 /// What to begin with.
 pub fn seeds() -> Vec<Vec<u8>> {
-    let whole = [Mode::Lines, Mode::Text].map(|mode| Config::defaults(mode).to_toml().expect("defaults"));
+    let whole =
+        [Mode::Lines, Mode::Text].map(|mode| Config::defaults(mode).to_toml().expect("defaults"));
     let short = [
         "data.mode = 'text'\nnetwork.hidden_size = 9\n",
         "optimizer.kind = 'sgd'\n[schedule]\nkind = 'plateau'\nepochs = 3\nfactor = 0.5\n",

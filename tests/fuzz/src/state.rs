@@ -17,7 +17,10 @@ pub fn check(bytes: &[u8]) {
         let mut session = saved.session(&model).expect("a state that was accepted");
         let mut rng = saved.rng();
         let again = Saved::new(file, &session, &rng);
-        assert_eq!(again.session(&model).expect("the same").state(), session.state());
+        assert_eq!(
+            again.session(&model).expect("the same").state(),
+            session.state()
+        );
         for _ in 0..4 {
             session.next_char(Sampler::argmax(), || rng.next_u32());
         }

@@ -34,7 +34,10 @@ impl Plateau {
     /// Names the field and its value.
     pub(crate) fn check(&self) -> Result<()> {
         let Self { waited, falls, .. } = *self;
-        ensure!(waited <= MAX_EPOCHS, "waited is {waited}, more than {MAX_EPOCHS}");
+        ensure!(
+            waited <= MAX_EPOCHS,
+            "waited is {waited}, more than {MAX_EPOCHS}"
+        );
         ensure!(
             (0..=MAX_EPOCHS as i32).contains(&falls),
             "falls is {falls}, not from 0 to {MAX_EPOCHS}"

@@ -25,10 +25,7 @@ impl Description {
     pub(super) fn check(&self) -> Result<()> {
         self.config.check().context("config")?;
         self.alphabet.vocab().context("alphabet")?;
-        let (chars, size) = (
-            self.alphabet.chars().chars().count(),
-            self.alphabet.size(),
-        );
+        let (chars, size) = (self.alphabet.chars().chars().count(), self.alphabet.size());
         let marks = usize::from(self.alphabet.end().is_some());
         ensure!(
             size == chars + marks,
@@ -72,7 +69,9 @@ impl Progress {
         for (at, kept) in self.kept.iter().enumerate() {
             kept.check("progress.kept", epoch)?;
             ensure!(
-                self.kept[..at].iter().all(|other| other.number != kept.number),
+                self.kept[..at]
+                    .iter()
+                    .all(|other| other.number != kept.number),
                 "progress.kept has epoch {} twice",
                 kept.number
             );
@@ -106,7 +105,10 @@ impl Epoch {
 pub(super) fn tensors(tensors: &HashMap<String, Tensor>, shape: Shape) -> Result<()> {
     for (name, tensor) in tensors {
         let dtype = tensor.dtype();
-        ensure!(dtype == DType::F32, "{name} has the type {dtype:?}, not F32");
+        ensure!(
+            dtype == DType::F32,
+            "{name} has the type {dtype:?}, not F32"
+        );
     }
     let count = [shape.parameter_count()];
     for name in MOMENTS.into_iter().chain([WEIGHTS]) {
