@@ -1,6 +1,6 @@
 #![no_main]
 
-use charlet_fuzz::{settings, numbers};
+use charlet_fuzz::{numbers, settings};
 use libfuzzer_sys::{fuzz_mutator, fuzz_target, fuzzer_mutate};
 
 fuzz_target!(|bytes: &[u8]| settings::check(bytes));

@@ -1,6 +1,6 @@
 #![no_main]
 
-use charlet_fuzz::{state, numbers};
+use charlet_fuzz::{numbers, state};
 use libfuzzer_sys::{fuzz_mutator, fuzz_target, fuzzer_mutate};
 
 fuzz_target!(|bytes: &[u8]| state::check(bytes));
