@@ -120,6 +120,12 @@ fn what_never_ends_is_read_up_to_a_bound() {
     let score = ["score", model, "/dev/zero"];
     let output = limited(&place, LIMIT, &score).output().unwrap();
     assert_refused(&output, &["/dev/zero", "is it a text?"]);
+    let zeros = fs::File::open("/dev/zero").unwrap();
+    let mut generate = limited(&place, LIMIT, &["generate", model, "-i"]);
+    assert_refused(
+        &generate.stdin(zeros).output().unwrap(),
+        &["line 1", "is it a text?"],
+    );
     assert!(place.files(".").is_empty());
 }
 

@@ -5,16 +5,20 @@ mod keys;
 mod session;
 mod terminal;
 
-use std::io::{ErrorKind, IsTerminal, Write};
+use std::io::{BufRead, IsTerminal, Read, Write};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use charlet::{Model, Rng};
 use charlet_trainer::inference::text_model::TextModel;
+use charlet_trainer::util::memory::{amount, available};
 use charlet_trainer::util::shown::Shown;
 
 use self::session::Repl;
 use super::{Args, clock, text, with_hint};
+
+/// How many times a line has to fit into memory: as a prompt, and in an error.
+const COPIES: u64 = 32;
 
 pub(super) fn run(args: Args, model: &Model<'_>) -> Result<ExitCode> {
     if std::io::stdin().is_terminal() && std::io::stdout().is_terminal() {
@@ -31,19 +35,29 @@ fn pipe(args: &Args, model: &Model<'_>) -> Result<ExitCode> {
     let mut text_model = TextModel::new(model);
     let mut out = std::io::stdout().lock();
     let (mut cut, mut code) = (0, ExitCode::SUCCESS);
-    for (number, line) in (1..).zip(std::io::stdin().lines()) {
-        let prompt = match line {
-            Ok(line) => line,
-            Err(error) if error.kind() == ErrorKind::InvalidData => {
-                eprintln!("error: can't continue line {number}, which is not UTF-8");
-                code = ExitCode::FAILURE;
-                continue;
-            }
-            Err(error) => return Err(error).context("can't read standard input"),
+    let (mut input, most) = (std::io::stdin().lock(), available().bytes / COPIES);
+    for number in 1.. {
+        let mut line = Vec::new();
+        let mut bounded = (&mut input).take(most.saturating_add(1));
+        let read = bounded.read_until(b'\n', &mut line);
+        if read.context("can't read standard input")? == 0 {
+            break;
+        }
+        ensure!(
+            line.len() as u64 <= most,
+            "line {number} of standard input has more than {}: is it a text?",
+            amount(most as f64)
+        );
+        let Ok(line) = String::from_utf8(line) else {
+            eprintln!("error: can't continue line {number}, which is not UTF-8");
+            code = ExitCode::FAILURE;
+            continue;
         };
+        let prompt = line.strip_suffix('\n').unwrap_or(&line);
+        let prompt = prompt.strip_suffix('\r').unwrap_or(prompt);
         for (_, sampler) in args.sampling.samplers(text_model.model().vocab().size())? {
-            let generated = text_model.generate(sampler, &mut rng, &prompt);
-            let mut generator = match with_hint(generated, &prompt, model.vocab()) {
+            let generated = text_model.generate(sampler, &mut rng, prompt);
+            let mut generator = match with_hint(generated, prompt, model.vocab()) {
                 Ok(generator) => generator,
                 Err(error) => {
                     let message = format!("{error:#}");
@@ -56,7 +70,7 @@ fn pipe(args: &Args, model: &Model<'_>) -> Result<ExitCode> {
             if number > 1 && !is_list {
                 writeln!(out)?;
             }
-            let is_cut = text::print(&mut out, args, &prompt, is_list, &mut generator)?;
+            let is_cut = text::print(&mut out, args, prompt, is_list, &mut generator)?;
             cut += usize::from(is_cut && args.length.is_none());
         }
     }
