@@ -34,7 +34,8 @@ pub fn mutate(
     seed: u32,
     default: impl Fn(&mut [u8], usize, usize) -> usize,
 ) -> usize {
-    let Some((mut header, tensors)) = apart(&data[..size]).filter(|_| seed % 8 > 0) else {
+    let Some((mut header, tensors)) = apart(&data[..size]).filter(|_| !seed.is_multiple_of(8))
+    else {
         return default(data, size, max_size);
     };
     let text = if seed % 8 > 1
