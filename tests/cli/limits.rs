@@ -87,19 +87,37 @@ fn a_resumed_run_and_large_files_have_to_fit_too() {
     // No bytes are on the disk.
     let huge = fs::File::create(place.path("huge")).unwrap();
     huge.set_len(1 << 40).unwrap();
-    for arguments in [
+    let texts = [
         &["train", "huge"][..],
         &["eval", "run/data.charlet", "huge"],
-        &["eval", "huge", "data.txt"],
-        &["info", "huge"],
-        &["generate", "huge"],
         &["generate", "run/data.charlet", "--prompt-from", "huge"],
-        &["score", "huge", "data.txt"],
-        &["quantize", "huge", "--to", "i8", "-o", "i8.charlet"],
-    ] {
+    ];
+    for arguments in texts {
         let output = limited(&place, LIMIT, arguments).output().unwrap();
         assert_refused(&output, &["huge", "it has 1.1 TB, too many for memory"]);
     }
+    // Their beginning tells that these are something else.
+    let others = [
+        &["eval", "huge", "data.txt"][..],
+        &["info", "huge"],
+        &["generate", "huge"],
+        &["score", "huge", "data.txt"],
+        &["quantize", "huge", "--to", "i8", "-o", "i8.charlet"],
+    ];
+    for arguments in others {
+        let output = limited(&place, LIMIT, arguments).output().unwrap();
+        assert_refused(&output, &["huge is a file of an unknown kind, not a c"]);
+    }
+    // This one begins as a model does.
+    let model = crate::support::repository("models/names/names.charlet");
+    fs::copy(model, place.path("model")).unwrap();
+    let model = fs::OpenOptions::new()
+        .write(true)
+        .open(place.path("model"))
+        .unwrap();
+    model.set_len(1 << 40).unwrap();
+    let output = limited(&place, LIMIT, &["info", "model"]).output().unwrap();
+    assert_refused(&output, &["model", "it has 1.1 TB, too many for memory"]);
 }
 
 #[cfg(target_os = "linux")]
@@ -111,7 +129,6 @@ fn what_never_ends_is_read_up_to_a_bound() {
     for arguments in [
         &["train", "/dev/zero"][..],
         &["eval", model, "/dev/zero"],
-        &["info", "/dev/zero"],
         &["train", "--config", "/dev/zero"],
     ] {
         let output = limited(&place, LIMIT, arguments).output().unwrap();

@@ -191,7 +191,6 @@ fn the_next_command_puts_right_what_a_killed_one_left() {
             &["compare", "run"][..],
             &["train", "--resume", "run"],
             &["train", "data.txt", "--out", "run"],
-            &["train", "missing.txt", "--out", "run", "--force"],
         ] {
             let (place, file) = old_run();
             let old = contents(&place, "run");

@@ -340,7 +340,8 @@ fn a_killed_run_ends_as_an_unbroken_one() {
     let mut kills = 0;
     // Each process lives longer than the one before it, so that the run comes to an end.
     for milliseconds in (10..).step_by(15) {
-        let command = if place.path("killed/last.safetensors").exists() {
+        // Written last: before, there is nothing to go on with.
+        let command = if place.path("killed/config.toml").exists() {
             vec!["train", "--resume", "killed"]
         } else {
             train("killed")
@@ -443,7 +444,7 @@ fn a_missing_or_damaged_checkpoint_is_told_with_what_is_there() {
     fs::write(place.path("run/last.safetensors"), "half").unwrap();
     let printed = resume("3");
     for words in [
-        "can't use the checkpoint run/last",
+        "run/last.safetensors is a text file",
         "run/epoch.safetensors",
         "epoch 2",
     ] {

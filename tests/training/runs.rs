@@ -47,13 +47,12 @@ fn run(config: &Config, folder: &Path) -> (RunFolder, Evaluation) {
     }
 }
 
-/// A hundred lines with some order in them.
+/// A hundred different lines with some order in them.
 fn lines() -> String {
     let syllables = ["ba", "do", "mi", "ka"];
-    let line = |n: usize| {
-        (0..1 + n % 4)
-            .map(|at| syllables[(n * 7 + at * n) % 4])
-            .collect::<String>()
+    let line = |n: usize| -> String {
+        let digits = (0..4).map(|at| n / 4usize.pow(at) % 4);
+        digits.map(|digit| syllables[digit]).collect()
     };
     (0..100).map(|n| line(n) + "\n").collect()
 }

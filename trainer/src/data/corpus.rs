@@ -208,7 +208,15 @@ impl Corpus {
                     ));
                 }
                 random.shuffle(&mut distinct);
-                let count = (distinct.len() as f64 * share).round() as usize;
+                let wanted = (train.len() as f64 * share).round() as usize;
+                // As many different lines as make up the share with their copies.
+                let mut lines = 0;
+                let is_needed = |line: &&&str| {
+                    let is_needed = lines < wanted;
+                    lines += copies[**line];
+                    is_needed
+                };
+                let count = distinct.iter().take_while(is_needed).count();
                 ensure!(
                     count > 0 && count < distinct.len(),
                     "holding out {share} of {} different lines leaves nothing to learn or to measure on: \

@@ -179,10 +179,10 @@ mod tests {
                 .contains("byte offset 2")
         );
         assert!(
-            clean(b"abc\0d")
+            clean(b"abcdefg\0h")
                 .unwrap_err()
                 .to_string()
-                .contains("byte offset 3")
+                .contains("byte offset 7")
         );
         for empty in [&b""[..], b" \n\n", b"\xef\xbb\xbf"] {
             assert!(clean(empty).unwrap_err().to_string().contains("empty"));
