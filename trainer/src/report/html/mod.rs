@@ -169,8 +169,9 @@ impl Page {
 
     fn try_write(&mut self, moment: Moment<'_>) -> Result<()> {
         let model = self.folder.model();
-        if self.sample.is_none() && model.exists() {
-            // A resumed run has no sample yet.
+        // A resumed run has no sample yet. One that was stopped doesn't wait for it: a long text takes a second to search.
+        let is_stopped = matches!(moment.status, Status::Stopped);
+        if self.sample.is_none() && !is_stopped && model.exists() {
             let model = std::fs::read(&model)?;
             self.sample = Some(Sample::of(
                 &model,
