@@ -14,13 +14,13 @@ pub fn hint(vocab: &Vocab<'_>, text: &str, unknown: char) -> &'static str {
         " (the model has lower case only)"
     } else if is_decomposed && knows_all(unknown.nfd().collect()) {
         " (the model knows it decomposed, as a letter and an accent: normal form NFD)"
-    } else if is_combining_mark(unknown)
-        && text
-            .chars()
-            .zip(text.chars().skip(1))
-            .filter(|&(_, mark)| mark == unknown)
-            .filter_map(|(letter, mark)| compose(letter, mark))
-            .any(knows)
+    } else if text
+        .chars()
+        .zip(text.chars().skip(1))
+        // Of letter and mark either may be unknown.
+        .filter(|&(letter, mark)| is_combining_mark(mark) && [letter, mark].contains(&unknown))
+        .filter_map(|(letter, mark)| compose(letter, mark))
+        .any(knows)
     {
         " (the model knows letter and accent composed, as one character: normal form NFC)"
     } else if is_decomposed && unknown.nfc().ne([unknown]) && knows_all(unknown.nfc().collect()) {
@@ -42,6 +42,8 @@ mod tests {
         let decomposed = Vocab::new("ae\u{301}", 4, Token(3), Some(Token(3)));
         let (composed, decomposed) = (composed.unwrap(), decomposed.unwrap());
         assert!(hint(&composed, "ae\u{301}", '\u{301}').contains("NFC"));
+        let without_letter = Vocab::new("a\u{e9}", 3, Token(2), Some(Token(2))).unwrap();
+        assert!(hint(&without_letter, "ae\u{301}", 'e').contains("NFC"));
         assert!(hint(&decomposed, "a\u{e9}", '\u{e9}').contains("NFD"));
         assert!(hint(&composed, "a\u{212b}", '\u{212b}').contains("NFC"));
         assert!(hint(&composed, "A", 'A').contains("lower case"));
