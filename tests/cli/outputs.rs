@@ -65,6 +65,58 @@ fn no_output_replaces_an_input_of_its_command() {
     }
 }
 
+/// Standard input is a file, too, when the shell redirects it.
+#[cfg(unix)]
+#[test]
+fn no_output_replaces_the_file_on_standard_input() {
+    let place = with_run();
+    let list = place.path("run/report.html");
+    fs::write(&list, lines()).unwrap();
+    let output = place
+        .command(&["train", "-", "--out", "run", "--force"])
+        .stdin(fs::File::open(&list).unwrap())
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.contains("report.html is the data"), "{stderr}");
+    assert_eq!(fs::read(list).unwrap(), lines().as_bytes());
+}
+
+#[test]
+fn what_can_take_no_output_is_told_before_the_work() {
+    let place = with_run();
+    let best = "run/best.safetensors";
+    let quantize = |output| {
+        place.fail_with(
+            &["quantize", best, "--to", "i8", "-o", output],
+            &[if output == "-" {
+                "standard output"
+            } else {
+                "there is no folder nowhere"
+            }],
+        )
+    };
+    quantize("-");
+    quantize("nowhere/q.charlet");
+    let state = ["generate", "m.charlet", "--state-out", "nowhere/s.json"];
+    place.fail_with(&state, &["there is no folder nowhere"]);
+    let train = ["train", "data.txt", "--out", "m.charlet"];
+    place.fail_with(&train, &["m.charlet is no folder", "--out"]);
+    place.write("find-lr.csv", "mine");
+    let find = ["train", "data.txt", "--find-lr", "--out", "."];
+    refuse(&place, "find-lr.csv", &find, &["find-lr.csv is no table"]);
+    #[cfg(feature = "plot")]
+    {
+        place.write("compare.png", "mine");
+        refuse(
+            &place,
+            "compare.png",
+            &["compare", "run"],
+            &["no PNG picture"],
+        );
+    }
+}
+
 #[test]
 fn no_output_replaces_a_file_of_another_kind() {
     let place = with_run();
@@ -106,7 +158,7 @@ fn no_output_replaces_what_is_no_file() {
     #[cfg(feature = "plot")]
     place.fail_with(
         &["compare", "run", "-o", "socket.png"],
-        &["can't write socket.png", "no file"],
+        &["socket.png is no file"],
     );
     assert!(!fs::metadata(place.path("socket.png")).unwrap().is_file());
 }

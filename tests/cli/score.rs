@@ -217,3 +217,27 @@ fn a_log_is_scored_while_it_grows() {
         place.succeed_unread(&["score", &names(), "long"]);
     }
 }
+
+#[test]
+fn malformed_bytes_are_told_once_and_empty_answers_are_refused() {
+    let place = Place::new();
+    place.write("latin.txt", b"caf\xe9\nna\xefve\nanna\n");
+    let output = place
+        .command(&["score", &names(), "latin.txt"])
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{stderr}");
+    assert_eq!(
+        stderr.matches("latin.txt is not UTF-8 everywhere").count(),
+        1,
+        "{stderr}"
+    );
+    assert!(stderr.contains("--encoding"), "{stderr}");
+    for (option, value) in [("--threshold", "nan"), ("--top", "0")] {
+        let score = ["score", "model", "latin.txt", option, value];
+        let output = place.command(&score).output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        assert!(String::from_utf8(output.stderr).unwrap().contains(option));
+    }
+}

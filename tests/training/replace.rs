@@ -59,6 +59,18 @@ fn an_old_run_stays_where_the_new_one_cannot_begin() {
     place.succeed(&["train", "--resume", "run", "--epochs", "2"]);
 }
 
+#[test]
+fn the_model_of_the_old_run_goes_too_if_it_has_another_name() {
+    let (place, _) = old_run();
+    let other = place.write("other.txt", lines());
+    place.succeed(&[&["train", &other, "--out", "run", "--force"][..], &SHORT].concat());
+    let models = place
+        .files("run")
+        .into_iter()
+        .filter(|name| name.ends_with(".charlet"));
+    assert_eq!(models.collect::<Vec<_>>(), ["other.charlet"]);
+}
+
 /// A limit on the size of files stands for a full disk.
 #[cfg(unix)]
 #[test]

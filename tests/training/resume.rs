@@ -464,6 +464,20 @@ fn a_missing_or_damaged_checkpoint_is_told_with_what_is_there() {
     place.fail_with(&["train", "--resume", "run"], &["no other checkpoint"]);
 }
 
+/// Nothing is left to learn, and what was best is gone.
+#[test]
+fn a_complete_run_without_its_best_epoch_is_told_how_to_go_on() {
+    let place = Place::new();
+    let file = place.write("data.txt", lines());
+    place.succeed(&[&["train", &file, "--out", "run"][..], &SHORT].concat());
+    fs::remove_file(place.path("run/best.safetensors")).unwrap();
+    place.fail_with(
+        &["train", "--resume", "run"],
+        &["best.safetensors", "--epochs 2"],
+    );
+    place.succeed(&["train", "--resume", "run", "--epochs", "2"]);
+}
+
 /// One line that can't be read takes no other with it, and is told.
 #[test]
 fn a_damaged_log_is_told_and_keeps_its_other_lines() {

@@ -8,7 +8,9 @@ use anyhow::{Result, bail};
 use charlet_trainer::report::compare::{Compared, compare};
 use charlet_trainer::util::shown::Shown;
 #[cfg(feature = "plot")]
-use charlet_trainer::util::{distinct::refuse_overwriting, run_dir::RunFolder};
+use charlet_trainer::util::{
+    distinct::refuse_overwriting, replace::refuse_replacing, run_dir::RunFolder,
+};
 use clap::Parser;
 use indicatif::HumanCount;
 
@@ -59,6 +61,8 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
             &[("a run's log", &log), ("a run's checkpoint", &last)],
         )?;
     }
+    #[cfg(feature = "plot")]
+    refuse_replacing_by_picture(&args.output)?;
     let (runs, mut skipped) = compare(&args.runs);
     if runs.is_empty() && skipped.len() == 1 {
         return Err(skipped.remove(0));
@@ -113,6 +117,17 @@ fn drawing(picture: &std::path::Path) -> Result<Draw> {
             ),
         },
     )
+}
+
+/// Pictures replace pictures only.
+#[cfg(feature = "plot")]
+fn refuse_replacing_by_picture(picture: &std::path::Path) -> Result<()> {
+    let is_png = picture.extension().is_some_and(|ending| ending == "png");
+    if is_png {
+        refuse_replacing(picture, "PNG picture", b"\x89PNG")
+    } else {
+        refuse_replacing(picture, "SVG picture", b"<svg")
+    }
 }
 
 const TITLES: [&str; 12] = [

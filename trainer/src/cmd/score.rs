@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use charlet_trainer::config::Encoding;
 use charlet_trainer::data::lines::LineReader;
 use charlet_trainer::data::source::is_blank;
@@ -20,7 +20,7 @@ use clap::{Parser, ValueEnum};
 use serde::Serialize;
 
 use super::names::char_name;
-use super::{ENCODING, check_model, read_model, refuse_second_stdin, with_default};
+use super::{ENCODING, check_model, note, read_model, refuse_second_stdin, with_default};
 
 /// Score each line of a text by its surprisal, for example to find anomalies in a log
 ///
@@ -59,17 +59,24 @@ pub(crate) struct Args {
     #[arg(long, value_enum, value_name = "WHAT")]
     by: Option<By>,
     /// Print only lines above this many bits per character
-    #[arg(long, value_name = "BITS")]
+    #[arg(long, value_name = "BITS", value_parser = bits)]
     threshold: Option<f64>,
     /// Print only the N lines with the highest surprisal; implies --sort
-    #[arg(long, value_name = "N")]
-    top: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    top: Option<u64>,
     /// Show the bits of each character: as colours in a terminal, else as numbers
     #[arg(long)]
     explain: bool,
     /// Print one JSON object per line
     #[arg(long)]
     json: bool,
+}
+
+/// A number of bits to compare with.
+fn bits(text: &str) -> Result<f64> {
+    let bits: f64 = text.parse()?;
+    ensure!(!bits.is_nan(), "it must be a number");
+    Ok(bits)
 }
 
 /// What lines are sorted by.
@@ -123,7 +130,8 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     if args.sort || args.by.is_some() || args.top.is_some() {
         let mut all = scored.collect::<Result<Vec<_>>>()?;
         all.sort_by(|a, b| most_surprising_first(a, b, args.by.unwrap_or(BY)));
-        all.truncate(args.top.unwrap_or(all.len()));
+        let most = args.top.and_then(|top| usize::try_from(top).ok());
+        all.truncate(most.unwrap_or(all.len()));
         return all
             .iter()
             .try_for_each(|scored| printer.print(&mut out, scored))
@@ -177,6 +185,9 @@ fn most_surprising_first(a: &Scored, b: &Scored, by: By) -> Ordering {
 /// Lines without their ends, and whether there was one.
 struct Lines {
     reader: LineReader<Box<dyn BufRead>>,
+    encoding: String,
+    /// Whether it was told that something is malformed.
+    is_told: bool,
     name: String,
 }
 
@@ -196,6 +207,8 @@ impl Lines {
             (Box::new(BufReader::new(file)), name)
         };
         Ok(Self {
+            encoding: encoding.map_or("UTF-8".to_owned(), |encoding| encoding.to_string()),
+            is_told: false,
             reader: LineReader::new(input, encoding, available().bytes / COPIES),
             name,
         })
@@ -207,6 +220,12 @@ impl Iterator for Lines {
 
     fn next(&mut self) -> Option<Self::Item> {
         let line = self.reader.next_line();
+        if self.reader.is_malformed() && !std::mem::replace(&mut self.is_told, true) {
+            note(&format!(
+                "{} is not {} everywhere: what is malformed is shown as \u{fffd}; --encoding names another",
+                self.name, self.encoding
+            ));
+        }
         let line = line.with_context(|| format!("can't read {}", self.name));
         line.transpose()
     }

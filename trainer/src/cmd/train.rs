@@ -249,7 +249,13 @@ fn folder(args: &Args, config: &Config, lock: Option<Lock>) -> Result<RunFolder>
     args.refuse_overwriting(config, &RunFolder::at(&out, &name).files()?)?;
     match lock {
         Some(lock) => RunFolder::resume(lock, &name),
-        None => RunFolder::create(&out, &name, args.output.force),
+        None => {
+            let mut folder = RunFolder::create(&out, &name, args.output.force)?;
+            if let Ok(former) = Config::from_file(&folder.config(), None) {
+                folder.set_former_name(former.name());
+            }
+            Ok(folder)
+        }
     }
 }
 

@@ -273,7 +273,8 @@ impl Config {
         if path == Some(Path::new(STDIN)) {
             return "stdin".into();
         }
-        let stem = path.and_then(Path::file_stem);
+        // `..txt` has the stem `.`, which is no name of a folder.
+        let stem = path.and_then(Path::file_stem).filter(|stem| *stem != ".");
         stem.map_or_else(
             || "names".into(),
             |stem| stem.to_string_lossy().into_owned(),

@@ -19,6 +19,7 @@ pub struct LineReader<R> {
     /// The most bytes of a line.
     most: u64,
     is_over: bool,
+    is_malformed: bool,
 }
 
 impl<R: BufRead> LineReader<R> {
@@ -31,7 +32,13 @@ impl<R: BufRead> LineReader<R> {
             from: 0,
             most,
             is_over: false,
+            is_malformed: false,
         }
+    }
+
+    /// Whether something that was read is not of the encoding.
+    pub fn is_malformed(&self) -> bool {
+        self.is_malformed
     }
 
     /// The next line without its end, and whether it had one; `None` after the last. What is malformed becomes
@@ -73,9 +80,10 @@ impl<R: BufRead> LineReader<R> {
         let needed = self.decoder.max_utf8_buffer_length(length);
         self.text.reserve(needed.unwrap_or(4 * length + 16));
         // With that much room all is read at once.
-        let _ = self
+        let (_, _, is_malformed) = self
             .decoder
             .decode_to_string(bytes, &mut self.text, is_over);
+        self.is_malformed |= is_malformed;
         self.is_over = is_over;
         self.input.consume(length);
         Ok(())

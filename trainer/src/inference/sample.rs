@@ -127,10 +127,12 @@ pub(crate) fn sorted_samples(
     let (known, new): (Vec<Line>, Vec<Line>) = lines
         .into_iter()
         .partition(|line| line.is_copy(&corpus.known));
+    let parts = [("new", new), ("already in the list", known)];
+    let parts = parts.into_iter().filter(|(_, lines)| !lines.is_empty());
+    let parts = parts.map(|(what, lines)| format!("{what}:\n{}", wrapped(&lines)));
     Ok(format!(
-        "at temperature 0.8, new:\n{}\nalready in the list:\n{}",
-        wrapped(&new),
-        wrapped(&known)
+        "at temperature 0.8, {}",
+        parts.collect::<Vec<_>>().join("\n")
     ))
 }
 

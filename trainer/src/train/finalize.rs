@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use candle_core::Device;
 use charlet::Model;
 use charlet::format::Precision;
@@ -125,7 +125,13 @@ fn finalize(
     random: &mut Random,
     is_stopping: IsStopping<'_>,
 ) -> Result<Finalized> {
-    let best = Checkpoint::load(&folder.best(), &Device::Cpu)?.network()?;
+    let best = Checkpoint::load(&folder.best(), &Device::Cpu).with_context(|| {
+        format!(
+            "the run is complete, but its best epoch can't be used: train another with --epochs {}",
+            config.training.epochs + 1
+        )
+    })?;
+    let best = best.network()?;
     let mut precisions = [Precision::F32, Precision::I8, Precision::I4];
     let exported = config.training.precision();
     precisions.sort_by_key(|&precision| precision != exported);

@@ -70,6 +70,9 @@ pub struct Suggestion {
 }
 
 impl LrFinder {
+    /// The first line of its table.
+    pub const CSV_HEADER: &str = "learning_rate,nats_per_char,smoothed\n";
+
     /// Runs the test on a new network, which is dropped afterwards. `advance` gets each rate and loss.
     /// `None` if it was stopped.
     ///
@@ -152,7 +155,7 @@ impl LrFinder {
     /// # Errors
     /// Never: the text is in memory.
     pub fn to_csv(&self) -> Result<String> {
-        let mut text = "learning_rate,nats_per_char,smoothed\n".to_owned();
+        let mut text = Self::CSV_HEADER.to_owned();
         for Point {
             rate,
             loss,

@@ -57,7 +57,9 @@ pub fn atomic_write(path: &Path, contents: &[u8]) -> Result<()> {
             // As any new file; the user's umask takes its share.
             builder.permissions(fs::Permissions::from_mode(0o666));
         }
-        let mut file = builder.tempfile_in(folder)?;
+        // Without the name of the temporary file, which is nobody's business.
+        let named = builder.tempfile_in(folder);
+        let mut file = named.map_err(|error| std::io::Error::from(error.kind()))?;
         file.write_all(contents)?;
         file.as_file().sync_all()?;
         file.persist(path).map_err(|error| error.error)?;

@@ -5,6 +5,8 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 
+use super::memory::STDIN;
+
 /// Refuses to write a file that is one of these inputs under any name. Each input comes with what it is,
 /// as in "the model" or "--val".
 ///
@@ -26,10 +28,19 @@ pub fn refuse_overwriting(output: &Path, inputs: &[(&str, &Path)]) -> Result<()>
 /// Whether two paths lead to the same file. Neither is opened: a pipe would notice. What can't be found is no
 /// file; those who read it will say so.
 fn is_same_file(one: &Path, other: &Path) -> bool {
-    let file = |path| fs::metadata(path).ok().filter(Metadata::is_file);
+    let file = |path| fs::metadata(place(path)).ok().filter(Metadata::is_file);
     match (file(one), file(other)) {
         (Some(a), Some(b)) => is_same(one, &a, other, &b),
         _ => false,
+    }
+}
+
+/// Where a path leads. Standard input may be a file, too.
+fn place(path: &Path) -> &Path {
+    if cfg!(unix) && path == Path::new(STDIN) {
+        Path::new("/dev/stdin")
+    } else {
+        path
     }
 }
 

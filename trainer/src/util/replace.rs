@@ -4,13 +4,25 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::path::Path;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 
 /// Refuses to replace a file that is neither empty nor begins as such a file does, as in "charlet model".
 ///
 /// # Errors
-/// If there is such a file, or something that is no file.
+/// If there is such a file, something that is no file, or no folder for it.
 pub fn refuse_replacing(output: &Path, kind: &str, beginning: &[u8]) -> Result<()> {
+    ensure!(
+        output != Path::new("-"),
+        "a {kind} isn't written to standard output: name a file, with ./- one of that name"
+    );
+    let folder = output.parent().filter(|folder| *folder != Path::new(""));
+    if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+        bail!(
+            "can't write {}: there is no folder {}",
+            output.display(),
+            folder.display()
+        );
+    }
     // What isn't there is no problem, and what can't be read will be one for those who write.
     let Ok(metadata) = fs::metadata(output) else {
         return Ok(());
@@ -49,6 +61,9 @@ mod tests {
             fs::write(&path, other).unwrap();
             let error = refuse().unwrap_err().to_string();
             assert!(error.contains("output is no poem"), "{error}");
+        }
+        for wrong in ["-", "-/", "missing/output"] {
+            assert!(refuse_replacing(Path::new(wrong), "poem", b"o ").is_err());
         }
         let error = refuse_replacing(folder.path(), "poem", b"o ").unwrap_err();
         assert!(error.to_string().contains("no file"), "{error}");

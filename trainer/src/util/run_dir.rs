@@ -87,6 +87,12 @@ fn files_named(folder: &Path, is_named: impl Fn(&str) -> bool) -> Result<Vec<Pat
 
 /// Makes a folder; returns those that were not there before, the innermost first.
 fn make(folder: &Path) -> Result<Vec<PathBuf>> {
+    let in_the_way = folder
+        .ancestors()
+        .find(|folder| folder.exists() && !folder.is_dir());
+    if let Some(file) = in_the_way {
+        bail!("{} is no folder: choose another --out", file.display());
+    }
     let missing = folder.ancestors().filter(|folder| *folder != Path::new(""));
     let missing = missing.take_while(|folder| !folder.exists());
     let missing = missing.map(Path::to_owned).collect();
@@ -103,6 +109,8 @@ pub struct RunFolder {
     lock: Option<Lock>,
     /// Whether a run that is there may be replaced.
     replaces: bool,
+    /// The name of the run that is there, which its model has.
+    former_name: Option<String>,
     /// What goes again if no run begins: folders that were made, the innermost first, and the file of the lock.
     made: Vec<PathBuf>,
     made_lock: bool,
@@ -118,6 +126,7 @@ impl RunFolder {
             name: name.to_owned(),
             lock: None,
             replaces: false,
+            former_name: None,
             made: Vec::new(),
             made_lock: false,
         }
@@ -138,6 +147,11 @@ impl RunFolder {
         run.lock = Some(Self::open(folder)?);
         run.check_occupied()?;
         Ok(run)
+    }
+
+    /// Names the run that is there: with it its model is replaced.
+    pub fn set_former_name(&mut self, name: String) {
+        self.former_name = Some(name);
     }
 
     /// The folder of a run that is resumed, locked before its checkpoint was read. Removes what a killed
@@ -197,8 +211,9 @@ impl RunFolder {
     /// # Errors
     /// If the folder can't be read.
     pub fn files(&self) -> Result<Vec<PathBuf>> {
-        let model = format!("{}.charlet", self.name);
-        Self::files_in(self.path(), |name| name == model)
+        let names = std::iter::once(&self.name).chain(&self.former_name);
+        let models: Vec<String> = names.map(|name| format!("{name}.charlet")).collect();
+        Self::files_in(self.path(), |name| models.iter().any(|model| model == name))
     }
 
     /// The files of a run in this folder; `is_model` recognises its model.

@@ -13,6 +13,7 @@ use charlet_trainer::train::control::Requests;
 use charlet_trainer::train::lr_finder::{BATCHES, LrFinder, Point, Suggestion};
 use charlet_trainer::train::training_loop::Input;
 use charlet_trainer::util::atomic_file::atomic_write;
+use charlet_trainer::util::replace::refuse_replacing;
 use charlet_trainer::util::shown::Shown;
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -33,6 +34,13 @@ pub(super) fn run(
     input: Input,
     requests: &dyn Requests,
 ) -> Result<ExitCode> {
+    #[cfg_attr(not(feature = "plot"), expect(unused_variables))]
+    let [csv, png] = outputs(folder);
+    if folder.exists() {
+        refuse_replacing(&csv, "table of --find-lr", LrFinder::CSV_HEADER.as_bytes())?;
+        #[cfg(feature = "plot")]
+        refuse_replacing(&png, "PNG picture", b"\x89PNG")?;
+    }
     let mut out = std::io::stdout();
     let shown = Shown::on(&out);
     writeln!(
@@ -51,8 +59,6 @@ pub(super) fn run(
     };
     fs::create_dir_all(folder)
         .with_context(|| format!("can't make the folder {}", folder.display()))?;
-    #[cfg_attr(not(feature = "plot"), expect(unused_variables))]
-    let [csv, png] = outputs(folder);
     atomic_write(&csv, finder.to_csv()?.as_bytes())?;
     write_table(&mut out, &finder)?;
     let Suggestion {
