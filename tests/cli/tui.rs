@@ -93,7 +93,7 @@ fn the_screen_is_given_back_at_the_end_and_after_an_error() {
         "epoch   3/3",
         "trained for",
         "runtime   charlet-out/data/data.charlet: held out",
-        "already in the list:",
+        "at temperature 0.8, ",
         "generate charlet-out/data/data.charlet",
     ] {
         assert!(screen.contains(part), "{part:?} is missing in {screen}");
