@@ -6,17 +6,6 @@ use std::process::{Command, Output, Stdio};
 
 use crate::support::place::{Place, SHORT, lines};
 
-/// A command with this much address space, in kilobytes.
-fn limited(place: &Place, kilobytes: usize, arguments: &[&str]) -> Command {
-    let mut command = Command::new("sh");
-    let script = format!("ulimit -v {kilobytes} && exec \"$0\" \"$@\"");
-    command
-        .args(["-c", &script, env!("CARGO_BIN_EXE_charlet")])
-        .args(arguments)
-        .current_dir(place.path("."));
-    command
-}
-
 /// Fails unless a command failed with one sentence that has these words.
 fn assert_refused(output: &Output, words: &[&str]) {
     let stderr = String::from_utf8_lossy(&output.stderr);
@@ -27,7 +16,8 @@ fn assert_refused(output: &Output, words: &[&str]) {
     }
 }
 
-const LIMIT: usize = 2_000_000;
+/// Two gigabytes of address space.
+const LIMIT: &str = "-v 2000000";
 
 #[cfg(target_os = "linux")]
 #[test]
@@ -36,7 +26,7 @@ fn what_does_not_fit_into_memory_is_refused_before_it_begins() {
     let file = place.write("data.txt", lines());
     let wide = ["--hidden", "8192", "--layers", "16"];
     let refused = |arguments: &[&str], words: &[&str]| {
-        let output = limited(&place, LIMIT, arguments).output().unwrap();
+        let output = place.limited(LIMIT, arguments).output().unwrap();
         assert_refused(&output, words);
     };
     let memory = ["GB of memory", "are available (ulimit -v)"];
@@ -66,7 +56,7 @@ fn what_does_not_fit_into_memory_is_refused_before_it_begins() {
     );
     // 16 lanes of it fit.
     let fits = ["train", &file, "--epochs", "1", "--out", "fits"];
-    let output = limited(&place, LIMIT, &fits).output().unwrap();
+    let output = place.limited(LIMIT, &fits).output().unwrap();
     assert!(output.status.success(), "{output:?}");
     assert_eq!(place.files("."), ["data.txt", "fits", "text.txt"]);
 }
@@ -79,7 +69,7 @@ fn a_resumed_run_and_large_files_have_to_fit_too() {
     let wide = ["--hidden", "900", "--layers", "3", "--epochs", "1"];
     place.succeed(&[&["train", &file, "--out", "run"][..], &wide].concat());
     let resume = ["train", "--resume", "run", "--epochs", "2"];
-    let output = limited(&place, 700_000, &resume).output().unwrap();
+    let output = place.limited("-v 700000", &resume).output().unwrap();
     assert_refused(
         &output,
         &["this run needs about", "are available (ulimit -v)"],
@@ -93,7 +83,7 @@ fn a_resumed_run_and_large_files_have_to_fit_too() {
         &["generate", "run/data.charlet", "--prompt-from", "huge"],
     ];
     for arguments in texts {
-        let output = limited(&place, LIMIT, arguments).output().unwrap();
+        let output = place.limited(LIMIT, arguments).output().unwrap();
         assert_refused(&output, &["huge", "it has 1.1 TB, too many for memory"]);
     }
     // Their beginning tells that these are something else.
@@ -105,7 +95,7 @@ fn a_resumed_run_and_large_files_have_to_fit_too() {
         &["quantize", "huge", "--to", "i8", "-o", "i8.charlet"],
     ];
     for arguments in others {
-        let output = limited(&place, LIMIT, arguments).output().unwrap();
+        let output = place.limited(LIMIT, arguments).output().unwrap();
         assert_refused(&output, &["huge is a file of an unknown kind, not a c"]);
     }
     // This one begins as a model does.
@@ -116,7 +106,7 @@ fn a_resumed_run_and_large_files_have_to_fit_too() {
         .open(place.path("model"))
         .unwrap();
     model.set_len(1 << 40).unwrap();
-    let output = limited(&place, LIMIT, &["info", "model"]).output().unwrap();
+    let output = place.limited(LIMIT, &["info", "model"]).output().unwrap();
     assert_refused(&output, &["model", "it has 1.1 TB, too many for memory"]);
 }
 
@@ -131,14 +121,14 @@ fn what_never_ends_is_read_up_to_a_bound() {
         &["eval", model, "/dev/zero"],
         &["train", "--config", "/dev/zero"],
     ] {
-        let output = limited(&place, LIMIT, arguments).output().unwrap();
+        let output = place.limited(LIMIT, arguments).output().unwrap();
         assert_refused(&output, &["/dev/zero", "endless"]);
     }
     let score = ["score", model, "/dev/zero"];
-    let output = limited(&place, LIMIT, &score).output().unwrap();
+    let output = place.limited(LIMIT, &score).output().unwrap();
     assert_refused(&output, &["/dev/zero", "is it a text?"]);
     let zeros = fs::File::open("/dev/zero").unwrap();
-    let mut generate = limited(&place, LIMIT, &["generate", model, "-i"]);
+    let mut generate = place.limited(LIMIT, &["generate", model, "-i"]);
     assert_refused(
         &generate.stdin(zeros).output().unwrap(),
         &["line 1", "is it a text?"],

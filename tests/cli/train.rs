@@ -128,15 +128,8 @@ fn a_folder_that_cannot_be_made_is_named() {
 fn a_full_disk_is_told_and_leaves_no_half_file() {
     let place = Place::new();
     let file = place.write("data.txt", lines());
-    let train = format!(
-        "trap '' XFSZ; ulimit -f 64; exec {:?} train {file} --epochs 1",
-        env!("CARGO_BIN_EXE_charlet")
-    );
-    let output = Command::new("sh")
-        .args(["-c", &train])
-        .current_dir(place.path("."))
-        .output()
-        .unwrap();
+    let train = ["train", &file, "--epochs", "1"];
+    let output = place.limited("-f 64", &train).output().unwrap();
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{stderr}");
     assert!(

@@ -34,6 +34,19 @@ impl Place {
         command
     }
 
+    /// The same under a limit of the shell's `ulimit`, such as `-f 64`. A file that grows too large is an error
+    /// then, as on a full disk, and no signal.
+    #[cfg(unix)]
+    pub fn limited(&self, limit: &str, arguments: &[&str]) -> Command {
+        let script = format!("trap '' XFSZ; ulimit {limit} && exec \"$0\" \"$@\"");
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", &script, env!("CARGO_BIN_EXE_charlet")])
+            .args(arguments)
+            .current_dir(self.folder.path());
+        command
+    }
+
     pub fn run(&self, arguments: &[&str]) -> Output {
         self.command(arguments).output().unwrap()
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 #[cfg(unix)]
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 #[cfg(unix)]
 use std::time::Duration;
 
@@ -77,15 +77,8 @@ fn the_model_of_the_old_run_goes_too_if_it_has_another_name() {
 fn an_old_run_stays_where_the_disk_is_too_full_for_the_new_one() {
     let (place, file) = old_run();
     let old = contents(&place, "run");
-    let train = format!(
-        "trap '' XFSZ; ulimit -f 64; exec {:?} train {file} --out run --force",
-        env!("CARGO_BIN_EXE_charlet")
-    );
-    let output = Command::new("sh")
-        .args(["-c", &train])
-        .current_dir(place.path("."))
-        .output()
-        .unwrap();
+    let train = ["train", &file, "--out", "run", "--force"];
+    let output = place.limited("-f 64", &train).output().unwrap();
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{stderr}");
     assert!(stderr.contains("can't write run/"), "{stderr}");
