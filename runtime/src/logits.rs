@@ -7,6 +7,9 @@ use crate::arithmetic::fixed::SUM_BITS;
 use crate::format::Precision;
 use crate::vocab::Token;
 
+/// In place of the logit of a token that shall not be chosen: no sum is as small.
+pub(crate) const EXCLUDED: i32 = i32::MIN;
+
 /// The logits after a step, one per token; `exp(logit)` is proportional to the probability that
 /// the token comes next.
 ///
@@ -82,6 +85,23 @@ impl<'w> Logits<'w> {
             #[cfg(feature = "f32")]
             Values::Float(values) => first_largest(values),
             Values::Fixed(values) => first_largest(values),
+        }
+    }
+
+    /// Makes a token one that is never chosen.
+    pub fn exclude(&mut self, token: Token) {
+        match &mut self.values {
+            #[cfg(feature = "f32")]
+            Values::Float(values) => {
+                if let Some(value) = values.get_mut(token.index()) {
+                    *value = f32::NEG_INFINITY;
+                }
+            }
+            Values::Fixed(values) => {
+                if let Some(value) = values.get_mut(token.index()) {
+                    *value = EXCLUDED;
+                }
+            }
         }
     }
 

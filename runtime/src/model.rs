@@ -260,6 +260,13 @@ impl<'a> Model<'a> {
     }
 }
 
+const fn mark(token: Option<u16>) -> Option<Token> {
+    match token {
+        Some(token) => Some(Token(token)),
+        None => None,
+    }
+}
+
 /// A file whose length is right.
 #[derive(Clone, Copy, Debug)]
 struct File<'a> {
@@ -309,7 +316,7 @@ impl<'a> File<'a> {
             return Err(Error::InvalidHeader);
         };
         let (Some((header, chars)), Some((mut padding, weights))) = (
-            read_header(header),
+            read_header(self.prelude.version, header),
             rest.split_at_checked(padding(header_len)),
         ) else {
             return Err(Error::InvalidHeader);
@@ -326,11 +333,13 @@ impl<'a> File<'a> {
         if unused != 0 {
             return Err(Error::InvalidHeader);
         }
-        let end = match header.end {
-            Some(end) => Some(Token(end)),
-            None => None,
-        };
-        let vocab = match Vocab::read(chars, header.vocab_size, Token(header.start), end) {
+        let vocab = match Vocab::read(
+            chars,
+            header.vocab_size,
+            Token(header.start),
+            mark(header.end),
+            mark(header.unknown),
+        ) {
             Ok(vocab) => vocab,
             Err(error) => return Err(error),
         };

@@ -6,7 +6,7 @@ use core::ops::AddAssign;
 use crate::arithmetic::activation::exp;
 use crate::arithmetic::fixed::{EXPONENT_BITS, SUM_BITS, VANISHING_EXPONENT, power};
 use crate::error::Error;
-use crate::logits::{Logits, Values};
+use crate::logits::{EXCLUDED, Logits, Values};
 use crate::vocab::Token;
 
 /// How a token is chosen from the logits.
@@ -195,7 +195,11 @@ impl Sampler {
                 let max = logits.iter().fold(i32::MIN, |a, &b| a.max(b));
                 for logit in logits.iter_mut() {
                     let difference = max.wrapping_sub(*logit).cast_unsigned();
-                    *logit = temperature.fixed.weight(difference).cast_signed();
+                    *logit = if *logit == EXCLUDED {
+                        0
+                    } else {
+                        temperature.fixed.weight(difference).cast_signed()
+                    };
                 }
                 let weights: &mut [u32] = bytemuck::must_cast_slice_mut(logits);
                 self.restrict(weights, |sum| fraction(sum, self.top_p_fixed, 16));

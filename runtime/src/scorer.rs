@@ -10,13 +10,13 @@ where
     S: AsRef<[u32]> + AsMut<[u32]>,
     W: AsRef<[u32]> + AsMut<[u32]>,
 {
-    /// The log-probability of the next character, which becomes the next input.
+    /// The log-probability of the next character, which becomes the next input. A character that the
+    /// model doesn't know has that of the mark for all such, if the model has one.
     ///
     /// # Errors
     /// [`Error::UnknownChar`]; the session is then unchanged.
     pub fn score_char(&mut self, char: char) -> Result<f32, Error> {
-        let token = self.model().vocab().token(char);
-        let token = token.ok_or(Error::UnknownChar(char))?;
+        let token = self.model().vocab().token_or_unknown(char)?;
         let log_prob = self.score_token(token);
         self.set_next_input(token);
         Ok(log_prob)
@@ -46,10 +46,7 @@ where
     /// [`Error::UnknownChar`] names the first character that the model doesn't know; the session is
     /// then unchanged.
     pub fn score_text(&mut self, text: &str) -> Result<f32, Error> {
-        let vocab = self.model().vocab();
-        if let Some(unknown) = text.chars().find(|&char| vocab.token(char).is_none()) {
-            return Err(Error::UnknownChar(unknown));
-        }
+        self.model().vocab().check(text)?;
         self.start_text();
         let mut sum = 0.0;
         for char in text.chars() {

@@ -130,15 +130,13 @@ where
     /// unless that is meant.
     ///
     /// # Errors
-    /// [`Error::UnknownChar`] names the first character that the model doesn't know; nothing was fed
-    /// then.
+    /// [`Error::UnknownChar`] names the first character that the model doesn't know and has no mark for;
+    /// nothing was fed then.
     pub fn prompt(&mut self, text: &str) -> Result<(), Error> {
         let vocab = self.model.vocab();
-        let chars = || Chars(text.as_bytes());
-        if let Some(unknown) = chars().find(|&char| vocab.token(char).is_none()) {
-            return Err(Error::UnknownChar(unknown));
-        }
-        for token in chars().filter_map(|char| vocab.token(char)) {
+        vocab.check(text)?;
+        for char in Chars(text.as_bytes()) {
+            let token = vocab.token_or_unknown(char)?;
             self.step();
             self.next_input = token;
         }
@@ -146,7 +144,7 @@ where
     }
 
     /// Makes one character, or `None` where the model ends the text: the next call then starts a new
-    /// one.
+    /// one. The mark for unknown characters is never chosen.
     ///
     /// It is one step of the network, between two of which an asynchronous task can yield. `random`
     /// gives 32 random bits and is called at most once.
@@ -160,7 +158,14 @@ where
     /// # assert_eq!(first, Some('a'));
     /// ```
     pub fn next_char(&mut self, sampler: Sampler, random: impl FnOnce() -> u32) -> Option<char> {
-        self.step_with(|logits| sampler.sample(logits, random))
+        let unknown = self.model.vocab().unknown();
+        self.step_with(|mut logits| {
+            // It has no character: what was meant can't be said.
+            if let Some(unknown) = unknown {
+                logits.exclude(unknown);
+            }
+            sampler.sample(logits, random)
+        })
     }
 
     /// Makes one character as [`next_char`](Self::next_char) does, where `choose` picks the token: for

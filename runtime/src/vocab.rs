@@ -25,6 +25,7 @@ pub struct Vocab<'a> {
     size: u16,
     start: Token,
     end: Option<Token>,
+    unknown: Option<Token>,
 }
 
 impl<'a> Vocab<'a> {
@@ -32,14 +33,15 @@ impl<'a> Vocab<'a> {
     ///
     /// # Errors
     /// [`Error::InvalidVocabulary`] if `chars` is not strictly ascending or has more characters than there
-    /// are tokens, if `start` is no token, or if `end` is no mark.
+    /// are tokens, if `start` is no token, or if `end` or `unknown` is no mark, or both are the same.
     pub const fn new(
         chars: &'a str,
         size: u16,
         start: Token,
         end: Option<Token>,
+        unknown: Option<Token>,
     ) -> Result<Self, Error> {
-        Self::read(chars.as_bytes(), size, start, end)
+        Self::read(chars.as_bytes(), size, start, end, unknown)
     }
 
     /// The same from bytes, which are refused with [`Error::InvalidHeader`] if they are no UTF-8.
@@ -51,6 +53,7 @@ impl<'a> Vocab<'a> {
         size: u16,
         start: Token,
         end: Option<Token>,
+        unknown: Option<Token>,
     ) -> Result<Self, Error> {
         let mut rest = Chars(chars);
         let mut count = 0;
@@ -65,11 +68,18 @@ impl<'a> Vocab<'a> {
         if !rest.0.is_empty() {
             return Err(Error::InvalidHeader);
         }
-        let end_is_mark = match end {
-            Some(end) => end.0 >= count && end.0 < size,
-            None => true,
-        };
-        if start.0 >= size || !end_is_mark {
+        let mut is_valid = start.0 < size;
+        let mut last = None;
+        let mut marks: &[Option<Token>] = &[end, unknown];
+        while let [mark, rest @ ..] = marks {
+            if let Some(mark) = *mark {
+                is_valid &= mark.0 >= count && mark.0 < size;
+                is_valid &= !matches!(last, Some(last) if last == mark.0);
+                last = Some(mark.0);
+            }
+            marks = rest;
+        }
+        if !is_valid {
             return Err(Error::InvalidVocabulary);
         }
         Ok(Self {
@@ -77,6 +87,7 @@ impl<'a> Vocab<'a> {
             size,
             start,
             end,
+            unknown,
         })
     }
 
@@ -104,11 +115,33 @@ impl<'a> Vocab<'a> {
         self.end
     }
 
+    /// The mark for characters that the model doesn't know, if it has learnt one.
+    pub const fn unknown(&self) -> Option<Token> {
+        self.unknown
+    }
+
+    /// The token of a character, or the mark for unknown ones.
+    ///
+    /// # Errors
+    /// [`Error::UnknownChar`] if there is neither.
+    pub fn token_or_unknown(&self, char: char) -> Result<Token, Error> {
+        let token = self.token(char).or(self.unknown);
+        token.ok_or(Error::UnknownChar(char))
+    }
+
     /// The token of a character, if the model knows it.
     pub fn token(&self, char: char) -> Option<Token> {
         let at = Chars(self.chars).position(|known| known == char)?;
         // The constructor made sure that there are no more characters than tokens.
         Some(Token(at as u16))
+    }
+
+    /// Whether every character of a text has a token, or there is a mark for those without.
+    pub(crate) fn check(&self, text: &str) -> Result<(), Error> {
+        for char in Chars(text.as_bytes()) {
+            self.token_or_unknown(char)?;
+        }
+        Ok(())
     }
 
     /// The character of a token; marks have none.
@@ -128,7 +161,7 @@ mod tests {
 
     #[test]
     fn characters_and_tokens_map_both_ways() {
-        let vocab = Vocab::new("aeéж🦀", 6, Token(5), Some(Token(5))).unwrap();
+        let vocab = Vocab::new("aeéж🦀", 6, Token(5), Some(Token(5)), None).unwrap();
         for (id, char) in "aeéж🦀".chars().enumerate() {
             assert_eq!(vocab.token(char), Some(Token(id as u16)));
             assert_eq!(vocab.char(Token(id as u16)), Some(char));
@@ -141,7 +174,7 @@ mod tests {
     #[test]
     fn invalid_alphabets_are_refused() {
         let invalid = |chars, size, start, end| {
-            Vocab::new(chars, size, Token(start), end) == Err(Error::InvalidVocabulary)
+            Vocab::new(chars, size, Token(start), end, None) == Err(Error::InvalidVocabulary)
         };
         assert!(invalid("ba", 3, 0, None), "unsorted");
         assert!(invalid("aa", 3, 0, None), "repeated");
@@ -153,5 +186,21 @@ mod tests {
             "an end that is a character"
         );
         assert!(invalid("ab", 3, 0, Some(Token(3))), "an end beyond the end");
+    }
+
+    #[test]
+    fn the_mark_for_unknown_characters_is_no_character_and_not_the_end() {
+        let vocab = |end: u16, unknown| {
+            Vocab::new("ab", 4, Token(0), Some(Token(end)), Some(Token(unknown)))
+        };
+        let valid = vocab(2, 3).unwrap();
+        assert_eq!(valid.token('x'), None);
+        assert_eq!(valid.token_or_unknown('x'), Ok(Token(3)));
+        assert_eq!(valid.token_or_unknown('b'), Ok(Token(1)));
+        for (end, unknown) in [(2, 1), (2, 4), (2, 2), (1, 3)] {
+            assert_eq!(vocab(end, unknown), Err(Error::InvalidVocabulary));
+        }
+        let without = Vocab::new("ab", 3, Token(0), Some(Token(2)), None).unwrap();
+        assert_eq!(without.token_or_unknown('x'), Err(Error::UnknownChar('x')));
     }
 }

@@ -1,6 +1,6 @@
 //! One model, one file: no other bytes mean the same.
 
-use charlet::format::{Cell, Header, Precision};
+use charlet::format::{Cell, Header, Input, Precision, WeightBits};
 use charlet::{Error, Model};
 
 use crate::hostile::fuzz::layout::fixed;
@@ -20,6 +20,9 @@ fn with_header(change: impl FnOnce(&mut Vec<u8>)) -> Result<(), Error> {
         embedding_size: 2,
         hidden_size: 5,
         num_layers: 1,
+        unknown: None,
+        input: Input::Table,
+        head_bits: WeightBits::Eight,
     });
     change(&mut forged.header);
     Model::from_bytes(&forged.bytes()).map(|_| ())

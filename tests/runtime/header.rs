@@ -1,6 +1,6 @@
 //! Headers: the runtime reads without postcard what postcard writes.
 
-use charlet::format::{self, Cell, Header, Precision};
+use charlet::format::{self, Cell, Header, Input, Precision, WeightBits};
 use charlet::{Error, Model};
 use proptest::prelude::*;
 
@@ -47,6 +47,9 @@ fn header((precision, chars, sizes): &Seed) -> Header<'_> {
         embedding_size: embedding.max(1),
         hidden_size: 1 + hidden % 9,
         num_layers: 1 + layers % 3,
+        unknown: None,
+        input: Input::Table,
+        head_bits: WeightBits::Eight,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Model files that are damaged, cut or made up.
 
 use charlet::format::layout::Sections;
-use charlet::format::{Cell, Header, Precision, VERSION};
+use charlet::format::{Cell, Header, Input, Precision, VERSION, WeightBits};
 use charlet::{Error, Model, Sizes};
 use crc::{CRC_32_ISO_HDLC, Crc};
 
@@ -72,6 +72,9 @@ fn header(chars: &str) -> Header<'_> {
         embedding_size: 2,
         hidden_size: 5,
         num_layers: 2,
+        unknown: None,
+        input: Input::Table,
+        head_bits: WeightBits::Eight,
     }
 }
 

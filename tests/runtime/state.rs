@@ -1,6 +1,6 @@
 //! States and sessions: forked, saved, restored, shared.
 
-use charlet::format::{self, Cell, Header, Precision};
+use charlet::format::{self, Cell, Header, Input, Precision, WeightBits};
 use charlet::{
     BoxedSession, Ending, Error, Loader, Model, Rng, Sampler, Session, State, Token, Workspace,
 };
@@ -333,6 +333,9 @@ fn the_largest_vocabulary_has_a_logit_for_every_token() {
         embedding_size: 1,
         hidden_size: 1,
         num_layers: 1,
+        unknown: None,
+        input: Input::Table,
+        head_bits: WeightBits::Eight,
     };
     let mut bytes = vec![0; format::file_len(&header).unwrap()];
     // The weights are stored plus 64.

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use charlet::format::layout::{IntegerSections, SECTION_ALIGN, WeightBits};
-use charlet::format::{self, Cell, Header, Precision};
+use charlet::format::{self, Cell, Header, Input, Precision};
 use rand_core::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro128PlusPlus;
 
@@ -44,6 +44,9 @@ fn random_model(precision: Precision, [num_layers, hidden_size, vocab_size]: [u1
         embedding_size: 1,
         hidden_size,
         num_layers,
+        unknown: None,
+        input: Input::Table,
+        head_bits: WeightBits::Eight,
     };
     let sections = IntegerSections::of(&header).expect("small sizes");
     let mut bytes = vec![0; format::file_len(&header).expect("small sizes")];

@@ -3,6 +3,8 @@
 #[cfg(feature = "write")]
 use serde::{Deserialize, Serialize};
 
+use super::layout::WeightBits;
+
 /// The kind of recurrent cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "write", derive(Serialize, Deserialize))]
@@ -23,7 +25,8 @@ pub enum Precision {
     F32,
     /// Integers only, with weights of 8 bits.
     I8,
-    /// Integers only, with weights of 4 bits in the layers and 8 in the head.
+    /// Integers only, with weights of 4 bits in the layers and, unless the header says otherwise, 8 in
+    /// the head.
     I4,
 }
 
@@ -35,6 +38,18 @@ impl core::fmt::Display for Precision {
             Self::I4 => f.pad("i4"),
         }
     }
+}
+
+/// What the first layer makes of a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "write", derive(Serialize, Deserialize))]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum Input {
+    /// A row of a table, into which embedding, input weights and bias are folded: fewer operations.
+    Table,
+    /// Its embedding, which meets input weights: fewer bytes, for large alphabets.
+    Embedding,
 }
 
 /// What a model is: its alphabet, shape and precision. Encoded as postcard does.
@@ -54,18 +69,57 @@ pub struct Header<'a> {
     pub start: u16,
     /// The mark that ends a text; `None` for models of running text.
     pub end: Option<u16>,
-    /// Size of the embedding that was trained; it is folded into the input table.
+    /// Size of the embedding.
     pub embedding_size: u16,
     /// Hidden units per layer.
     pub hidden_size: u16,
     /// Number of LSTM layers.
     pub num_layers: u16,
+    /// The mark for characters that the model doesn't know, if it has learnt one.
+    #[cfg_attr(feature = "write", serde(skip))]
+    pub unknown: Option<u16>,
+    /// What the first layer makes of a token; always a table in `f32`.
+    #[cfg_attr(feature = "write", serde(skip, default = "table"))]
+    pub input: Input,
+    /// How large the head's weights are: eight bits, or four in `i4`.
+    #[cfg_attr(feature = "write", serde(skip, default = "eight"))]
+    pub head_bits: WeightBits,
+}
+
+#[cfg(feature = "write")]
+fn table() -> Input {
+    Input::Table
+}
+
+#[cfg(feature = "write")]
+fn eight() -> WeightBits {
+    WeightBits::Eight
+}
+
+impl Header<'_> {
+    /// The format version of a file with this header: the first that can say it.
+    pub const fn version(&self) -> u16 {
+        match (self.unknown, self.input, self.head_bits) {
+            (None, Input::Table, WeightBits::Eight) => 1,
+            _ => 2,
+        }
+    }
+
+    /// Whether the fields go together.
+    const fn is_valid(&self) -> bool {
+        matches!(
+            (self.precision, self.input, self.head_bits),
+            (_, Input::Table, WeightBits::Eight)
+                | (Precision::I8, Input::Embedding, WeightBits::Eight)
+                | (Precision::I4, _, _)
+        )
+    }
 }
 
 /// Takes a header apart, which must fill the bytes, and its characters, which may be no UTF-8.
 ///
 /// It is what postcard writes; with postcard, reading it would take 900 bytes more of a firmware.
-pub(crate) const fn read_header(bytes: &[u8]) -> Option<(Header<'_>, &[u8])> {
+pub(crate) const fn read_header(version: u16, bytes: &[u8]) -> Option<(Header<'_>, &[u8])> {
     let mut fields = Fields(bytes);
     let cell = match fields.varint() {
         Some(0) => Cell::Lstm,
@@ -87,28 +141,32 @@ pub(crate) const fn read_header(bytes: &[u8]) -> Option<(Header<'_>, &[u8])> {
     let (Some(vocab_size), Some(start)) = (fields.size(), fields.size()) else {
         return None;
     };
-    let end = match fields.0 {
-        [0, rest @ ..] => {
-            fields.0 = rest;
-            None
-        }
-        [1, rest @ ..] => {
-            fields.0 = rest;
-            let Some(end) = fields.size() else {
-                return None;
-            };
-            Some(end)
-        }
-        _ => return None,
+    let Some(end) = fields.optional() else {
+        return None;
     };
     let (Some(embedding_size), Some(hidden_size), Some(num_layers)) =
         (fields.size(), fields.size(), fields.size())
     else {
         return None;
     };
-    if !fields.0.is_empty() {
-        return None;
-    }
+    let (unknown, input, head_bits) = if version == 1 {
+        (None, Input::Table, WeightBits::Eight)
+    } else {
+        let Some(unknown) = fields.optional() else {
+            return None;
+        };
+        let input = match fields.varint() {
+            Some(0) => Input::Table,
+            Some(1) => Input::Embedding,
+            _ => return None,
+        };
+        let head_bits = match fields.varint() {
+            Some(0) => WeightBits::Eight,
+            Some(1) => WeightBits::Four,
+            _ => return None,
+        };
+        (unknown, input, head_bits)
+    };
     let header = Header {
         cell,
         precision,
@@ -119,7 +177,13 @@ pub(crate) const fn read_header(bytes: &[u8]) -> Option<(Header<'_>, &[u8])> {
         embedding_size,
         hidden_size,
         num_layers,
+        unknown,
+        input,
+        head_bits,
     };
+    if !fields.0.is_empty() || !header.is_valid() {
+        return None;
+    }
     Some((header, chars))
 }
 
@@ -147,6 +211,19 @@ impl Fields<'_> {
             shift += 7;
         }
         None
+    }
+
+    /// Takes a varint of 16 bits behind a 1, or a 0: no number.
+    #[allow(clippy::option_option, reason = "missing and invalid are two things")]
+    const fn optional(&mut self) -> Option<Option<u16>> {
+        match self.varint() {
+            Some(0) => Some(None),
+            Some(1) => match self.size() {
+                Some(value) => Some(Some(value)),
+                None => None,
+            },
+            _ => None,
+        }
     }
 
     /// Takes a varint of 16 bits.

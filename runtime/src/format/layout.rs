@@ -108,11 +108,13 @@ pub const SECTION_ALIGN: usize = 16;
 
 /// How large a weight of an integer model is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "write", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum WeightBits {
-    /// Half a byte, stored plus 8.
-    Four,
     /// A byte, of which weights use seven bits, stored plus 64.
     Eight,
+    /// Half a byte, stored plus 8.
+    Four,
 }
 
 impl WeightBits {

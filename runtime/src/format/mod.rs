@@ -14,7 +14,8 @@ mod write;
 
 pub(crate) use crc::Crc;
 pub(crate) use header::read_header;
-pub use header::{Cell, Header, Precision};
+pub use header::{Cell, Header, Input, Precision};
+pub use layout::WeightBits;
 pub(crate) use prelude::Prelude;
 pub use prelude::{MAGIC, PRELUDE_LEN, Sizes, VERSION};
 #[cfg(feature = "write")]

@@ -6,8 +6,8 @@ use crate::error::Error;
 
 /// The first bytes of every model. The line feed at the end shows a file that was sent as text.
 pub const MAGIC: [u8; 8] = *b"charlet\n";
-/// The format version that this runtime reads and writes.
-pub const VERSION: u16 = 1;
+/// The newest format version that this runtime reads and writes; it reads all before.
+pub const VERSION: u16 = 2;
 /// Bytes before the header.
 pub const PRELUDE_LEN: usize = 32;
 
@@ -69,6 +69,7 @@ impl Sizes {
 /// The fixed part at the start of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Prelude {
+    pub(crate) version: u16,
     pub(crate) header_len: u32,
     pub(crate) file_len: u32,
     state_words: u32,
@@ -97,10 +98,10 @@ impl Prelude {
         if magic != u64::from_le_bytes(MAGIC) {
             return Err(Error::NotAModel);
         }
-        let found = u16::from_le_bytes([v0, v1]);
-        if found != VERSION {
+        let version = u16::from_le_bytes([v0, v1]);
+        if version == 0 || version > VERSION {
             return Err(Error::UnsupportedVersion {
-                found,
+                found: version,
                 supported: VERSION,
             });
         }
@@ -124,6 +125,7 @@ impl Prelude {
             checksum @ ..,
         ] = rest;
         Ok(Self {
+            version,
             header_len: u32::from_le_bytes([h0, h1, h2, h3]),
             file_len: u32::from_le_bytes([f0, f1, f2, f3]),
             state_words: u32::from_le_bytes([s0, s1, s2, s3]),

@@ -1,12 +1,29 @@
 //! Writing the file: the trainer's half.
 
 use super::layout::{IntegerSections, Sections};
-use super::{Crc, Header, MAGIC, PRELUDE_LEN, Precision, Sizes, VERSION, padding};
+use super::{Crc, Header, Input, MAGIC, PRELUDE_LEN, Precision, Sizes, WeightBits, padding};
 use crate::error::Error;
+
+/// A header as its version has it.
+#[derive(serde::Serialize)]
+#[serde(untagged)]
+enum Written<'h> {
+    First(&'h Header<'h>),
+    Second(&'h Header<'h>, Option<u16>, Input, WeightBits),
+}
+
+impl<'h> Written<'h> {
+    fn of(header: &'h Header<'h>) -> Self {
+        match header.version() {
+            1 => Self::First(header),
+            _ => Self::Second(header, header.unknown, header.input, header.head_bits),
+        }
+    }
+}
 
 /// Bytes of a whole file with this header; `None` if its sizes overflow.
 pub fn file_len(header: &Header<'_>) -> Option<usize> {
-    let header_len = postcard::experimental::serialized_size(header).ok()?;
+    let header_len = postcard::experimental::serialized_size(&Written::of(header)).ok()?;
     let weights = match header.precision {
         Precision::F32 => Sections::of(header)?.bytes(),
         Precision::I8 | Precision::I4 => IntegerSections::of(header)?.bytes()?,
@@ -43,7 +60,7 @@ pub fn write(
     let (prelude, body) = out
         .split_at_mut_checked(PRELUDE_LEN)
         .ok_or(Error::InvalidSizes)?;
-    let header_len = postcard::to_slice(header, body)
+    let header_len = postcard::to_slice(&Written::of(header), body)
         .map_err(|_| Error::InvalidSizes)?
         .len();
     if let Some(weights) = body.get_mut(header_len + padding(header_len)..) {
@@ -53,7 +70,7 @@ pub fn write(
         .split_last_chunk_mut::<4>()
         .ok_or(Error::InvalidSizes)?;
     let fields = [header_len, len, sizes.state, sizes.workspace];
-    let version = VERSION.to_le_bytes().into_iter().chain([0, 0]);
+    let version = header.version().to_le_bytes().into_iter().chain([0, 0]);
     let fields = fields
         .into_iter()
         .flat_map(|field| (field as u32).to_le_bytes());

@@ -1,5 +1,5 @@
 use charlet::format::layout::{IntegerSections, WeightBits};
-use charlet::format::{self, Cell, Header, PRELUDE_LEN, Precision};
+use charlet::format::{self, Cell, Header, Input, PRELUDE_LEN, Precision};
 use charlet::{Loader, Model, Rng, Sampler, Session};
 
 use super::layout::fixed;
@@ -270,6 +270,9 @@ pub fn seeds() -> Vec<Vec<u8>> {
                 embedding_size: 300,
                 hidden_size,
                 num_layers,
+                unknown: None,
+                input: Input::Table,
+                head_bits: WeightBits::Eight,
             };
             let noise: Vec<u8> = (0..251u32).map(|at| (at * at * 7 + at) as u8).collect();
             seeds.push(written(&header, &noise));

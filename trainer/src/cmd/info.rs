@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use charlet::format;
 use charlet_trainer::model::shape::Shape;
 use charlet_trainer::util::shown::Shown;
 use clap::Parser;
@@ -58,7 +57,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
         num_layers: header.num_layers.into(),
     };
     let info = Info {
-        format_version: format::VERSION,
+        format_version: header.version(),
         precision: header.precision.to_string(),
         vocab_size: shape.vocab_size,
         chars: header.chars,

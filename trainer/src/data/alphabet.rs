@@ -69,6 +69,7 @@ impl Alphabet {
             self.size,
             Token(self.start),
             self.end.map(Token),
+            None,
         )
     }
 

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use charlet::format::layout::{IntegerSections, Place, ROWS, Sections, gate_row, head_row};
-use charlet::format::{self, Cell, Header, Precision};
+use charlet::format::{self, Cell, Header, Input, Precision, WeightBits};
 
 use super::quantize::quantize;
 use crate::data::alphabet::Alphabet;
@@ -27,6 +27,9 @@ pub fn header(shape: Shape, alphabet: &Alphabet, precision: Precision) -> Result
         embedding_size: size(shape.embedding_size)?,
         hidden_size: size(shape.hidden_size)?,
         num_layers: size(shape.num_layers)?,
+        unknown: None,
+        input: Input::Table,
+        head_bits: WeightBits::Eight,
     })
 }
 

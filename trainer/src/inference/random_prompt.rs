@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn every_piece_of_a_text_that_the_model_knows_may_come() {
-        let text = Vocab::new(" aßé", 4, Token(0), None).unwrap();
+        let text = Vocab::new(" aßé", 4, Token(0), None, None).unwrap();
         assert_eq!(all("aßé a", &text, 3), set(&["aßé", "ßé ", "é a"]));
         assert_eq!(all("aßéxa a", &text, 3), set(&["aßé", "a a"]));
         assert_eq!(all("aß", &text, 3), set(&["aß"]));
@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn of_a_list_beginnings_come() {
-        let list = Vocab::new("abn", 4, Token(3), Some(Token(3))).unwrap();
+        let list = Vocab::new("abn", 4, Token(3), Some(Token(3)), None).unwrap();
         assert_eq!(
             all("anna\n\nban\nb\nxa\n", &list, 2),
             set(&["an", "ba", "b"])
@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn the_seed_chooses_and_a_text_of_unknown_characters_is_refused() {
-        let vocab = Vocab::new("ab", 2, Token(0), None).unwrap();
+        let vocab = Vocab::new("ab", 2, Token(0), None, None).unwrap();
         let text = source(&"abbabaab".repeat(50));
         let draws = |seed| {
             let mut pieces = RandomPrompts::new(&text, &vocab, 12, seed).unwrap();
