@@ -94,6 +94,12 @@ pub enum Error {
         /// Elements that were given.
         actual: usize,
     },
+    /// There is no room for all bytes or characters.
+    #[error("the buffer is full: give a larger one")]
+    BufferFull,
+    /// A compressed message is damaged, or was made with another model or setting.
+    #[error("the message is damaged, or was compressed with another model or setting")]
+    CorruptMessage,
     /// A saved session belongs to another model.
     #[error(
         "the session was saved with another model: its checksum is {found:08x}, this model's is {expected:08x}"

@@ -71,6 +71,7 @@
 //! session     a text on its way
 //! generator   characters from a session
 //! scorer      probabilities from a session
+//! coder       compressed text from a session, and back
 //! include     models as part of a program
 //! ```
 #![no_std]
@@ -87,6 +88,7 @@ extern crate alloc;
 
 mod arch;
 pub mod arithmetic;
+mod coder;
 mod error;
 pub mod format;
 mod generator;
@@ -110,9 +112,13 @@ pub mod specification {
 
     #[doc = include_str!("../ARITHMETIC.md")]
     pub mod arithmetic {}
+
+    #[doc = include_str!("../COMPRESSION.md")]
+    pub mod compression {}
 }
 
 pub use arch::Backend;
+pub use coder::{Decoder, Encoder};
 pub use error::Error;
 #[doc(inline)]
 pub use format::Sizes;

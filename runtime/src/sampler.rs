@@ -221,6 +221,26 @@ impl Sampler {
     }
 }
 
+/// The weights of the model's own distribution, softmax with temperature 1, in place of the logits: 2^16
+/// for the most probable token, 0 for those that are less than 2^-16 as probable.
+pub(crate) fn weights(logits: Logits<'_>) -> &mut [u32] {
+    const TEMPERATURE: Temperature = Temperature {
+        inverse: 1.0,
+        fixed: FixedTemperature::new(1.0),
+    };
+    match Sampler::argmax().weigh(logits, TEMPERATURE) {
+        #[cfg(feature = "f32")]
+        Weights::Float(weights) => {
+            let weights: &mut [u32] = bytemuck::must_cast_slice_mut(weights);
+            for weight in weights.iter_mut() {
+                *weight = (f32::from_bits(*weight) * 65_536.0) as u32;
+            }
+            weights
+        }
+        Weights::Fixed(weights) => weights,
+    }
+}
+
 /// `value * factor / 2^bits`. At most 65,535 weights of 2^16 are a sum below 2^32.
 fn fraction(value: u32, factor: u32, bits: u32) -> u32 {
     ((u64::from(value) * u64::from(factor)) >> bits) as u32

@@ -4,6 +4,8 @@
 mod activation;
 /// One model, one file.
 mod canonical;
+/// Compressed text.
+mod coder;
 /// Headers: the runtime reads without postcard what postcard writes.
 mod header;
 /// Integer models against the reference, exactly.
