@@ -14,7 +14,7 @@ impl Crc8 {
             self.0 ^= byte;
             for _ in 0..8 {
                 let low = self.0 & 1;
-                self.0 = self.0 >> 1 ^ 0xe0 * low;
+                self.0 = (self.0 >> 1) ^ (0xe0 * low);
             }
         }
     }

@@ -49,7 +49,7 @@ impl Escape {
         let (class, bits) = match code {
             _ if block == self.block => (SAME_BLOCK, BLOCK_BITS),
             ..0x800 => (BELOW_0800, 11),
-            ..0x1_0000 => (BELOW_10000, PLANE_BITS),
+            0x800..0x1_0000 => (BELOW_10000, PLANE_BITS),
             _ => (ANY_PLANE, PLANE_BITS),
         };
         self.block = block;
