@@ -8,9 +8,9 @@
 
 What isn't installed is left out.
 
-Messages are the lines of a file, each compressed by itself to whole bytes; empty lines are no messages. Dictionaries are
-trained on the lines of --train. Without --messages, every tenth line of --train is a message and the others train: to
-try settings out. A model that learnt from all of that file is then told what it should guess.
+Messages are the lines of a file, each compressed by itself to whole bytes; empty lines are no messages. Dictionaries
+are trained on the lines of --train. Without --messages, every tenth line of --train is a message and the others train:
+to try settings out. A model that was trained on all of that file knows these messages.
 
 Every compressor gets its best settings for short English text, and saves the headers that its package can save:
 
