@@ -9,19 +9,19 @@ impl Crc8 {
         Self(0xff)
     }
 
-    pub(super) fn update(&mut self, char: char) {
-        for byte in char.encode_utf8(&mut [0; 4]).bytes() {
+    pub(super) fn update(self, char: char) -> Self {
+        self.of(char.encode_utf8(&mut [0; 4]))
+    }
+
+    pub(super) fn of(mut self, text: &str) -> Self {
+        for byte in text.bytes() {
             self.0 ^= byte;
             for _ in 0..8 {
                 let low = self.0 & 1;
                 self.0 = (self.0 >> 1) ^ (0xe0 * low);
             }
         }
-    }
-
-    pub(super) fn of(mut self, text: &str) -> u8 {
-        text.chars().for_each(|char| self.update(char));
-        self.0
+        self
     }
 
     pub(super) const fn finish(self) -> u8 {
@@ -35,6 +35,6 @@ mod tests {
 
     #[test]
     fn it_is_the_crc_of_the_catalogue() {
-        assert_eq!(Crc8::new().of("123456789"), 0xd0);
+        assert_eq!(Crc8::new().of("123456789").finish(), 0xd0);
     }
 }

@@ -1,6 +1,7 @@
 //! Characters that the model doesn't know, and the end of a text whose model knows none.
 
-use super::range::{Part, RangeDecoder, RangeEncoder};
+use super::Corrupt;
+use super::range::{RangeDecoder, RangeEncoder};
 use crate::error::Error;
 
 /// How a code point is written, from the fewest bits to the most. Each class has a quarter of the
@@ -14,17 +15,9 @@ const CLASS_BITS: u32 = 2;
 /// Characters of a block share all but so many bits: scripts have one or few of them.
 const BLOCK_BITS: u32 = 7;
 const PLANE_BITS: u32 = 16;
-/// Unicode has so many planes; one more stands for the end of the text.
-const PLANES: u32 = 17;
-
-/// A plane out of all and the end.
-const fn plane(plane: u32) -> Part {
-    Part {
-        start: plane,
-        frequency: 1,
-        total: PLANES + 1,
-    }
-}
+/// Unicode has 17 planes; one more stands for the end of the text.
+const PLANES: u32 = 18;
+const END: u32 = 17 << PLANE_BITS;
 
 /// Code points, which follow the symbol for an unknown character.
 #[derive(Clone, Debug)]
@@ -38,13 +31,12 @@ impl Escape {
         Self { block: 0 }
     }
 
-    pub(super) fn encode(
-        &mut self,
-        char: char,
-        range: &mut RangeEncoder,
-        out: &mut impl FnMut(u8) -> Result<(), Error>,
-    ) -> Result<(), Error> {
-        let code = u32::from(char);
+    /// A character, or the end of the text.
+    pub(super) fn encode<O>(&mut self, char: Option<char>, range: &mut RangeEncoder<O>)
+    where
+        O: FnMut(u8) -> Result<(), Error>,
+    {
+        let code = char.map_or(END, u32::from);
         let block = code >> BLOCK_BITS;
         let (class, bits) = match code {
             _ if block == self.block => (SAME_BLOCK, BLOCK_BITS),
@@ -53,44 +45,34 @@ impl Escape {
             _ => (ANY_PLANE, PLANE_BITS),
         };
         self.block = block;
-        range.encode(Part::of_bits(class, CLASS_BITS), out)?;
+        range.encode_bits(class, CLASS_BITS);
         if class == ANY_PLANE {
-            range.encode(plane(code >> PLANE_BITS), out)?;
+            range.encode(code >> PLANE_BITS, 1, PLANES);
         }
-        range.encode(Part::of_bits(code & ((1 << bits) - 1), bits), out)
-    }
-
-    pub(super) fn encode_end(
-        range: &mut RangeEncoder,
-        out: &mut impl FnMut(u8) -> Result<(), Error>,
-    ) -> Result<(), Error> {
-        range.encode(Part::of_bits(ANY_PLANE, CLASS_BITS), out)?;
-        range.encode(plane(PLANES), out)
+        if code != END {
+            range.encode_bits(code & ((1 << bits) - 1), bits);
+        }
     }
 
     /// The character, or `None` for the end of the text.
-    pub(super) fn decode(
-        &mut self,
-        range: &mut RangeDecoder,
-        bytes: &mut impl Iterator<Item = u8>,
-    ) -> Result<Option<char>, Error> {
-        let code = match range.decode_bits(CLASS_BITS, bytes)? {
-            SAME_BLOCK => self.block << BLOCK_BITS | range.decode_bits(BLOCK_BITS, bytes)?,
-            BELOW_0800 => range.decode_bits(11, bytes)?,
-            BELOW_10000 => range.decode_bits(PLANE_BITS, bytes)?,
-            _ => {
-                let number = range.position(PLANES + 1)?;
-                range.decode(plane(number), bytes);
-                if number == PLANES {
-                    return Ok(None);
-                }
-                number << PLANE_BITS | range.decode_bits(PLANE_BITS, bytes)?
-            }
+    pub(super) fn decode<I>(&mut self, range: &mut RangeDecoder<I>) -> Result<Option<char>, Corrupt>
+    where
+        I: Iterator<Item = u8>,
+    {
+        let (above, bits) = match range.decode(1 << CLASS_BITS).ok_or(Corrupt)? {
+            SAME_BLOCK => (self.block << BLOCK_BITS, BLOCK_BITS),
+            BELOW_0800 => (0, 11),
+            BELOW_10000 => (0, PLANE_BITS),
+            _ => (
+                range.decode(PLANES).ok_or(Corrupt)? << PLANE_BITS,
+                PLANE_BITS,
+            ),
         };
-        self.block = code >> BLOCK_BITS;
-        match char::from_u32(code) {
-            Some(char) => Ok(Some(char)),
-            None => Err(Error::CorruptMessage),
+        if above == END {
+            return Ok(None);
         }
+        let code = above | range.decode(1 << bits).ok_or(Corrupt)?;
+        self.block = code >> BLOCK_BITS;
+        char::from_u32(code).map(Some).ok_or(Corrupt)
     }
 }

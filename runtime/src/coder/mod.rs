@@ -13,7 +13,7 @@ use crate::session::Session;
 use crate::vocab::{Token, Vocab};
 use check::Crc8;
 use escape::Escape;
-use range::{Part, RangeDecoder, RangeEncoder};
+use range::{RangeDecoder, RangeEncoder};
 
 /// The first byte of a message that is stored as UTF-8. No coded message starts with it.
 const STORED: u8 = 0xff;
@@ -48,8 +48,7 @@ const TOTAL_BITS: u32 = 21;
 #[derive(Debug)]
 pub struct Encoder<'s, 'm, S, W, O> {
     session: &'s mut Session<'m, S, W>,
-    out: O,
-    range: RangeEncoder,
+    range: RangeEncoder<O>,
     escape: Escape,
     check: Option<Crc8>,
 }
@@ -65,8 +64,7 @@ where
         session.start_text();
         Self {
             session,
-            out,
-            range: RangeEncoder::new(),
+            range: RangeEncoder::new(out),
             escape: Escape::new(),
             check: None,
         }
@@ -84,43 +82,53 @@ where
     /// # Errors
     /// Those of the closure that takes the bytes; the message is then lost.
     pub fn push(&mut self, char: char) -> Result<(), Error> {
-        if let Some(check) = &mut self.check {
-            check.update(char);
-        }
-        match self.session.model().vocab().token(char) {
-            Some(token) => self.symbol(token.index()),
-            None => {
-                self.symbol(escape_symbol(self.session.model().vocab()))?;
-                self.escape.encode(char, &mut self.range, &mut self.out)
-            }
-        }
+        self.check = self.check.map(|check| check.update(char));
+        self.symbol(Some(char));
+        self.range.result
     }
 
     /// Ends the text and writes the rest. The session is then at the start of a text.
     ///
     /// # Errors
     /// Those of the closure that takes the bytes.
-    pub fn finish(mut self) -> Result<(), Error> {
-        let vocab = self.session.model().vocab();
-        match vocab.end() {
-            Some(end) => self.symbol(end.index())?,
-            None => {
-                self.symbol(escape_symbol(vocab))?;
-                Escape::encode_end(&mut self.range, &mut self.out)?;
-            }
-        }
-        if let Some(check) = self.check {
-            let part = Part::of_bits(check.finish().into(), 8);
-            self.range.encode(part, &mut self.out)?;
-        }
-        self.session.start_text();
-        self.range.finish(&mut self.out)
+    pub fn finish(self) -> Result<(), Error> {
+        let check = self.check.map(Crc8::finish);
+        self.rest("", check)
     }
 
-    fn symbol(&mut self, symbol: usize) -> Result<(), Error> {
-        let part = frequencies(self.session).part(symbol);
+    /// What is left of a text, its end, and its check.
+    fn rest(mut self, text: &str, check: Option<u8>) -> Result<(), Error> {
+        let mut chars = Chars(text.as_bytes());
+        loop {
+            let char = chars.take_char();
+            self.symbol(char);
+            if char.is_none() || self.range.result.is_err() {
+                break;
+            }
+        }
+        if let Some(check) = check {
+            self.range.encode_bits(check.into(), 8);
+        }
+        self.range.finish();
+        self.session.start_text();
+        self.range.result
+    }
+
+    /// A character, or the end of the text.
+    fn symbol(&mut self, char: Option<char>) {
+        let vocab = self.session.model().vocab();
+        let token = match char {
+            Some(char) => vocab.token(char),
+            None => vocab.end(),
+        };
+        let symbol = token.map_or(escape_symbol(vocab), Token::index);
+        let frequencies = frequencies(self.session);
+        let (_, start, frequency) = frequencies.find(symbol, u32::MAX);
+        self.range.encode(start, frequency, frequencies.total);
         feed(self.session, symbol);
-        self.range.encode(part, &mut self.out)
+        if token.is_none() {
+            self.escape.encode(char, &mut self.range);
+        }
     }
 }
 
@@ -147,7 +155,8 @@ where
 #[derive(Debug)]
 pub struct Decoder<'s, 'm, S, W, I> {
     session: &'s mut Session<'m, S, W>,
-    bytes: I,
+    range: RangeDecoder<I>,
+    escape: Escape,
     form: Form,
     check: Option<Crc8>,
 }
@@ -157,17 +166,16 @@ pub struct Decoder<'s, 'm, S, W, I> {
 enum Form {
     /// Its first byte was not looked at.
     Unread,
-    /// The check byte stands before the text.
-    Stored {
-        check: Option<u8>,
-    },
-    Coded {
-        range: RangeDecoder,
-        escape: Escape,
-    },
+    /// As text, with the check that stood before it.
+    Stored(Option<u8>),
+    Coded,
     /// It is over.
     Ended,
 }
+
+/// Bytes that are no message.
+#[derive(Clone, Copy, Debug)]
+struct Corrupt;
 
 impl<'s, 'm, S, W, I> Decoder<'s, 'm, S, W, I>
 where
@@ -180,7 +188,8 @@ where
         session.start_text();
         Self {
             session,
-            bytes,
+            range: RangeDecoder::new(bytes),
+            escape: Escape::new(),
             form: Form::Unread,
             check: None,
         }
@@ -197,63 +206,65 @@ where
     /// # Errors
     /// [`Error::CorruptMessage`], after which there are no more characters.
     pub fn next_char(&mut self) -> Result<Option<char>, Error> {
-        let next = self.next();
-        match next {
-            Ok(Some(char)) => {
-                if let Some(check) = &mut self.check {
-                    check.update(char);
-                }
-            }
-            Ok(None) | Err(_) => {
-                self.form = Form::Ended;
-                self.session.start_text();
-            }
+        let next = self.next(self.check.map(Crc8::finish));
+        if let Ok(Some(char)) = next {
+            self.check = self.check.map(|check| check.update(char));
+        }
+        next.map_err(|Corrupt| Error::CorruptMessage)
+    }
+
+    /// The next character, or the end, whose check must be this one.
+    fn next(&mut self, check: Option<u8>) -> Result<Option<char>, Corrupt> {
+        let next = self.read(check);
+        if !matches!(next, Ok(Some(_))) {
+            self.form = Form::Ended;
+            self.session.start_text();
         }
         next
     }
 
-    fn next(&mut self) -> Result<Option<char>, Error> {
+    fn read(&mut self, check: Option<u8>) -> Result<Option<char>, Corrupt> {
         if let Form::Unread = self.form {
-            self.form = match self.bytes.next() {
-                Some(STORED) => Form::Stored {
-                    check: self.check.and_then(|_| self.bytes.next()),
-                },
-                first => Form::Coded {
-                    range: RangeDecoder::new(first.unwrap_or(0), &mut self.bytes),
-                    escape: Escape::new(),
-                },
+            let first = self.range.bytes.next().unwrap_or(0);
+            self.form = if first == STORED {
+                Form::Stored(check.and_then(|_| self.range.bytes.next()))
+            } else {
+                self.range.start(first);
+                Form::Coded
             };
         }
-        let (char, check) = match &mut self.form {
+        let char = match self.form {
             Form::Unread | Form::Ended => return Ok(None),
-            Form::Stored { check } => (stored_char(&mut self.bytes)?, *check),
-            Form::Coded { range, escape } => {
-                let frequencies = frequencies(self.session);
-                let (symbol, part) = frequencies.find(range.position(frequencies.total)?);
-                range.decode(part, &mut self.bytes);
-                let vocab = self.session.model().vocab();
-                let char = if symbol == escape_symbol(vocab) {
-                    escape.decode(range, &mut self.bytes)?
-                } else {
-                    let char = vocab.char(Token(symbol as u16));
-                    if char.is_none() && vocab.end().map(Token::index) != Some(symbol) {
-                        return Err(Error::CorruptMessage);
-                    }
-                    char
-                };
-                feed(self.session, symbol);
-                let check = match (char, &self.check) {
-                    (None, Some(_)) => Some(range.decode_bits(8, &mut self.bytes)? as u8),
-                    _ => None,
-                };
-                (char, check)
-            }
+            Form::Stored(_) => stored_char(&mut self.range.bytes)?,
+            Form::Coded => self.symbol()?,
         };
-        match (char, &self.check) {
-            (None, Some(expected)) if check != Some(expected.finish()) => {
-                Err(Error::CorruptMessage)
+        if char.is_none() && check.is_some() {
+            let given = match self.form {
+                Form::Stored(given) => given,
+                _ => self.range.decode(1 << 8).map(|given| given as u8),
+            };
+            if given != check {
+                return Err(Corrupt);
             }
-            _ => Ok(char),
+        }
+        Ok(char)
+    }
+
+    /// A coded character, or the end of the text.
+    fn symbol(&mut self) -> Result<Option<char>, Corrupt> {
+        let frequencies = frequencies(self.session);
+        let position = self.range.position(frequencies.total).ok_or(Corrupt)?;
+        let (symbol, start, frequency) = frequencies.find(usize::MAX, position);
+        self.range.narrow(start, frequency);
+        feed(self.session, symbol);
+        let vocab = self.session.model().vocab();
+        if symbol == escape_symbol(vocab) {
+            return self.escape.decode(&mut self.range);
+        }
+        let token = Token(symbol as u16);
+        match vocab.char(token) {
+            None if vocab.end() != Some(token) => Err(Corrupt),
+            char => Ok(char),
         }
     }
 }
@@ -294,7 +305,7 @@ where
     /// # Errors
     /// [`Error::BufferFull`] if `message` is too short.
     pub fn compress_checked(&mut self, text: &str, message: &mut [u8]) -> Result<usize, Error> {
-        self.compress_with(Some(Crc8::new()), text, message)
+        self.compress_with(Some(Crc8::new().of(text).finish()), text, message)
     }
 
     /// Reads the text of a message of the same model, at most `max_chars` characters, and tells how many
@@ -311,7 +322,10 @@ where
         text: &mut impl fmt::Write,
         max_chars: usize,
     ) -> Result<usize, Error> {
-        write_chars(Decoder::new(self, message.iter().copied()), text, max_chars)
+        let mut decoder = Decoder::new(self, message.iter().copied());
+        // As `next_char` does, but without a check, whose code is then left out.
+        let next = || decoder.next(None).map_err(|Corrupt| Error::CorruptMessage);
+        write_chars(next, text, max_chars)
     }
 
     /// The same for a message of [`compress_checked`](Self::compress_checked). What was written is to be
@@ -325,68 +339,69 @@ where
         text: &mut impl fmt::Write,
         max_chars: usize,
     ) -> Result<usize, Error> {
-        let decoder = Decoder::new(self, message.iter().copied()).with_check();
-        write_chars(decoder, text, max_chars)
+        let mut decoder = Decoder::new(self, message.iter().copied()).with_check();
+        write_chars(|| decoder.next_char(), text, max_chars)
     }
 
     fn compress_with(
         &mut self,
-        check: Option<Crc8>,
+        check: Option<u8>,
         text: &str,
         message: &mut [u8],
     ) -> Result<usize, Error> {
-        let stored = 1 + usize::from(check.is_some()) + text.len();
-        let mut len = 0;
-        let mut encoder = Encoder::new(self, |byte| {
-            let place = message.get_mut(len).ok_or(Error::BufferFull)?;
-            *place = byte;
-            len += 1;
+        let shorter = usize::from(check.is_some()) + text.len();
+        let mut out = Buffer {
             // As long as the text is, it is better stored.
-            if len < stored {
-                Ok(())
-            } else {
-                Err(Error::BufferFull)
+            room: shorter.min(message.len()),
+            message,
+            len: 0,
+        };
+        if Encoder::new(self, |byte| out.push(byte))
+            .rest(text, check)
+            .is_err()
+        {
+            out.len = 0;
+            out.room = out.message.len();
+            out.push(STORED)?;
+            if let Some(check) = check {
+                out.push(check)?;
             }
-        });
-        encoder.check = check;
-        if encode(encoder, text).is_ok() {
-            return Ok(len);
+            for byte in text.bytes() {
+                out.push(byte)?;
+            }
         }
-        self.start_text();
-        let first = [Some(STORED), check.map(|check| check.of(text))];
-        let bytes = first.into_iter().flatten().chain(text.bytes());
-        let place = message.get_mut(..stored).ok_or(Error::BufferFull)?;
-        for (place, byte) in place.iter_mut().zip(bytes) {
-            *place = byte;
-        }
-        Ok(stored)
+        Ok(out.len)
     }
 }
 
-fn encode<S, W, O>(mut encoder: Encoder<'_, '_, S, W, O>, text: &str) -> Result<(), Error>
-where
-    S: AsRef<[u32]> + AsMut<[u32]>,
-    W: AsRef<[u32]> + AsMut<[u32]>,
-    O: FnMut(u8) -> Result<(), Error>,
-{
-    for char in text.chars() {
-        encoder.push(char)?;
-    }
-    encoder.finish()
+/// The first bytes of a buffer.
+struct Buffer<'m> {
+    message: &'m mut [u8],
+    /// Not all may be used.
+    room: usize,
+    len: usize,
 }
 
-fn write_chars<S, W, I>(
-    mut decoder: Decoder<'_, '_, S, W, I>,
+impl Buffer<'_> {
+    // One for both forms.
+    #[inline(never)]
+    fn push(&mut self, byte: u8) -> Result<(), Error> {
+        match self.message.get_mut(self.len) {
+            Some(place) if self.len < self.room => *place = byte,
+            _ => return Err(Error::BufferFull),
+        }
+        self.len += 1;
+        Ok(())
+    }
+}
+
+fn write_chars(
+    mut next: impl FnMut() -> Result<Option<char>, Error>,
     text: &mut impl fmt::Write,
     max_chars: usize,
-) -> Result<usize, Error>
-where
-    S: AsRef<[u32]> + AsMut<[u32]>,
-    W: AsRef<[u32]> + AsMut<[u32]>,
-    I: Iterator<Item = u8>,
-{
+) -> Result<usize, Error> {
     let mut chars = 0;
-    while let Some(char) = decoder.next_char()? {
+    while let Some(char) = next()? {
         if chars == max_chars || text.write_char(char).is_err() {
             return Err(Error::BufferFull);
         }
@@ -396,7 +411,7 @@ where
 }
 
 /// The next character of a stored text, or `None` behind the last.
-fn stored_char(bytes: &mut impl Iterator<Item = u8>) -> Result<Option<char>, Error> {
+fn stored_char(bytes: &mut impl Iterator<Item = u8>) -> Result<Option<char>, Corrupt> {
     let Some(first) = bytes.next() else {
         return Ok(None);
     };
@@ -404,12 +419,9 @@ fn stored_char(bytes: &mut impl Iterator<Item = u8>) -> Result<Option<char>, Err
     let len = first.leading_ones().max(1) as usize;
     // What starts no character is refused with it.
     for place in code.iter_mut().take(len).skip(1) {
-        *place = bytes.next().ok_or(Error::CorruptMessage)?;
+        *place = bytes.next().ok_or(Corrupt)?;
     }
-    match Chars(&code).take_char() {
-        Some(char) => Ok(Some(char)),
-        None => Err(Error::CorruptMessage),
-    }
+    Chars(&code).take_char().map(Some).ok_or(Corrupt)
 }
 
 /// The symbol for a character that the model doesn't know: its mark or, where it has none, one behind
@@ -468,41 +480,19 @@ where
 }
 
 impl Frequencies<'_> {
-    fn part(&self, symbol: usize) -> Part {
+    /// A symbol, or that in whose part a position lies, whichever is first; with where its part starts,
+    /// and its frequency.
+    #[inline(never)]
+    fn find(&self, symbol: usize, position: u32) -> (usize, u32, u32) {
         let mut start = 0;
-        let mut frequency = 1;
-        for (at, &of_token) in self.of_tokens.iter().enumerate() {
-            if at == symbol {
-                frequency = of_token;
-                break;
+        let mut at = 0;
+        for &frequency in self.of_tokens {
+            if at == symbol || position.wrapping_sub(start) < frequency {
+                return (at, start, frequency);
             }
-            start += of_token;
+            start += frequency;
+            at += 1;
         }
-        Part {
-            start,
-            frequency,
-            total: self.total,
-        }
-    }
-
-    /// The symbol in whose part a position lies.
-    fn find(&self, position: u32) -> (usize, Part) {
-        let mut start = 0;
-        let mut symbol = 0;
-        let mut frequency = 1;
-        for &of_token in self.of_tokens {
-            if position.wrapping_sub(start) < of_token {
-                frequency = of_token;
-                break;
-            }
-            start += of_token;
-            symbol += 1;
-        }
-        let part = Part {
-            start,
-            frequency,
-            total: self.total,
-        };
-        (symbol, part)
+        (at, start, 1)
     }
 }
