@@ -6,6 +6,8 @@
 use core::fmt;
 
 use check::{Memory, compare};
+use exchange::exchange;
+use messages::Messenger;
 
 #[link(wasm_import_module = "env")]
 unsafe extern "C" {
@@ -24,10 +26,11 @@ impl fmt::Write for Console {
     }
 }
 
-/// Prints hashes and names; false if something is wrong with a model.
+/// Prints hashes, names and messages; false if something is wrong with a model.
 #[unsafe(no_mangle)]
 pub extern "C" fn check() -> bool {
     compare(&mut Memory::new(), &mut Console).is_ok()
+        && exchange(&mut Messenger::new(), &mut Console, |work| work()).is_ok()
 }
 
 #[cfg(target_arch = "wasm32")]

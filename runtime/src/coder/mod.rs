@@ -463,11 +463,14 @@ where
     let weights = weights(session.step());
     // At most 65,535 of 2^16: no overflow.
     let sum: u32 = weights.iter().sum();
-    let bits = u32::BITS - sum.leading_zeros();
-    let (left, right) = (
-        TOTAL_BITS.saturating_sub(bits),
-        bits.saturating_sub(TOTAL_BITS),
-    );
+    // Counting zeros is a function of the library on small chips.
+    let (mut left, mut right) = (0, 0);
+    while left < TOTAL_BITS && sum << left < 1 << (TOTAL_BITS - 1) {
+        left += 1;
+    }
+    while sum >> right >= 1 << TOTAL_BITS {
+        right += 1;
+    }
     let mut total = escape;
     for weight in weights.iter_mut() {
         *weight = (*weight << left >> right) + 1;

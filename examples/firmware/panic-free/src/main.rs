@@ -17,7 +17,12 @@
 #![no_main]
 
 use core::fmt;
-#[cfg(any(feature = "from-bytes", feature = "loader", feature = "panic"))]
+#[cfg(any(
+    feature = "from-bytes",
+    feature = "loader",
+    feature = "messages",
+    feature = "panic"
+))]
 use core::hint::black_box;
 use core::mem::MaybeUninit;
 use core::panic::PanicInfo;
@@ -25,9 +30,12 @@ use core::ptr;
 
 #[cfg(any(feature = "from-bytes", feature = "loader", feature = "panic"))]
 use app::NAMES;
+#[cfg(not(feature = "messages"))]
 use app::NameMaker;
 #[cfg(feature = "from-bytes")]
 use charlet::Model;
+#[cfg(feature = "messages")]
+use messages::{LONGEST, Messenger};
 
 unsafe extern "C" {
     fn a_panic_can_be_reached() -> !;
@@ -44,24 +52,32 @@ struct Register(*mut u32);
 
 impl fmt::Write for Register {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        for byte in text.bytes() {
-            // SAFETY: this program is linked, and never run.
-            unsafe { ptr::write_volatile(self.0, byte.into()) };
-        }
+        text.bytes().for_each(|byte| self.write(byte.into()));
         Ok(())
     }
 }
 
 impl Register {
     fn read(&self) -> u32 {
-        // SAFETY: as above.
+        // SAFETY: this program is linked, and never run.
         unsafe { ptr::read_volatile(self.0) }
+    }
+
+    fn write(&mut self, word: u32) {
+        // SAFETY: as above.
+        unsafe { ptr::write_volatile(self.0, word) };
     }
 }
 
+/// What is done for ever.
+#[cfg(not(feature = "messages"))]
+type Work = NameMaker;
+#[cfg(feature = "messages")]
+type Work = Messenger;
+
 // A static, so that the linker tells how much memory there must be; not initialised, so that no
 // zeros are in flash.
-static mut MEMORY: MaybeUninit<NameMaker> = MaybeUninit::uninit();
+static mut MEMORY: MaybeUninit<Work> = MaybeUninit::uninit();
 
 #[unsafe(no_mangle)]
 extern "C" fn _start() {
@@ -76,8 +92,29 @@ extern "C" fn _start() {
         while let Ok(None) = loader.advance(noise.read() as usize) {}
     }
     // SAFETY: nothing else uses it.
-    let names = unsafe { (&mut *&raw mut MEMORY).write(NameMaker::new()) };
+    let work = unsafe { (&mut *&raw mut MEMORY).write(Work::new()) };
     #[cfg(feature = "panic")]
     black_box(NAMES.bytes()[noise.read() as usize]);
-    while names.print("ma", || noise.read(), &mut port).is_ok() {}
+    while once(work, &noise, &mut port).is_ok() {}
+}
+
+#[cfg(not(feature = "messages"))]
+fn once(names: &mut NameMaker, noise: &Register, port: &mut Register) -> Result<(), app::Failure> {
+    names.print("ma", || noise.read(), port)
+}
+
+/// A text is compressed, and whatever comes is read.
+#[cfg(feature = "messages")]
+fn once(
+    messenger: &mut Messenger,
+    noise: &Register,
+    port: &mut Register,
+) -> Result<(), charlet::Error> {
+    let mut message = [0; LONGEST + 1];
+    let len = messenger.compress(black_box("ma"), &mut message)?;
+    for byte in message.iter().take(len) {
+        port.write(u32::from(*byte));
+    }
+    message.fill_with(|| noise.read() as u8);
+    messenger.read(&message, port)
 }
