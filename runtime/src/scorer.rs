@@ -14,7 +14,7 @@ where
     /// model doesn't know has that of the mark for all such, if the model has one.
     ///
     /// # Errors
-    /// [`Error::UnknownChar`]; the session is then unchanged.
+    /// [`Error::UnknownChar`] if there is no such mark; the session is then unchanged.
     pub fn score_char(&mut self, char: char) -> Result<f32, Error> {
         let token = self.model().vocab().token_or_unknown(char)?;
         let log_prob = self.score_token(token);
@@ -43,8 +43,8 @@ where
     /// ```
     ///
     /// # Errors
-    /// [`Error::UnknownChar`] names the first character that the model doesn't know; the session is
-    /// then unchanged.
+    /// [`Error::UnknownChar`] names the first character that the model doesn't know and has no mark for;
+    /// the session is then unchanged.
     pub fn score_text(&mut self, text: &str) -> Result<f32, Error> {
         self.model().vocab().check(text)?;
         self.start_text();

@@ -4,7 +4,7 @@ use charlet::format::{self, Cell, Header, Input, Precision, WeightBits};
 use charlet::{Error, Model};
 use proptest::prelude::*;
 
-use crate::runtime::model_file::Forged;
+use crate::runtime::model_file::{Forged, header_bytes};
 
 /// A whole model with this header: no row of it can overflow.
 fn model_file(header: &Header<'_>) -> Vec<u8> {
@@ -20,7 +20,7 @@ fn model_file(header: &Header<'_>) -> Vec<u8> {
 }
 
 /// What [`header`] makes a header of.
-type Seed = (usize, String, [u16; 7]);
+type Seed = (usize, String, [u16; 8]);
 
 /// Seeds, with characters of one to four bytes.
 fn seeds() -> impl Strategy<Value = Seed> {
@@ -28,53 +28,84 @@ fn seeds() -> impl Strategy<Value = Seed> {
     (
         0..3usize,
         chars.prop_map(String::from_iter),
-        any::<[u16; 7]>(),
+        any::<[u16; 8]>(),
     )
 }
 
 /// The header of a model that is valid, whatever the seed is, and small.
 fn header((precision, chars, sizes): &Seed) -> Header<'_> {
-    let &[marks, start, end, ends, embedding, hidden, layers] = sizes;
+    let &[marks, start, end, ends, embedding, hidden, layers, unknown] = sizes;
     let count = chars.chars().count() as u16;
     let marks = 1 + marks % 200;
+    let end = (ends % 2 == 1).then_some(count + end % marks);
+    let unknown = (unknown % 2 == 1).then_some(count + unknown % marks);
     Header {
         cell: Cell::Lstm,
         precision: [Precision::F32, Precision::I8, Precision::I4][*precision],
         chars,
         vocab_size: count + marks,
         start: start % (count + marks),
-        end: (ends % 2 == 1).then_some(count + end % marks),
+        end,
         embedding_size: embedding.max(1),
         hidden_size: 1 + hidden % 9,
         num_layers: 1 + layers % 3,
-        unknown: None,
+        unknown: unknown.filter(|_| unknown != end),
         input: Input::Table,
         head_bits: WeightBits::Eight,
     }
 }
 
-/// Whether the runtime and postcard read the same from these bytes.
+/// Whether the runtime and postcard read the same from these bytes, as a header of each version.
 fn check(bytes: &[u8]) {
+    for version in [1, 2] {
+        check_as(version, bytes);
+    }
+}
+
+fn check_as(version: u16, bytes: &[u8]) {
     let mut forged = Forged::new(&Header {
         chars: "aé€🦀",
-        ..header(&(0, String::new(), [4, 0, 0, 1, 300, 2, 1]))
+        ..header(&(0, String::new(), [4, 0, 0, 1, 300, 2, 1, 0]))
     });
     forged.header = bytes.to_vec();
+    forged.version = version;
     let file = forged.bytes();
     let read = Model::from_bytes(&file);
-    match postcard::take_from_bytes::<Header<'_>>(bytes) {
+    match taken(version, bytes) {
         Ok((header, [])) => match read {
             Ok(model) => assert_eq!(model.header(), header),
-            // Varints of more bytes than they need are refused.
-            Err(Error::InvalidHeader) => assert_ne!(postcard::to_stdvec(&header).unwrap(), bytes),
+            // Refused are varints of more bytes than they need, a later version than is needed, and what
+            // doesn't go together.
+            Err(Error::InvalidHeader) => assert!(
+                header_bytes(&header) != bytes
+                    || header.version() != version
+                    || header.input == Input::Embedding
+                    || header.head_bits == WeightBits::Four
+            ),
             Err(_) => {}
         },
-        _ => match read {
+        _ => match &read {
             // The characters may be out of order before they are no UTF-8.
             Err(Error::InvalidHeader | Error::InvalidVocabulary) => {}
             other => panic!("postcard refuses {bytes:x?}: {other:?}"),
         },
     }
+}
+
+/// What postcard reads, and the bytes that are left over.
+fn taken(version: u16, bytes: &[u8]) -> postcard::Result<(Header<'_>, &[u8])> {
+    let (header, rest) = postcard::take_from_bytes::<Header<'_>>(bytes)?;
+    if version == 1 {
+        return Ok((header, rest));
+    }
+    let ((unknown, input, head_bits), rest) = postcard::take_from_bytes(rest)?;
+    let header = Header {
+        unknown,
+        input,
+        head_bits,
+        ..header
+    };
+    Ok((header, rest))
 }
 
 #[test]
@@ -91,7 +122,7 @@ fn what_is_written_is_read() {
 fn the_longest_lengths_are_read() {
     for count in [31, 32, 4_095, 4_096, 65_000] {
         let chars = String::from_iter(('\u{10000}'..).take(count));
-        let seed = (1, chars, [0; 7]);
+        let seed = (1, chars, [0; 8]);
         let header = header(&seed);
         let file = model_file(&header);
         assert_eq!(Model::from_bytes(&file).unwrap().header(), header);
@@ -101,7 +132,7 @@ fn the_longest_lengths_are_read() {
 #[test]
 fn damaged_headers_are_read_as_postcard_reads_them() {
     proptest!(ProptestConfig::with_cases(20), |(seed in seeds())| {
-        let bytes = postcard::to_stdvec(&header(&seed)).unwrap();
+        let bytes = header_bytes(&header(&seed));
         check(&bytes);
         for length in 0..bytes.len() {
             check(&bytes[..length]);

@@ -10,6 +10,8 @@ mod coder;
 mod header;
 /// Integer models against the reference, exactly.
 mod integer;
+/// A mark for characters that a model doesn't know.
+mod mark;
 /// Model files that are damaged, cut or made up.
 mod model_file;
 /// h, c and logits of trainer and runtime against PyTorch.

@@ -8,8 +8,9 @@ use crc::{CRC_32_ISO_HDLC, Crc};
 use crate::support::small_model;
 
 /// A file put together by hand, as `runtime/FORMAT.md` describes it.
+#[derive(Clone)]
 pub struct Forged {
-    version: u16,
+    pub version: u16,
     pub header: Vec<u8>,
     weights: Vec<u8>,
     state_words: u32,
@@ -22,8 +23,8 @@ impl Forged {
         let weights = Sections::of(header).map_or(0, |sections| sections.bytes());
         let [hidden, layers] = [header.hidden_size, header.num_layers].map(u32::from);
         Self {
-            version: VERSION,
-            header: postcard::to_stdvec(header).unwrap(),
+            version: header.version(),
+            header: header_bytes(header),
             weights: vec![0; weights.min(1 << 20)],
             // Wraps for sizes that no file can have.
             state_words: (2 * hidden).wrapping_mul(layers),
@@ -61,7 +62,17 @@ pub fn reseal(file: &[u8]) -> Vec<u8> {
     seal(file[..28].to_vec(), &file[32..])
 }
 
-fn header(chars: &str) -> Header<'_> {
+/// A header as its version has it.
+pub fn header_bytes(header: &Header<'_>) -> Vec<u8> {
+    let mut bytes = postcard::to_stdvec(header).unwrap();
+    if header.version() > 1 {
+        let more = (header.unknown, header.input, header.head_bits);
+        bytes.extend(postcard::to_stdvec(&more).unwrap());
+    }
+    bytes
+}
+
+pub fn header(chars: &str) -> Header<'_> {
     Header {
         cell: Cell::Lstm,
         precision: Precision::F32,
@@ -78,7 +89,7 @@ fn header(chars: &str) -> Header<'_> {
     }
 }
 
-fn error(file: &[u8]) -> Error {
+pub fn error(file: &[u8]) -> Error {
     Model::from_bytes(file).map(|_| ()).unwrap_err()
 }
 

@@ -181,7 +181,8 @@ pub(crate) const fn read_header(version: u16, bytes: &[u8]) -> Option<(Header<'_
         input,
         head_bits,
     };
-    if !fields.0.is_empty() || !header.is_valid() {
+    // One model, one file: none has a later version than it needs.
+    if !fields.0.is_empty() || !header.is_valid() || header.version() != version {
         return None;
     }
     Some((header, chars))

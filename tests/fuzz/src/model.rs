@@ -71,6 +71,9 @@ fn use_it(model: &Model<'_>) {
     if let Some(char) = first {
         session.score_char(char).expect("a character that it knows");
     }
+    if model.vocab().unknown().is_some() {
+        session.score_char('\0').expect("any character");
+    }
     session.score_end();
     let mut saved = vec![0; session.saved_len()];
     session.save(&mut saved).expect("a buffer that fits");
@@ -184,7 +187,7 @@ fn change(header: &mut Header<'_>, chars: &mut String, next: &mut impl FnMut(u32
     let marks = header
         .vocab_size
         .saturating_sub(chars.chars().count() as u16);
-    match next(9) {
+    match next(10) {
         0 => header.hidden_size = near(header.hidden_size, next(5)),
         1 => header.num_layers = near(header.num_layers, next(5)).min(5),
         2 => header.vocab_size = near(header.vocab_size, next(5)),
@@ -192,6 +195,10 @@ fn change(header: &mut Header<'_>, chars: &mut String, next: &mut impl FnMut(u32
         4 => {
             let end = next(u32::from(header.vocab_size) + 2) as u16;
             header.end = (next(3) > 0).then_some(end);
+        }
+        8 => {
+            let unknown = next(u32::from(header.vocab_size) + 2) as u16;
+            header.unknown = (next(3) > 0).then_some(unknown);
         }
         5 => header.embedding_size = [1, 127, 128, 16_383, 16_384, 65_535][next(6) as usize],
         6 => header.precision = [Precision::F32, Precision::I8, Precision::I4][next(3) as usize],
@@ -270,7 +277,8 @@ pub fn seeds() -> Vec<Vec<u8>> {
                 embedding_size: 300,
                 hidden_size,
                 num_layers,
-                unknown: None,
+                // With two marks one is for unknown characters.
+                unknown: (marks > 1).then_some(count),
                 input: Input::Table,
                 head_bits: WeightBits::Eight,
             };
