@@ -14,6 +14,8 @@ mod init_from;
 mod lock;
 /// A learning rate that is looked for.
 mod lr_finder;
+/// Rare characters that become one mark.
+mod mark;
 /// Memory, before it is taken.
 mod need;
 /// Runs that are replaced, and processes that are killed meanwhile.

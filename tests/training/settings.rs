@@ -62,9 +62,10 @@ prop_compose! {
         validation_split in any_float(),
         encoding in option::of(select(vec!["utf-16le", "latin1", "gbk"])),
         normalize in option::of(select(NormalForm::value_variants().to_vec())),
+        min_count in count(),
     ) -> DataConfig {
         let encoding = encoding.map(|label| label.parse().unwrap());
-        DataConfig { path, mode, lowercase, encoding, normalize, validation, validation_split }
+        DataConfig { path, mode, lowercase, encoding, normalize, min_count: Some(min_count), validation, validation_split }
     }
 }
 

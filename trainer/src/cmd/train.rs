@@ -134,7 +134,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let signal = on_request.clone();
     ctrlc::set_handler(move || signal(Request::Stop)).context("can't listen for Ctrl-C")?;
     args.training.threads.start()?;
-    let input = Input::load(&config)?;
+    let input = Input::load(&mut config, begun.as_ref())?;
     let budget = args.fit_budget(&mut config, &input.corpus)?;
     check_run(&config, &input.corpus).map_err(|error| {
         if args.chooses_width() {

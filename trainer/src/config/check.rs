@@ -27,6 +27,11 @@ impl Config {
             split.is_finite(),
             "the held-out share must be a number: {split}"
         );
+        let min_count = self.data.min_count.unwrap_or(0);
+        ensure!(
+            min_count <= MAX_STEPS,
+            "the least count of a character must be at most {MAX_STEPS}: {min_count}"
+        );
         self.check_paths()?;
         self.check_sizes()?;
         self.network.check()?;
@@ -198,6 +203,7 @@ mod tests {
             let error = schedule.check().unwrap_err().to_string();
             assert!(error.contains(words), "{error}");
         }
+        assert!(refused(|c| c.data.min_count = Some(usize::MAX)).contains("least count"));
         assert!(refused(|c| c.data.validation_split = 0.0).contains("held-out share"));
     }
 }

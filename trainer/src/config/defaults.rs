@@ -19,6 +19,7 @@ impl Config {
                 encoding: None,
                 lowercase: false,
                 normalize: None,
+                min_count: Some(0),
                 validation: None,
                 validation_split: 0.1,
             },

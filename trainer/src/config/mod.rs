@@ -58,10 +58,20 @@ pub struct DataConfig {
     pub lowercase: bool,
     /// The normal form that the data is converted to; absent to leave it as it is.
     pub normalize: Option<NormalForm>,
+    /// How often a character has to come in the part to learn; others become the mark for unknown ones.
+    /// `None` leaves it to the size of the data. A run's settings have the number; those of the first
+    /// versions, which had no mark, have none.
+    #[serde(default = "any_count")]
+    pub min_count: Option<usize>,
     /// The file to measure the held-out loss on; absent for a share of the data.
     pub validation: Option<PathBuf>,
     /// Share of the data that is held out: random lines of a list, the end of a text.
     pub validation_split: f64,
+}
+
+/// Each character is learnt, however rare it is.
+fn any_count() -> Option<usize> {
+    Some(0)
 }
 
 /// The network's shape.

@@ -15,6 +15,9 @@ pub struct Alphabet {
     size: u16,
     start: u16,
     end: Option<u16>,
+    /// Absent in the checkpoints of the first versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    unknown: Option<u16>,
 }
 
 impl Alphabet {
@@ -32,10 +35,21 @@ impl Alphabet {
             first.get_or_insert(char);
             chars.insert(char);
         }
+        Self::new(chars, first, mode, false)
+    }
+
+    /// The alphabet of these characters, for a text that begins with `first`. The mark for unknown
+    /// characters is the last token.
+    pub(super) fn new(
+        mut chars: BTreeSet<char>,
+        first: Option<char>,
+        mode: Mode,
+        has_unknown: bool,
+    ) -> Result<Self> {
         if mode == Mode::Lines {
             chars.remove(&'\n');
         }
-        let marks = usize::from(mode == Mode::Lines);
+        let marks = usize::from(mode == Mode::Lines) + usize::from(has_unknown);
         let size = u16::try_from(chars.len() + marks)
             .context("more than 65,534 distinct characters: is it a text file?")?;
         let place = |char| {
@@ -45,7 +59,10 @@ impl Alphabet {
                 .map(|at| at as u16)
         };
         let (start, end) = match mode {
-            Mode::Lines => (size - 1, Some(size - 1)),
+            Mode::Lines => {
+                let end = chars.len() as u16;
+                (end, Some(end))
+            }
             Mode::Text => {
                 let start = place('\n').or_else(|| place(first?));
                 (start.context("the text is empty")?, None)
@@ -56,6 +73,7 @@ impl Alphabet {
             size,
             start,
             end,
+            unknown: has_unknown.then(|| size - 1),
         })
     }
 
@@ -69,7 +87,7 @@ impl Alphabet {
             self.size,
             Token(self.start),
             self.end.map(Token),
-            None,
+            self.unknown.map(Token),
         )
     }
 
@@ -93,30 +111,42 @@ impl Alphabet {
         self.end
     }
 
-    /// The tokens of a text whose characters are all known.
+    /// The mark for unknown characters.
+    pub fn unknown(&self) -> Option<u16> {
+        self.unknown
+    }
+
+    /// The tokens of a text; its unknown characters are the mark.
     pub(crate) fn encode(&self, text: &str) -> Vec<u32> {
         self.encoder().encode(text)
     }
 
     /// For many texts: a large alphabet isn't laid out for each of them.
     pub(crate) fn encoder(&self) -> Encoder {
-        Encoder(self.chars.chars().collect())
+        Encoder {
+            chars: self.chars.chars().collect(),
+            unknown: self.unknown.map(u32::from),
+        }
     }
 }
 
 /// Turns texts into tokens.
-pub(crate) struct Encoder(Vec<char>);
+pub(crate) struct Encoder {
+    chars: Vec<char>,
+    unknown: Option<u32>,
+}
 
 impl Encoder {
-    /// The tokens of a text whose characters are all known.
+    /// The tokens of a text; its unknown characters are the mark.
     pub(crate) fn encode(&self, text: &str) -> Vec<u32> {
         // As many as there will be: growing by the way would take twice the memory.
         let mut tokens = Vec::with_capacity(text.chars().count());
-        // The alphabet was made from this text, so every search succeeds.
-        let known = text
-            .chars()
-            .filter_map(|char| self.0.binary_search(&char).ok());
-        tokens.extend(known.map(|at| at as u32));
+        let token = |char| match self.chars.binary_search(&char) {
+            Ok(at) => Some(at as u32),
+            // Without a mark the alphabet was made from all of the text.
+            Err(_) => self.unknown,
+        };
+        tokens.extend(text.chars().filter_map(token));
         tokens
     }
 }

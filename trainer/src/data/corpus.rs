@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::alphabet::Alphabet;
 use super::batch::LINE_WINDOW;
+use super::mark::{Choice, Chosen, Others, choose};
 use super::need::of_tokens;
 use super::source::{Source, counted, is_blank};
 use crate::config::{DataConfig, Mode};
@@ -122,6 +123,10 @@ pub struct Corpus {
     pub known: HashSet<String>,
     /// Notes on what was changed while reading.
     pub notes: Vec<String>,
+    /// How often a character of the alphabet comes at least; 0 for no matter how often.
+    pub min_count: usize,
+    /// The characters that became the mark, if any did.
+    pub others: Option<Others>,
     /// Hashes of the files it was read from.
     pub fingerprints: Fingerprints,
 }
@@ -132,6 +137,19 @@ impl Corpus {
     /// # Errors
     /// If a file can't be read or used, or if too little is left to learn or to measure on.
     pub fn load(config: &DataConfig, window: usize, split: &mut Random) -> Result<Self> {
+        Self::load_with(config, window, split, None)
+    }
+
+    /// The same with the alphabet of other weights, which has a mark.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load), and if that alphabet has hardly a character of the data.
+    pub fn load_with(
+        config: &DataConfig,
+        window: usize,
+        split: &mut Random,
+        given: Option<&Alphabet>,
+    ) -> Result<Self> {
         let mut source = match &config.path {
             Some(path) => Source::read_as(path, config.encoding)?,
             None => Source {
@@ -153,9 +171,11 @@ impl Corpus {
             }
         }
         of_tokens(std::iter::once(&source).chain(&validation), config.mode).check(available())?;
+        let (share, min_count) = (config.validation_split, config.min_count);
+        let choice = Choice { min_count, given };
         match config.mode {
-            Mode::Lines => Self::from_lines(&source, validation, config.validation_split, split),
-            Mode::Text => Self::from_text(source, validation, config.validation_split, window),
+            Mode::Lines => Self::from_lines(&source, validation, share, split, choice),
+            Mode::Text => Self::from_text(source, validation, share, window, choice),
         }
     }
 
@@ -164,6 +184,7 @@ impl Corpus {
         validation: Option<Source>,
         share: f64,
         random: &mut Random,
+        choice: Choice<'_>,
     ) -> Result<Self> {
         let mut fingerprints = Fingerprints::of(source, validation.as_ref());
         let mut notes = source.notes.clone();
@@ -239,10 +260,12 @@ impl Corpus {
         {
             fingerprints.split = Some(sha256(&held_out.join("\n")));
         }
-        let alphabet = Alphabet::of(
-            train.iter().copied().chain(held_out.iter().copied()),
-            Mode::Lines,
-        )?;
+        let [train_lines, held_out_lines] = [&train, &held_out].map(|lines| lines.iter().copied());
+        let Chosen {
+            alphabet,
+            min_count,
+            others,
+        } = choose(train_lines, held_out_lines, Mode::Lines, choice)?;
         let encoder = alphabet.encoder();
         let encode = |lines: &[&str]| {
             Sequences::Lines(lines.iter().map(|line| encoder.encode(line)).collect())
@@ -254,6 +277,8 @@ impl Corpus {
             known: train.iter().map(|&line| line.to_owned()).collect(),
             alphabet,
             notes,
+            min_count,
+            others,
             fingerprints,
         })
     }
@@ -263,6 +288,7 @@ impl Corpus {
         validation: Option<Source>,
         share: f64,
         window: usize,
+        choice: Choice<'_>,
     ) -> Result<Self> {
         let fingerprints = Fingerprints::of(&source, validation.as_ref());
         let mut notes = source.notes;
@@ -287,7 +313,11 @@ impl Corpus {
             "holding out {share} of the text leaves nothing to measure on: change --val-split, or \
              name a file with --val"
         );
-        let alphabet = Alphabet::of([train.as_str(), held_out.as_str()], Mode::Text)?;
+        let Chosen {
+            alphabet,
+            min_count,
+            others,
+        } = choose([train.as_str()], [held_out.as_str()], Mode::Text, choice)?;
         let tokens = alphabet.encode(&train);
         ensure!(
             tokens.len() >= window,
@@ -302,6 +332,8 @@ impl Corpus {
             known: HashSet::new(),
             alphabet,
             notes,
+            min_count,
+            others,
             fingerprints,
         })
     }
@@ -444,7 +476,14 @@ mod tests {
     fn the_split_keeps_every_line_once() {
         let text: String = (0..50).map(|n| format!("line{n}\n")).collect();
         let source = clean(text.as_bytes()).unwrap();
-        let corpus = Corpus::from_lines(&source, None, 0.1, &mut Streams::new(3).split).unwrap();
+        let corpus = Corpus::from_lines(
+            &source,
+            None,
+            0.1,
+            &mut Streams::new(3).split,
+            Choice::default(),
+        )
+        .unwrap();
         let held_out: HashSet<String> = corpus.validation_text.lines().map(str::to_owned).collect();
         assert_eq!((held_out.len(), corpus.known.len()), (5, 45));
         assert!(held_out.is_disjoint(&corpus.known));
@@ -455,7 +494,14 @@ mod tests {
         let names: Vec<String> = (0..60).map(|n| format!("line{n}")).collect();
         let split = |text: String| {
             let source = clean(text.as_bytes()).unwrap();
-            Corpus::from_lines(&source, None, 0.1, &mut Streams::new(3).split).unwrap()
+            Corpus::from_lines(
+                &source,
+                None,
+                0.1,
+                &mut Streams::new(3).split,
+                Choice::default(),
+            )
+            .unwrap()
         };
         let once = split(names.join("\n"));
         let often = split((names.join("\n") + "\n").repeat(10));
@@ -493,7 +539,9 @@ mod tests {
         let train = clean(b"anna\nberta\n").unwrap();
         let held_out = clean(b"berta\ncarla\nberta\n").unwrap();
         let mut random = Streams::new(3).split;
-        let corpus = Corpus::from_lines(&train, Some(held_out), 0.1, &mut random).unwrap();
+        let corpus =
+            Corpus::from_lines(&train, Some(held_out), 0.1, &mut random, Choice::default())
+                .unwrap();
         assert!(
             corpus.notes[0].contains("2 of the 3 held-out lines"),
             "{:?}",
@@ -505,7 +553,13 @@ mod tests {
     fn running_text_in_a_list_is_noticed() {
         let load = |lines: &[String]| {
             let source = clean(lines.join("\n").as_bytes()).unwrap();
-            Corpus::from_lines(&source, None, 0.1, &mut Streams::new(3).split)
+            Corpus::from_lines(
+                &source,
+                None,
+                0.1,
+                &mut Streams::new(3).split,
+                Choice::default(),
+            )
         };
         let chapter =
             |n: usize| format!("chapter {n} ") + "once upon a time ".repeat(70).trim_end();
@@ -526,7 +580,14 @@ mod tests {
     fn too_little_data_is_refused() {
         let lines = |text: &str, share| {
             let source = clean(text.as_bytes()).unwrap();
-            Corpus::from_lines(&source, None, share, &mut Streams::new(3).split).unwrap_err()
+            Corpus::from_lines(
+                &source,
+                None,
+                share,
+                &mut Streams::new(3).split,
+                Choice::default(),
+            )
+            .unwrap_err()
         };
         assert!(
             lines("anna\nanna", 0.1)
@@ -536,7 +597,7 @@ mod tests {
         assert!(lines("anna\nbert", 0.1).to_string().contains("--val-split"));
         let text = |share, window| {
             let source = clean(b"some text").unwrap();
-            Corpus::from_text(source, None, share, window)
+            Corpus::from_text(source, None, share, window, Choice::default())
                 .unwrap_err()
                 .to_string()
         };
@@ -553,6 +614,8 @@ mod tests {
             validation_text: "a".to_owned(),
             known: HashSet::new(),
             notes: Vec::new(),
+            min_count: 0,
+            others: None,
             fingerprints: Fingerprints::of(&clean(b"a").unwrap(), None),
         };
         // Counts plus one: mark -> a: 3 of 5; a -> mark: 2 of 5.

@@ -5,5 +5,6 @@ pub mod batch;
 pub mod corpus;
 mod encoding;
 pub mod lines;
+pub mod mark;
 mod need;
 pub mod source;

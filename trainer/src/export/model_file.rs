@@ -27,7 +27,7 @@ pub fn header(shape: Shape, alphabet: &Alphabet, precision: Precision) -> Result
         embedding_size: size(shape.embedding_size)?,
         hidden_size: size(shape.hidden_size)?,
         num_layers: size(shape.num_layers)?,
-        unknown: None,
+        unknown: alphabet.unknown(),
         input: Input::Table,
         head_bits: WeightBits::Eight,
     })

@@ -26,7 +26,8 @@ impl Description {
         self.config.check().context("config")?;
         self.alphabet.vocab().context("alphabet")?;
         let (chars, size) = (self.alphabet.chars().chars().count(), self.alphabet.size());
-        let marks = usize::from(self.alphabet.end().is_some());
+        let marks = [self.alphabet.end(), self.alphabet.unknown()];
+        let marks = marks.iter().flatten().count();
         ensure!(
             size == chars + marks,
             "alphabet.size is {size}, for {chars} characters and {marks} marks"

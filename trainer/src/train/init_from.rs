@@ -10,11 +10,19 @@ use crate::data::alphabet::Alphabet;
 use crate::model::network::Network;
 use crate::model::shape::{Parameter, Shape};
 
-/// The tokens of an alphabet, by their characters; the mark has none.
-type Tokens = BTreeMap<Option<char>, usize>;
+/// What a token stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Meaning {
+    End,
+    Unknown,
+    Char(char),
+}
+
+/// The tokens of an alphabet, by what they stand for.
+type Tokens = BTreeMap<Meaning, usize>;
 
 /// Gives a new network the weights of a checkpoint: all of the layers', and the embedding and the
-/// head's row of each character that both know. Returns a line that lists them.
+/// head's row of each character and mark that both know. Returns a line that lists them.
 ///
 /// # Errors
 /// If the networks differ in more than their characters.
@@ -31,8 +39,8 @@ pub fn load_matching(network: &Network, alphabet: &Alphabet, from: &Checkpoint) 
         let (old_values, old_rest) = from_rest.split_at(from.dims.iter().product());
         if has_row_per_token(to) {
             let width = to.dims.get(1).copied().unwrap_or(1);
-            for (char, &row) in &new {
-                if let Some(&old_row) = old.get(char) {
+            for (meaning, &row) in &new {
+                if let Some(&old_row) = old.get(meaning) {
                     values[row * width..][..width]
                         .copy_from_slice(&old_values[old_row * width..][..width]);
                 }
@@ -75,19 +83,21 @@ fn check(new: Shape, old: Shape) -> Result<()> {
 }
 
 fn tokens(alphabet: &Alphabet) -> Tokens {
-    let chars = alphabet.chars().chars().map(Some);
-    let mark = alphabet.end().map(|_| None);
-    // The mark is the last token.
-    chars.chain(mark).zip(0..).collect()
+    let chars = alphabet.chars().chars().map(Meaning::Char).zip(0..);
+    let end = alphabet.end().map(|end| (Meaning::End, end.into()));
+    let unknown = alphabet.unknown();
+    let unknown = unknown.map(|unknown| (Meaning::Unknown, unknown.into()));
+    chars.chain(end).chain(unknown).collect()
 }
 
 /// Which characters are known, new and gone.
 fn comparison(new: &Tokens, old: &Tokens) -> String {
     let list = |of: &Tokens, without: &Tokens| {
-        let missing = of.keys().filter(|char| !without.contains_key(char));
-        let names = missing.map(|char| match char {
-            Some(char) => format!("{char:?}"),
-            None => "the mark".to_owned(),
+        let missing = of.keys().filter(|meaning| !without.contains_key(meaning));
+        let names = missing.map(|meaning| match meaning {
+            Meaning::Char(char) => format!("{char:?}"),
+            Meaning::End => "the end mark".to_owned(),
+            Meaning::Unknown => "the mark for others".to_owned(),
         });
         let names: Vec<String> = names.collect();
         if names.is_empty() {
@@ -96,7 +106,10 @@ fn comparison(new: &Tokens, old: &Tokens) -> String {
             names.join(" ")
         }
     };
-    let shared = new.keys().filter(|char| old.contains_key(char)).count();
+    let shared = new
+        .keys()
+        .filter(|meaning| old.contains_key(meaning))
+        .count();
     format!(
         "{shared} of {} tokens known; new: {}; gone: {}",
         new.len(),

@@ -26,20 +26,24 @@ pub(crate) fn summary(config: &Config, corpus: &Corpus, shape: Shape) -> Result<
         Sequences::Text(text) => format!("{} characters", HumanCount(text.len() as u64)),
     };
     let chars = alphabet.chars().chars().count();
-    let mark = if alphabet.end().is_some() {
-        " and an end mark"
-    } else {
-        ""
+    let marks = match (alphabet.end(), alphabet.unknown()) {
+        (None, None) => "",
+        (Some(_), None) => " and an end mark",
+        (None, Some(_)) => " and a mark for others",
+        (Some(_), Some(_)) => ", an end mark and a mark for others",
     };
     writeln!(
         text,
-        "data      {}: {} to train on, {} held out, {chars} different characters{mark}",
+        "data      {}: {} to train on, {} held out, {chars} different characters{marks}",
         config.name(),
         count(&corpus.train),
         count(&corpus.validation),
     )?;
     for note in &corpus.notes {
         writeln!(text, "          {note}")?;
+    }
+    if let Some(others) = corpus.others {
+        writeln!(text, "characters  {others}")?;
     }
     write_network(&mut text, shape)?;
     write_needs(&mut text, shape, alphabet, config.training.precision())?;

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
-use super::checkpoint::Checkpoint;
+use super::checkpoint::{Checkpoint, Description};
 use super::control::{Request, Requests};
 use super::observer::Observer;
 use super::session::Session;
@@ -34,13 +34,35 @@ pub struct Input {
 }
 
 impl Input {
-    /// Reads and splits the data of a run.
+    /// Reads and splits the data of a run, and settles what the settings leave to the data.
+    ///
+    /// An alphabet with a mark is taken over from the checkpoint that the run goes on from, or that has
+    /// its first weights: characters that it lacks are the mark.
     ///
     /// # Errors
-    /// If they can't be used.
-    pub fn load(config: &Config) -> Result<Self> {
+    /// If they can't be used, or that alphabet doesn't suit them.
+    pub fn load(config: &mut Config, begun: Option<&Checkpoint>) -> Result<Self> {
+        let first_weights = config.training.init_from.as_deref();
+        let alphabet = match (begun, first_weights) {
+            (Some(begun), _) => Some(begun.description.alphabet.clone()),
+            (None, Some(path)) => Some(Description::load(path)?.alphabet),
+            (None, None) => None,
+        };
+        let given = alphabet.filter(|alphabet| alphabet.unknown().is_some());
+        if let (None, Some(path), Some(_)) = (begun, first_weights, &given) {
+            let min_count = config.data.min_count.unwrap_or(0);
+            ensure!(
+                min_count == 0,
+                "{} has a mark for unknown characters, so its alphabet is taken over, whatever --min-count is: leave \
+                 that out, or give --min-count 0 where a settings file has it",
+                path.display()
+            );
+            config.data.min_count = Some(0);
+        }
         let mut streams = Streams::new(config.training.seed);
-        let corpus = Corpus::load(&config.data, config.training.window, &mut streams.split)?;
+        let (data, window) = (&config.data, config.training.window);
+        let corpus = Corpus::load_with(data, window, &mut streams.split, given.as_ref())?;
+        config.data.min_count = Some(corpus.min_count);
         Ok(Self {
             corpus: Arc::new(corpus),
             streams,
@@ -59,8 +81,9 @@ pub fn train(
     requests: &dyn Requests,
     observer: &mut dyn Observer,
 ) -> Result<Outcome> {
-    let input = Input::load(config)?;
-    train_on(config, input, checkpoint, folder, requests, observer)
+    let mut config = config.clone();
+    let input = Input::load(&mut config, checkpoint)?;
+    train_on(&config, input, checkpoint, folder, requests, observer)
 }
 
 /// Trains a model as configured, writes it to the folder, and reports to an observer. With a checkpoint

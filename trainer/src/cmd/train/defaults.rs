@@ -5,7 +5,9 @@ use std::fmt::Display;
 use charlet_trainer::config::{
     Config, LOG_LINES_PER_EPOCH, Mode, OptimizerConfig, OptimizerKind, ScheduleConfig, ScheduleKind,
 };
+use charlet_trainer::data::mark::CHARS_PER_COUNT;
 use clap::ValueEnum;
+use indicatif::HumanCount;
 
 use crate::cmd::ENCODING;
 
@@ -15,6 +17,10 @@ pub(super) fn default_of(id: &str) -> Option<String> {
         "data" => "the bundled names".to_owned(),
         "mode" => name(config(Mode::Lines).data.mode),
         "encoding" => ENCODING.to_owned(),
+        "min_count" => format!(
+            "the characters to learn / {}; 0 with --config or --preset",
+            HumanCount(CHARS_PER_COUNT as u64)
+        ),
         "val_split" => by_mode(|config| config.data.validation_split),
         "layers" => by_mode(|config| config.network.num_layers),
         "hidden" => by_mode(|config| config.network.hidden_size),
@@ -176,7 +182,7 @@ mod tests {
                         ScheduleKind::Step | ScheduleKind::Plateau
                     ),
                     // They are no settings, or none that is a number.
-                    "out" | "log-every" | "encoding" => true,
+                    "out" | "log-every" | "encoding" | "min-count" => true,
                     "mode" | "optimizer" | "schedule" => !variant.is_empty(),
                     _ => false,
                 };

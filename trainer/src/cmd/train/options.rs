@@ -29,6 +29,10 @@ pub(super) struct DataOptions {
     /// the same way
     #[arg(long, value_name = "FORM")]
     pub(super) normalize: Option<NormalForm>,
+    /// Learn only characters that come at least N times in the part to learn. The others become one mark,
+    /// which the model has for every character that it does not know. 0 learns all, and makes no mark
+    #[arg(long, value_name = "N")]
+    pub(super) min_count: Option<usize>,
     /// Measure the held-out (validation) loss on this file, instead of a share of the data
     #[arg(long, value_name = "FILE", conflicts_with = "val_split")]
     pub(super) val: Option<PathBuf>,
@@ -156,7 +160,8 @@ pub(super) struct TrainingOptions {
     pub(super) device: Option<DeviceKind>,
     #[command(flatten)]
     pub(super) threads: Threads,
-    /// Start from the weights of this checkpoint; new characters get random embeddings
+    /// Start from the weights of this checkpoint; new characters get random embeddings. If it has a mark for
+    /// unknown characters, its alphabet is taken over, and new characters are the mark
     #[arg(long, value_name = "CHECKPOINT")]
     pub(super) init_from: Option<PathBuf>,
 }

@@ -11,7 +11,12 @@ impl Args {
         let config = match (&self.settings.config, self.settings.preset) {
             (Some(path), _) => Config::from_file(path, self.input.mode)?,
             (None, Some(preset)) => preset.config(self.input.mode)?,
-            (None, None) => Config::defaults(self.input.mode.unwrap_or(Mode::Lines)),
+            (None, None) => {
+                let mut config = Config::defaults(self.input.mode.unwrap_or(Mode::Lines));
+                // Of settings in a file all are known, and stay as they are.
+                config.data.min_count = None;
+                config
+            }
         };
         self.overriding(config)
     }
@@ -36,6 +41,7 @@ impl Args {
         set(&mut data.encoding, self.input.encoding.map(Some));
         data.lowercase |= self.input.lowercase;
         set(&mut data.normalize, self.input.normalize.map(Some));
+        set(&mut data.min_count, self.input.min_count.map(Some));
         set(&mut data.path, self.data.clone().map(Some));
         set(&mut data.validation, self.input.val.clone().map(Some));
         if self.input.val_split.is_some() {
