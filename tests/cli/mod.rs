@@ -18,6 +18,8 @@ mod html;
 mod interactive;
 /// What doesn't fit into memory, never ends, or is interrupted.
 mod limits;
+/// Models with a mark for characters that they don't know.
+mod mark;
 /// Commands that use models.
 mod models;
 /// What holds for the options of all commands.

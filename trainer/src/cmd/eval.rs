@@ -18,8 +18,8 @@ use super::{ENCODING, check_model, note, read_model, refuse_second_stdin, with_d
 /// --mode lines) resets its state at each line and also predicts the end of the line. A text model carries
 /// its state through the whole file.
 ///
-/// Characters that the model doesn't know have no probability: they are passed over, left out of the loss,
-/// and counted.
+/// Characters that the model doesn't know are counted. They have the probability of the model's mark for
+/// such. Without a mark they have none: they are passed over, and left out of the loss.
 #[derive(Debug, Parser)]
 #[command(mut_args(|option| with_default(option, default_of)), after_help = "\
 Output, and keys of --json:

@@ -15,14 +15,14 @@ use charlet::{Model, Vocab};
 use charlet_trainer::config::Encoding;
 use charlet_trainer::inference::saved_state::Saved;
 use charlet_trainer::inference::text_model::LINE_LIMIT;
-use charlet_trainer::inference::unknown::hint;
+use charlet_trainer::inference::unknown::{count_unknown, hint, read_as_mark};
 use charlet_trainer::util::distinct::refuse_overwriting;
 use charlet_trainer::util::memory::STDIN;
 use charlet_trainer::util::replace::refuse_replacing;
 use clap::Parser;
 
 use self::sampling::Sampling;
-use super::{ENCODING, check_model, read_model, refuse_second_stdin, with_default};
+use super::{ENCODING, check_model, note, read_model, refuse_second_stdin, with_default};
 
 /// Characters per second with --interactive: slow enough to read along.
 const INTERACTIVE_PACE: f64 = 60.0;
@@ -238,6 +238,7 @@ pub(crate) fn run(mut args: Args) -> Result<ExitCode> {
     if let Some(path) = &args.prompt_file {
         args.prompt = prompt::read(path, args.encoding, model.vocab().end().is_some())?;
     }
+    tell_of_unknown(model.vocab(), &args.prompt);
     if args.interactive {
         interactive::run(args, &model)
     } else if let Some(count) = args.top {
@@ -293,6 +294,15 @@ fn interval(pace: f64) -> Duration {
         Duration::from_secs_f64(1.0 / pace)
     } else {
         Duration::ZERO
+    }
+}
+
+/// Tells on stderr that unknown characters of a prompt are read as the mark, if the model has one.
+fn tell_of_unknown(vocab: &Vocab<'_>, prompt: &str) {
+    if vocab.unknown().is_some()
+        && let Some(told) = read_as_mark(count_unknown(vocab, prompt))
+    {
+        note(&told);
     }
 }
 

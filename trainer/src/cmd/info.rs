@@ -37,6 +37,8 @@ struct Info<'m> {
     vocab_size: usize,
     chars: &'m str,
     ends_lines: bool,
+    /// Whether a mark stands for all other characters.
+    unknown_mark: bool,
     embedding_size: usize,
     layers: usize,
     hidden_size: usize,
@@ -62,6 +64,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
         vocab_size: shape.vocab_size,
         chars: header.chars,
         ends_lines: header.end.is_some(),
+        unknown_mark: header.unknown.is_some(),
         embedding_size: shape.embedding_size,
         layers: shape.num_layers,
         hidden_size: shape.hidden_size,
@@ -89,6 +92,12 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
         "vocabulary      {} tokens: {:?}",
         info.vocab_size, info.chars
     )?;
+    if info.unknown_mark {
+        writeln!(
+            out,
+            "others          a mark stands for all other characters"
+        )?;
+    }
     writeln!(
         out,
         "network         {} x {}, embedding {}",

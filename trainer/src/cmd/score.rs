@@ -28,8 +28,8 @@ use super::{ENCODING, check_model, note, read_model, refuse_second_stdin, with_d
 /// end of line included, and the bits per character.
 ///
 /// A list model scores each line on its own and skips blank lines. A text model carries its state from
-/// line to line, unless --each is given. A line with a character unknown to the model scores infinity
-/// (null in JSON). Lines are printed as they arrive, so that `tail -f` can be piped in.
+/// line to line, unless --each is given. A character unknown to the model has the bits of its mark for
+/// such; without a mark the line scores infinity (null in JSON). Lines are printed as they arrive, so that `tail -f` can be piped in.
 #[derive(Debug, Parser)]
 #[command(mut_args(|option| with_default(option, default_of)), after_help = "\
 Examples:
@@ -96,7 +96,7 @@ struct Scored {
     number: usize,
     line: String,
     surprisal: Surprisal,
-    /// What the model may know in place of the unknown character.
+    /// What the model may know in place of the unknown character, or has for it.
     hint: &'static str,
 }
 
@@ -119,6 +119,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     let printer = Printer {
         styles: Styles::of_stdout(),
         shown: Shown::on(&std::io::stdout()),
+        has_mark: model.vocab().unknown().is_some(),
         explains: args.explain,
         is_json: args.json,
     };
@@ -162,7 +163,11 @@ fn score(
             let surprisal = surprisals.line(&line, has_break);
             let is_seen = surprisal.bits_per_char() > threshold;
             let unknown = surprisal.unknown;
-            let hint = unknown.map_or("", |unknown| hint(&vocab, &line, unknown.char));
+            let hint = match unknown {
+                Some(_) if vocab.unknown().is_some() => ": priced as its mark for such",
+                Some(unknown) => hint(&vocab, &line, unknown.char),
+                None => "",
+            };
             Ok(is_seen.then_some(Scored {
                 number,
                 line,
@@ -235,6 +240,8 @@ impl Iterator for Lines {
 struct Printer {
     styles: Styles,
     shown: Shown,
+    /// Whether the model has a mark for unknown characters.
+    has_mark: bool,
     explains: bool,
     is_json: bool,
 }
@@ -249,6 +256,9 @@ struct Json<'s> {
     /// Characters predicted, the end of the line included.
     chars: usize,
     unknown: Option<Unknown>,
+    /// How many the mark stands for, in a model with one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unknown_count: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     bits_of_chars: Option<&'s [f64]>,
 }
@@ -269,6 +279,7 @@ impl Printer {
                 bits_per_char: surprisal.bits_per_char(),
                 chars: surprisal.chars.len(),
                 unknown: surprisal.unknown,
+                unknown_count: self.has_mark.then_some(surprisal.unknown_count),
                 bits_of_chars: self.explains.then_some(&surprisal.chars),
             };
             writeln!(out, "{}", self.shown.json(&serde_json::to_string(&json)?))?;
@@ -284,9 +295,13 @@ impl Printer {
         if let Some(unknown) = surprisal.unknown {
             let (alarm, char, at) = (self.styles.alarm(), unknown.char, unknown.at);
             let hint = scored.hint;
+            let others = match surprisal.unknown_count {
+                count if self.has_mark && count > 1 => format!(", and {} more", count - 1),
+                _ => String::new(),
+            };
             write!(
                 out,
-                "  {alarm}[the model does not know {char:?}, character {at}{hint}]{alarm:#}"
+                "  {alarm}[the model does not know {char:?}, character {at}{others}{hint}]{alarm:#}"
             )?;
         }
         writeln!(out)?;

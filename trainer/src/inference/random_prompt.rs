@@ -8,7 +8,7 @@ use charlet::Vocab;
 use crate::data::source::Source;
 use crate::util::rng::{Random, Streams};
 
-/// Draws excerpts of a text that consist of characters a model knows.
+/// Draws excerpts of a text that consist of characters a model knows, or of any if it has a mark for others.
 ///
 /// An excerpt of running text starts anywhere; one of a list is the beginning of a line.
 #[derive(Clone, Debug)]
@@ -27,7 +27,9 @@ impl<'t> RandomPrompts<'t> {
     /// If every piece has a character that the model doesn't know; the message names one.
     pub fn new(source: &'t Source, vocab: &Vocab<'_>, length: usize, seed: u64) -> Result<Self> {
         let known: HashSet<char> = vocab.chars().chars().collect();
-        let is_known = |text: &str| text.chars().all(|char| known.contains(&char));
+        // With a mark for the others none keeps a piece from being read.
+        let is_readable = |char| vocab.unknown().is_some() || known.contains(&char);
+        let is_known = |text: &str| text.chars().all(is_readable);
         let parts: Vec<(&str, usize)> = if vocab.end().is_some() {
             let lines = source.lines().into_iter();
             let beginnings = lines.map(|line| beginning(line, length));
@@ -38,7 +40,7 @@ impl<'t> RandomPrompts<'t> {
         } else if is_known(beginning(&source.text, length)) && is_shorter(&source.text, length) {
             vec![(&source.text, 1)]
         } else {
-            let runs = source.text.split(|char| !known.contains(&char));
+            let runs = source.text.split(|char| !is_readable(char));
             runs.map(|run| (run, (run.chars().count() + 1).saturating_sub(length)))
                 .filter(|&(_, pieces)| pieces > 0)
                 .collect()
@@ -109,6 +111,14 @@ mod tests {
         assert_eq!(all("aßé a", &text, 3), set(&["aßé", "ßé ", "é a"]));
         assert_eq!(all("aßéxa a", &text, 3), set(&["aßé", "a a"]));
         assert_eq!(all("aß", &text, 3), set(&["aß"]));
+    }
+
+    #[test]
+    fn with_a_mark_for_unknown_characters_every_piece_may_come() {
+        let text = Vocab::new("ab", 3, Token(0), None, Some(Token(2))).unwrap();
+        assert_eq!(all("aXbX", &text, 2), set(&["aX", "Xb", "bX"]));
+        let list = Vocab::new("ab", 4, Token(2), Some(Token(2)), Some(Token(3))).unwrap();
+        assert_eq!(all("XYa\nb\n", &list, 2), set(&["XY", "b"]));
     }
 
     #[test]

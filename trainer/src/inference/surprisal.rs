@@ -8,10 +8,13 @@ use super::text_model::TextModel;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Surprisal {
     /// Bits of each character and, where the model predicts it, of the line's end: the negative
-    /// logarithm of its probability. Infinite for a character that the model doesn't know.
+    /// logarithm of its probability. A character that the model doesn't know has those of the mark for
+    /// such or, without one, infinitely many.
     pub chars: Vec<f64>,
     /// The first character that the model doesn't know.
     pub unknown: Option<Unknown>,
+    /// How many characters the model doesn't know.
+    pub unknown_count: usize,
 }
 
 /// A character that a model doesn't know.
@@ -67,16 +70,19 @@ impl<'s, 'm> Surprisals<'s, 'm> {
             session.start_text();
         }
         let knows_break = session.model().vocab().token('\n').is_some();
+        let mark = session.model().vocab().unknown();
         let line_break = (has_break && knows_break).then_some('\n');
         let mut surprisal = Surprisal::default();
         for (at, char) in (1..).zip(line.chars().chain(line_break)) {
-            match session.score_char(char) {
-                Ok(log_prob) => surprisal.chars.push(bits(log_prob)),
+            let (bits, is_unknown) = match session.score_char(char) {
+                Ok(log_prob) => (bits(log_prob), mark == Some(session.next_input())),
                 // It is passed over, so that what follows is judged by what came before.
-                Err(_) => {
-                    surprisal.unknown.get_or_insert(Unknown { char, at });
-                    surprisal.chars.push(f64::INFINITY);
-                }
+                Err(_) => (f64::INFINITY, true),
+            };
+            surprisal.chars.push(bits);
+            if is_unknown {
+                surprisal.unknown.get_or_insert(Unknown { char, at });
+                surprisal.unknown_count += 1;
             }
         }
         surprisal.chars.extend(session.score_end().map(bits));

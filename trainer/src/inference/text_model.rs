@@ -92,7 +92,7 @@ impl<'m> TextModel<'m> {
     /// Starts a new text after `prompt`.
     ///
     /// # Errors
-    /// If the model doesn't know a character of `prompt`.
+    /// If the model doesn't know a character of `prompt`, and has no mark for such.
     pub fn generate<'s>(
         &'s mut self,
         sampler: Sampler,
@@ -110,10 +110,10 @@ impl<'m> TextModel<'m> {
     }
 
     /// The probability with which the sampler would choose each token after `prompt`, in the order
-    /// of the tokens.
+    /// of the tokens. That of the mark for unknown characters is 0.
     ///
     /// # Errors
-    /// If the model doesn't know a character of `prompt`.
+    /// If the model doesn't know a character of `prompt`, and has no mark for such.
     pub fn probabilities(
         &mut self,
         sampler: Sampler,
@@ -122,7 +122,11 @@ impl<'m> TextModel<'m> {
         let mut session = self.start.clone();
         session.prompt(prompt)?;
         let mut probabilities = Vec::new();
-        session.step_with(|logits| {
+        let unknown = session.model().vocab().unknown();
+        session.step_with(|mut logits| {
+            if let Some(unknown) = unknown {
+                logits.exclude(unknown);
+            }
             let argmax = logits.argmax();
             probabilities.extend(sampler.probabilities(logits));
             argmax
@@ -150,7 +154,8 @@ impl<'m> TextModel<'m> {
     /// The negative log-probability of a text, in nats: of each line by itself for a model of
     /// lines, else of the whole with h and c carried through.
     ///
-    /// A character that the model doesn't know is passed over: what follows is judged by what came before.
+    /// A character that the model doesn't know has the price of the mark for such. Without one it is passed
+    /// over: what follows is judged by what came before.
     ///
     /// # Errors
     /// If the model knows no character of the text.
@@ -199,19 +204,24 @@ impl<'m> TextModel<'m> {
         goes_on: &mut impl FnMut(usize) -> bool,
     ) -> Result<()> {
         self.session.start_text();
+        let mark = self.model().vocab().unknown();
         let mut at = 0;
         for char in text.chars() {
             if !goes_on(evaluation.chars) {
                 return Err(Stopped.into());
             }
             at += 1;
-            match self.session.score_char(char) {
-                Ok(log_prob) => evaluation.add(log_prob),
-                Err(_) => {
-                    evaluation.unknown += 1;
-                    let unknown = UnknownChar { char, line, at };
-                    evaluation.first_unknown.get_or_insert(unknown);
+            let is_unknown = match self.session.score_char(char) {
+                Ok(log_prob) => {
+                    evaluation.add(log_prob);
+                    mark == Some(self.session.next_input())
                 }
+                Err(_) => true,
+            };
+            if is_unknown {
+                evaluation.unknown += 1;
+                let unknown = UnknownChar { char, line, at };
+                evaluation.first_unknown.get_or_insert(unknown);
             }
             if char == '\n' {
                 line += 1;
@@ -234,7 +244,7 @@ pub struct Evaluation {
     pub chars: usize,
     /// Lines, for a model of lines.
     pub lines: Option<usize>,
-    /// Characters that the model doesn't know, which are left out.
+    /// Characters that the model doesn't know: priced as its mark for such or, without one, left out.
     pub unknown: usize,
     /// The first of them.
     pub first_unknown: Option<UnknownChar>,
@@ -276,15 +286,19 @@ impl Evaluation {
         }
     }
 
-    /// Says that characters were left out, and what the model may know in their place.
+    /// Says that characters were priced as the mark; or that they were left out, and what the model may know
+    /// in their place.
     pub fn unknown_note(&self, vocab: &Vocab<'_>, source: &Source) -> Option<String> {
         let UnknownChar { char, line, at } = self.first_unknown?;
         let text = source.text.lines().nth(line - 1).unwrap_or_default();
+        let (what, hint) = match vocab.unknown() {
+            Some(_) => ("priced as its mark for such", ""),
+            None => ("left out of the loss", hint(vocab, text, char)),
+        };
         Some(format!(
-            "{} that the model does not know {} left out of the loss, first {char:?} in line {line}, character {at}{}",
+            "{} that the model does not know {} {what}, first {char:?} in line {line}, character {at}{hint}",
             counted(self.unknown, "character"),
             if self.unknown == 1 { "is" } else { "are" },
-            hint(vocab, text, char)
         ))
     }
 }
@@ -304,6 +318,6 @@ pub struct EvaluationSummary {
     pub chars: usize,
     /// Lines.
     pub lines: Option<usize>,
-    /// Characters that the model doesn't know, which are left out.
+    /// Characters that the model doesn't know: priced as its mark for such or, without one, left out.
     pub unknown: usize,
 }

@@ -4,6 +4,26 @@ use charlet::Vocab;
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::{compose, is_combining_mark};
 
+use crate::data::source::counted;
+
+/// How many characters of a text a model doesn't know.
+pub fn count_unknown(vocab: &Vocab<'_>, text: &str) -> usize {
+    let unknown = text.chars().filter(|&char| vocab.token(char).is_none());
+    unknown.count()
+}
+
+/// Says that a model with a mark reads so many characters of prompts as that mark.
+pub fn read_as_mark(count: usize) -> Option<String> {
+    let verb = if count == 1 { "is" } else { "are" };
+    let chars = counted(count, "character");
+    let told = || {
+        format!(
+            "{chars} of what is continued {verb} not known to the model, and read as its mark for such"
+        )
+    };
+    (count > 0).then(told)
+}
+
 /// What to say beside an unknown character of a text: in which other form the model knows it, in parentheses with a
 /// space before them, or nothing.
 pub fn hint(vocab: &Vocab<'_>, text: &str, unknown: char) -> &'static str {

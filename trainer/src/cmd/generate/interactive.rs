@@ -11,11 +11,13 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, ensure};
 use charlet::{Model, Rng};
 use charlet_trainer::inference::text_model::TextModel;
+use charlet_trainer::inference::unknown::{count_unknown, read_as_mark};
 use charlet_trainer::util::memory::{amount, available};
 use charlet_trainer::util::shown::Shown;
 
 use self::session::Repl;
 use super::{Args, clock, text, with_hint};
+use crate::cmd::note;
 
 /// How many times a line has to fit into memory: as a prompt, and in an error.
 const COPIES: u64 = 32;
@@ -55,6 +57,12 @@ fn pipe(args: &Args, model: &Model<'_>) -> Result<ExitCode> {
         };
         let prompt = line.strip_suffix('\n').unwrap_or(&line);
         let prompt = prompt.strip_suffix('\r').unwrap_or(prompt);
+        let vocab = model.vocab();
+        if vocab.unknown().is_some()
+            && let Some(told) = read_as_mark(count_unknown(vocab, prompt))
+        {
+            note(&format!("line {number}: {told}"));
+        }
         for (_, sampler) in args.sampling.samplers(text_model.model().vocab().size())? {
             let generated = text_model.generate(sampler, &mut rng, prompt);
             let mut generator = match with_hint(generated, prompt, model.vocab()) {

@@ -13,10 +13,12 @@ use charlet_trainer::inference::random_prompt::RandomPrompts;
 use charlet_trainer::inference::saved_state::Saved;
 use charlet_trainer::inference::stop::StopStrings;
 use charlet_trainer::inference::text_model::{CUT, LINE_LIMIT, Line, TextModel};
+use charlet_trainer::inference::unknown::{count_unknown, read_as_mark};
 use charlet_trainer::util::shown::Shown;
 use charlet_trainer::util::style::Styles;
 
 use super::{Args, LINES, TEXTS, clock, interval, with_hint};
+use crate::cmd::note;
 
 /// Characters of a random prompt.
 pub(super) const PROMPT_LENGTH: usize = 40;
@@ -52,6 +54,10 @@ pub(super) fn run(args: &Args, model: &Model<'_>, model_file: &[u8]) -> Result<E
         texts.make(sampler, pieces)?;
     }
     tell_of_cuts(texts.cut);
+    // Those of --prompt were told before.
+    if let Some(told) = read_as_mark(texts.unknown) {
+        note(&told);
+    }
     Ok(if texts.are_missing {
         ExitCode::FAILURE
     } else {
@@ -81,6 +87,8 @@ struct Texts<'a, 'm> {
     known: HashSet<String>,
     /// Lines that were cut off.
     cut: usize,
+    /// Characters of the excerpts continued that the model doesn't know.
+    unknown: usize,
     /// Whether nothing new came any more.
     are_missing: bool,
     out: std::io::StdoutLock<'static>,
@@ -120,6 +128,7 @@ impl<'a, 'm> Texts<'a, 'm> {
                 .map(str::to_owned)
                 .collect(),
             cut: 0,
+            unknown: 0,
             are_missing: false,
             out: std::io::stdout().lock(),
             styles: Styles::of_stdout(),
@@ -151,6 +160,9 @@ impl<'a, 'm> Texts<'a, 'm> {
                 None => &args.prompt,
             };
             if self.text(sampler, &mut rng, prompt)? {
+                if pieces.is_some() {
+                    self.unknown += count_unknown(self.text_model.model().vocab(), prompt);
+                }
                 (text, tries) = (text + 1, 0);
                 continue;
             }

@@ -93,6 +93,8 @@ impl<'p> Top<'p> {
         let probabilities = text_model.probabilities(sampler, prompt)?;
         let vocab = text_model.model().vocab();
         let mut ranked: Vec<(Token, f32)> = (0..).map(Token).zip(probabilities).collect();
+        // It is never made.
+        ranked.retain(|&(token, _)| Some(token) != vocab.unknown());
         // Stable: of equals the first.
         ranked.sort_by(|(_, a), (_, b)| b.total_cmp(a));
         let others = ranked.split_off(count.min(ranked.len()));

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use charlet::{Model, Rng, Sampler};
 use charlet_trainer::inference::text_model::{CUT, TextModel};
+use charlet_trainer::inference::unknown::{count_unknown, read_as_mark};
 use charlet_trainer::util::shown::Shown;
 use charlet_trainer::util::style::Styles;
 use crossterm::event;
@@ -127,6 +128,11 @@ impl<'m> Repl<'m> {
         let model = self.text_model.model();
         let generated = self.text_model.generate(sampler, &mut self.rng, prompt);
         drop(with_hint(generated, prompt, model.vocab())?);
+        let vocab = model.vocab();
+        // Without a mark such a prompt was refused.
+        if let Some(told) = read_as_mark(count_unknown(vocab, prompt)) {
+            self.note(&told)?;
+        }
         self.last = prompt.to_owned();
         let mut stops = text::stops(&self.args, prompt);
         let mut next = Next::Prompt;
