@@ -5,11 +5,13 @@ use std::process::Command;
 
 use crate::support::place::Place;
 
-const COMMANDS: [&str; 9] = [
+const COMMANDS: [&str; 11] = [
     "train",
     "generate",
     "eval",
     "score",
+    "compress",
+    "decompress",
     "compare",
     "info",
     "quantize",

@@ -3,10 +3,13 @@
 pub(crate) mod bench;
 pub(crate) mod compare;
 pub(crate) mod completions;
+pub(crate) mod compress;
+pub(crate) mod decompress;
 pub(crate) mod eval;
 pub(crate) mod generate;
 pub(crate) mod info;
 pub(crate) mod man;
+mod messages;
 mod names;
 pub(crate) mod quantize;
 pub(crate) mod score;

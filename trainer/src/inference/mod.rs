@@ -1,5 +1,6 @@
 //! Inference on the desktop, by the runtime itself: text, loss, surprisal, novelty.
 
+pub mod compression;
 pub mod novelty;
 pub mod random_prompt;
 pub mod sample;

@@ -7,7 +7,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use charlet::format::MAGIC;
 
+use super::replace::refuse_replacing;
 use super::{memory, shell};
+
+/// How a compressed text begins. The first byte is never that of a character.
+pub const COMPRESSED: [u8; 4] = *b"\x8fclz";
 
 /// As much of a file's beginning as its kind is told by.
 const HEAD: u64 = 1 << 16;
@@ -21,6 +25,8 @@ pub enum Kind {
     Checkpoint,
     /// A saved state of a text, which `--state-out` wrote.
     State,
+    /// A text that `charlet compress` compressed, `.clz`.
+    Compressed,
     /// All settings of a run, `config.toml`.
     Settings,
     /// Any text.
@@ -34,6 +40,7 @@ impl Kind {
             Self::Model => "a charlet model",
             Self::Checkpoint => "a checkpoint",
             Self::State => "a saved state",
+            Self::Compressed => "a compressed text",
             Self::Settings => "a settings file",
             Self::Text => "a text file",
         }
@@ -101,6 +108,9 @@ impl Found {
         if head.starts_with(&MAGIC) {
             return Self::Ours(Kind::Model);
         }
+        if head.starts_with(&COMPRESSED) {
+            return Self::Ours(Kind::Compressed);
+        }
         // The length of the header, and its JSON.
         if head.get(8) == Some(&b'{') && head.get(6..8) == Some(&[0, 0]) {
             return if has("\"__metadata__\":{\"charlet\":") {
@@ -135,7 +145,7 @@ impl Found {
     /// Whether this may be read as that; what it lacks is then said by whoever reads it.
     fn may_be(self, wanted: Kind) -> bool {
         match wanted {
-            Kind::Model => self == Self::Ours(Kind::Model),
+            Kind::Model | Kind::Compressed => self == Self::Ours(wanted),
             Kind::Checkpoint => matches!(self, Self::Ours(Kind::Checkpoint) | Self::Safetensors),
             Kind::State => matches!(self, Self::Ours(Kind::State | Kind::Text)),
             Kind::Settings => matches!(
@@ -182,6 +192,42 @@ pub fn read(path: &Path, wanted: Kind, copies: u64) -> Result<Vec<u8>> {
     }
 }
 
+/// Checks what was read from a path otherwise, of which these are the first bytes.
+///
+/// # Errors
+/// If it is of another kind.
+pub fn check(path: &Path, head: &[u8], wanted: Kind) -> Result<()> {
+    let found = if path.is_dir() {
+        Found::Folder
+    } else {
+        Found::of(head)
+    };
+    ensure!(found.may_be(wanted), "{}", refusal(path, found, wanted));
+    Ok(())
+}
+
+/// Refuses to replace a file by a text, or by bytes without a beginning of their own, unless it is empty or may
+/// be such a file, too.
+///
+/// # Errors
+/// If there is another, something that is no file, or no folder for it.
+pub fn refuse_replacing_by(output: &Path, what: &str, is_text: bool) -> Result<()> {
+    refuse_replacing(output, what, b"")?;
+    let mut head = Vec::new();
+    if let Ok(file) = File::open(output) {
+        file.take(HEAD).read_to_end(&mut head)?;
+    }
+    let found = Found::of(&head);
+    ensure!(
+        matches!(found, Found::Empty | Found::Unknown)
+            || is_text && found == Found::Ours(Kind::Text),
+        "{} is {}, and would be lost: remove it first, or choose another name for the output",
+        output.display(),
+        found.name()
+    );
+    Ok(())
+}
+
 /// Opens a file of this kind, to be read as it comes. Nothing is waited for: what is no regular file is
 /// taken for what is wanted.
 ///
@@ -214,6 +260,7 @@ fn unreadable(path: &Path, wanted: Kind) -> String {
         Kind::Model => format!("the model {shown}"),
         Kind::Checkpoint => format!("the checkpoint {shown}"),
         Kind::State => format!("the saved state {shown}"),
+        Kind::Compressed => format!("the compressed text {shown}"),
         Kind::Settings => format!("the settings in {shown}"),
         Kind::Text => shown,
     };
@@ -261,7 +308,7 @@ fn of_run(folder: &Path, wanted: Kind) -> Option<PathBuf> {
         Kind::Model => return model_in(folder),
         Kind::Checkpoint => &["best.safetensors", "last.safetensors"],
         Kind::Settings => &["config.toml"],
-        Kind::State | Kind::Text => &[],
+        Kind::State | Kind::Compressed | Kind::Text => &[],
     };
     let mut files = names.iter().map(|name| folder.join(name));
     files.find(|file| file.is_file())
@@ -303,12 +350,20 @@ fn remedy(path: &Path, found: Found, wanted: Kind) -> String {
                 .to_owned()
         }
         (Found::Ours(Kind::Model), _) => format!("to use it: {program} generate {file}"),
+        (Found::Ours(Kind::Compressed), _) => {
+            format!("to read it: {program} decompress MODEL {file}")
+        }
         (Found::Ours(Kind::State), _) => "charlet generate --state-in takes it".to_owned(),
         (Found::Ours(Kind::Settings), _) => {
             format!("to train with these settings: {program} train --config {file}")
         }
         (Found::Ours(Kind::Text), Kind::Model) => {
             format!("to make a model of it: {program} train {file}")
+        }
+        (_, Kind::Compressed) => {
+            "charlet compress makes one; what it made with --raw is read with --raw, \
+                                  and with --hex, --base64 or --base91 with the same"
+                .to_owned()
         }
         (_, Kind::Model) => "charlet train makes one, and names it .charlet".to_owned(),
         (_, Kind::Checkpoint) => "charlet train writes them, such as best.safetensors".to_owned(),
@@ -329,6 +384,7 @@ mod tests {
             (&b"charlet\n..."[..], Kind::Model),
             (&ours, Kind::Checkpoint),
             (b"{\"charlet_state\":1}", Kind::State),
+            (b"\x8fclz\x01...", Kind::Compressed),
             (b"[network]\nlayers = 1\n[training]\n", Kind::Settings),
             ("\u{feff}anna\nbjörn".as_bytes(), Kind::Text),
         ] {

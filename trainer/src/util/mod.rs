@@ -1,4 +1,4 @@
-//! Utilities: files and folders, memory, random numbers, requests to stop, what terminals and
+//! Utilities: files and folders, memory, random numbers, requests to stop, bytes as text, what terminals and
 //! shells take.
 
 pub mod atomic_file;
@@ -14,3 +14,4 @@ pub mod shell;
 pub mod shown;
 pub mod stop;
 pub mod style;
+pub mod text_form;
