@@ -63,7 +63,7 @@ fn random_model(precision: Precision, [num_layers, hidden_size, vocab_size]: [u1
             let section = sections_left.split_off_mut(..len);
             section.expect("the sections' lengths").as_flattened_mut()
         };
-        section(sections.table());
+        section(sections.input());
         for part in 0..=sections.num_layers {
             let blocks = sections.blocks(part);
             for multiplier in section(blocks).as_chunks_mut::<2>().0 {

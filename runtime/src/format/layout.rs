@@ -11,7 +11,7 @@
 //! four weights of a row, or eight of half a byte, in the order that makes pairs of them with one
 //! instruction each.
 
-use super::header::{Header, Precision};
+use super::header::{Header, Input, Precision};
 
 /// Hidden units in a block.
 pub const UNITS: usize = 4;
@@ -150,8 +150,12 @@ impl WeightBits {
 /// number. None of a part's overflows 32 bits: it is at most 65,535 blocks of 2^15 quads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IntegerSections {
-    /// Weights of the layers; the head's have eight bits.
+    /// Weights of the layers.
     pub weight_bits: WeightBits,
+    /// Weights of the head.
+    pub head_bits: WeightBits,
+    /// Size of the embedding, padded to whole quads; 0 if it is folded into the input table.
+    pub padded_embedding: usize,
     /// Hidden units of each layer.
     pub hidden_size: usize,
     /// The same, padded to whole quads.
@@ -177,8 +181,14 @@ impl IntegerSections {
         };
         let hidden_size = header.hidden_size as usize;
         let vocab_size = header.vocab_size as usize;
+        let embedding_size = match header.input {
+            Input::Table => 0,
+            Input::Embedding => header.embedding_size as usize,
+        };
         Some(Self {
             weight_bits,
+            head_bits: header.head_bits,
+            padded_embedding: embedding_size.next_multiple_of(weight_bits.columns()),
             hidden_size,
             padded_hidden: hidden_size.next_multiple_of(weight_bits.columns()),
             num_layers: header.num_layers as usize,
@@ -189,12 +199,15 @@ impl IntegerSections {
 
     /// Inputs of the layer that has most.
     pub const fn most_columns(&self) -> usize {
-        self.columns(self.num_layers.saturating_sub(1))
+        let (first, last) = (self.columns(0), self.columns(self.num_layers.saturating_sub(1)));
+        if first > last { first } else { last }
     }
 
-    /// Inputs of a part, padded: h of the layer below, h of its own, or both.
+    /// Inputs of a part, padded: an embedding or h of the layer below, and h of its own.
     pub const fn columns(&self, part: usize) -> usize {
-        if part == 0 || part == self.num_layers {
+        if part == 0 {
+            self.padded_embedding + self.padded_hidden
+        } else if part == self.num_layers {
             self.padded_hidden
         } else {
             2 * self.padded_hidden
@@ -204,7 +217,7 @@ impl IntegerSections {
     /// How large a part's weights are.
     pub const fn bits(&self, part: usize) -> WeightBits {
         if part == self.num_layers {
-            WeightBits::Eight
+            self.head_bits
         } else {
             self.weight_bits
         }
@@ -229,14 +242,23 @@ impl IntegerSections {
         (2 * (self.num_layers + 1)).div_ceil(SECTION_ALIGN)
     }
 
-    /// Length of the input table.
-    pub const fn table(&self) -> usize {
-        (self.vocab_size * self.hidden_size).div_ceil(SECTION_ALIGN / ROWS_PER_QUAD)
+    /// Length of what a token has in the input table, or as its embedding, in units of 4 bytes.
+    pub const fn input_row(&self) -> usize {
+        if self.padded_embedding == 0 {
+            self.hidden_size
+        } else {
+            self.padded_embedding / 4
+        }
     }
 
-    /// Length of the start values of a part, which the first layer has in the input table.
+    /// Length of the input table, or of the embedding.
+    pub const fn input(&self) -> usize {
+        (self.vocab_size * self.input_row()).div_ceil(SECTION_ALIGN / 4)
+    }
+
+    /// Length of the start values of a part, which the first layer may have in the input table.
     pub const fn start(&self, part: usize) -> usize {
-        if part == 0 {
+        if part == 0 && self.padded_embedding == 0 {
             0
         } else {
             self.blocks(part).div_ceil(SECTION_ALIGN / ROWS_PER_QUAD)
@@ -249,7 +271,7 @@ impl IntegerSections {
             return None;
         };
         // 64 bits hold the sum whatever the sizes are.
-        let shared = (self.shifts() + self.table()) as u64;
+        let shared = (self.shifts() + self.input()) as u64;
         let parts = self.part(0) + deeper as u64 * self.part(1) + self.part(self.num_layers);
         let bytes = SECTION_ALIGN as u64 * (shared + parts);
         if bytes > usize::MAX as u64 {

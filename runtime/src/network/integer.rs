@@ -28,6 +28,8 @@ struct Rows<'a> {
     shifts: Shifts,
     /// Multipliers of sums and of start values.
     scales: &'a [Scales],
+    /// The inputs that are not in the state: a token's embedding.
+    embedding: &'a [StartValues],
     /// What each row starts with.
     start: &'a [StartValues],
     weight_bits: WeightBits,
@@ -168,18 +170,24 @@ struct Widened<'w> {
 }
 
 impl<'w> Widened<'w> {
-    /// Widens h, an even number of units.
+    /// Widens an embedding and h, even numbers of inputs each.
     // Large processors have instructions for it, which the caller may be compiled for.
     #[cfg_attr(target_arch = "x86_64", inline(always))]
     #[cfg_attr(not(target_arch = "x86_64"), inline(never))]
-    fn new(h: Option<&[i8]>, words: &'w mut [u32]) -> Self {
-        let (h, _) = h.unwrap_or_default().as_chunks::<2>();
+    fn new(embedding: &[i8], h: &[i8], words: &'w mut [u32]) -> Self {
         let mut total = 0;
-        for (word, &[low, high]) in words.iter_mut().zip(h) {
-            total += i32::from(low) + i32::from(high);
-            *word = (i32::from(low) & 0xffff | i32::from(high) << 16).cast_unsigned();
+        let mut left = &mut *words;
+        let mut len = 0;
+        for part in [embedding, h] {
+            let (pairs, _) = part.as_chunks::<2>();
+            let now = left.split_off_mut(..pairs.len()).unwrap_or_default();
+            len += now.len();
+            for (word, &[low, high]) in now.iter_mut().zip(pairs) {
+                total += i32::from(low) + i32::from(high);
+                *word = (i32::from(low) & 0xffff | i32::from(high) << 16).cast_unsigned();
+            }
         }
-        let words = words.get(..h.len()).unwrap_or_default();
+        let words = words.get(..len).unwrap_or_default();
         Self { words, total }
     }
 }
@@ -206,8 +214,8 @@ pub(crate) struct IntegerNetwork<'a> {
     sections: IntegerSections,
     /// The shifts of each part: of the layers, then of the head.
     shifts: &'a [[u8; 2]],
-    /// What each token starts the first layer's rows with.
-    table: &'a [StartValues],
+    /// What each token starts the first layer's rows with, or its embedding.
+    input: &'a [StartValues],
     /// All other sections, part after part.
     parts: &'a [Quad],
 }
@@ -232,13 +240,13 @@ impl<'a> IntegerNetwork<'a> {
         let Some((shifts, quads)) = quads.split_at_checked(sections.shifts()) else {
             return Err(Error::InvalidSizes);
         };
-        let Some((table, parts)) = quads.split_at_checked(sections.table()) else {
+        let Some((input, parts)) = quads.split_at_checked(sections.input()) else {
             return Err(Error::InvalidSizes);
         };
         Ok(Self {
             sections,
             shifts: shifts.as_flattened().as_chunks().0,
-            table: table.as_flattened().as_chunks().0,
+            input: input.as_flattened().as_chunks().0,
             parts,
         })
     }
@@ -289,7 +297,7 @@ impl<'a> IntegerNetwork<'a> {
     }
 
     /// Takes a part's rows off the front of the parts that are left. The first layer's start with the
-    /// token's row of the table.
+    /// token's row of the table, or have its embedding.
     const fn rows(&self, part: usize, token: Token, left: &mut &'a [Quad]) -> Option<Rows<'a>> {
         let sections = &self.sections;
         let (blocks, quads) = (sections.blocks(part), sections.quads(part));
@@ -303,14 +311,22 @@ impl<'a> IntegerNetwork<'a> {
             return None;
         };
         *left = rest;
-        let start = if part == 0 {
-            let Some((_, start)) = self.table.split_at_checked(token.index() * blocks) else {
+        let mut start: &[StartValues] = start.as_flattened().as_chunks().0;
+        let mut embedding: &[StartValues] = &[];
+        if part == 0 {
+            let len = sections.input_row();
+            let Some((_, row)) = self.input.split_at_checked(token.index() * len) else {
                 return None;
             };
-            start
-        } else {
-            start.as_flattened().as_chunks().0
-        };
+            let Some((row, _)) = row.split_at_checked(len) else {
+                return None;
+            };
+            if start.is_empty() {
+                start = row;
+            } else {
+                embedding = row;
+            }
+        }
         let Some((start, _)) = start.split_at_checked(blocks) else {
             return None;
         };
@@ -323,6 +339,7 @@ impl<'a> IntegerNetwork<'a> {
                 second: *second as u32,
             },
             scales,
+            embedding,
             start,
             weight_bits: sections.bits(part),
             quads,
@@ -352,10 +369,12 @@ impl<'a> IntegerNetwork<'a> {
             let Some(rows) = self.rows(part, token, &mut left) else {
                 return;
             };
+            let embedding = must_cast_slice(rows.embedding.as_flattened());
             // x, the h of the layer below, stands just before this layer's own.
             let below = part.saturating_sub(1) * padded_hidden;
-            let inputs = h.get(below..below + self.sections.columns(part));
-            let inputs = Widened::new(inputs, &mut *memory);
+            let count = self.sections.columns(part) - embedding.len();
+            let inputs = h.get(below..below + count).unwrap_or_default();
+            let inputs = Widened::new(embedding, inputs, &mut *memory);
             let out = if part == num_layers {
                 Out::Logits(must_cast_slice_mut(&mut *logits))
             } else {

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use candle_core::Device;
-use charlet::format::layout::{IntegerSections, ROWS, ROWS_PER_QUAD, SECTION_ALIGN, Sections};
+use charlet::format::layout::{IntegerSections, ROWS, SECTION_ALIGN, Sections};
 use charlet::format::{Header, Precision};
 use charlet::{Backend, Model, State, Token, Workspace};
 use charlet_trainer::config::{IntegerPrecision, Mode};
@@ -238,8 +238,7 @@ fn bytes_per_step(header: &Header<'_>) -> Option<usize> {
         }
         _ => {
             let sections = IntegerSections::of(header)?;
-            let row = ROWS_PER_QUAD * sections.hidden_size;
-            sections.bytes()? - SECTION_ALIGN * sections.table() + row
+            sections.bytes()? - SECTION_ALIGN * sections.input() + 4 * sections.input_row()
         }
     })
 }
