@@ -68,18 +68,9 @@ impl<'a> Vocab<'a> {
         if !rest.0.is_empty() {
             return Err(Error::InvalidHeader);
         }
-        let mut is_valid = start.0 < size;
-        let mut last = None;
-        let mut marks: &[Option<Token>] = &[end, unknown];
-        while let [mark, rest @ ..] = marks {
-            if let Some(mark) = *mark {
-                is_valid &= mark.0 >= count && mark.0 < size;
-                is_valid &= !matches!(last, Some(last) if last == mark.0);
-                last = Some(mark.0);
-            }
-            marks = rest;
-        }
-        if !is_valid {
+        let are_marks = is_mark(end, count, size) && is_mark(unknown, count, size);
+        let are_same = matches!((end, unknown), (Some(end), Some(unknown)) if end.0 == unknown.0);
+        if start.0 >= size || !are_marks || are_same {
             return Err(Error::InvalidVocabulary);
         }
         Ok(Self {
@@ -152,6 +143,14 @@ impl<'a> Vocab<'a> {
     /// Whether a token belongs to this vocabulary.
     pub const fn contains(&self, token: Token) -> bool {
         token.0 < self.size
+    }
+}
+
+/// Whether a token follows the characters, if there is one.
+const fn is_mark(token: Option<Token>, chars: u16, size: u16) -> bool {
+    match token {
+        Some(token) => token.0 >= chars && token.0 < size,
+        None => true,
     }
 }
 

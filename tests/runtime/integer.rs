@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use candle_core::{Device, Tensor};
-use charlet::format::Precision;
+use charlet::format::{Input, Precision, WeightBits};
 use charlet::{Backend, Error, Model, Rng, Sampler, Token};
+use charlet_trainer::export::form::Form;
 use charlet_trainer::export::model_file::model_file;
 use charlet_trainer::model::network::Network;
 use charlet_trainer::model::shape::{Parameter, Shape};
@@ -45,9 +46,25 @@ fn network(shape: Shape, edit: impl Fn(&Parameter, usize, f32) -> f32) -> Networ
 
 const PRECISIONS: [Precision; 2] = [Precision::I8, Precision::I4];
 
-fn file(network: &Network, precision: Precision) -> Vec<u8> {
+fn file(network: &Network, form: impl Into<Form>) -> Vec<u8> {
     let alphabet = alphabet(network.shape().vocab_size);
-    model_file(network, &alphabet, precision).unwrap()
+    model_file(network, &alphabet, form).unwrap()
+}
+
+/// What format version 2 adds.
+const FORMS: [Form; 4] = [
+    form(Precision::I8, Input::Embedding, WeightBits::Eight),
+    form(Precision::I4, Input::Embedding, WeightBits::Eight),
+    form(Precision::I4, Input::Table, WeightBits::Four),
+    form(Precision::I4, Input::Embedding, WeightBits::Four),
+];
+
+const fn form(precision: Precision, input: Input, head_bits: WeightBits) -> Form {
+    Form {
+        precision,
+        input,
+        head_bits,
+    }
 }
 
 fn shape(vocab_size: usize, hidden_size: usize, num_layers: usize) -> Shape {
@@ -84,7 +101,7 @@ fn digest(name: &str, file: &[u8], start: Option<(i8, i32)>, steps: usize) -> St
         }
         state.as_words_mut().copy_from_slice(&reference.words());
     }
-    let vocab_size = reference.table.len();
+    let vocab_size = reference.vocab;
     let draw = Draw {
         temperature: 0.8,
         top_k: vocab_size.div_ceil(2),
@@ -203,6 +220,73 @@ fn ten_thousand_steps_are_exact() {
     assert_eq!(actual, expected);
 }
 
+#[test]
+fn embeddings_and_small_heads_are_exact() {
+    // Vocabulary, embedding, units, layers: sizes that are no multiples of anything, and an embedding that
+    // is wider than the layers.
+    for (vocab_size, embedding_size, hidden_size, num_layers) in [
+        (1, 1, 1, 1),
+        (2, 8, 8, 1),
+        (6, 3, 5, 2),
+        (28, 13, 33, 1),
+        (27, 70, 9, 1),
+        (9, 41, 12, 3),
+        (65, 32, 64, 2),
+    ] {
+        let shape = Shape {
+            vocab_size,
+            embedding_size,
+            hidden_size,
+            num_layers,
+        };
+        let network = network(shape, |_, _, value| value);
+        for form in FORMS {
+            let file = file(&network, form);
+            let name = format!("{form:?}, {shape:?}");
+            for start in [(39, -56_789), (-128, i32::MIN)] {
+                compare(&name, &file, Some(start), 1000);
+            }
+            let header = Model::from_bytes(&file).unwrap().header();
+            assert_eq!(
+                (header.input, header.head_bits),
+                (form.input, form.head_bits)
+            );
+        }
+    }
+}
+
+/// Embeddings and weights of all bits, those of padding too: what the exporter doesn't write.
+#[test]
+fn embeddings_of_any_bytes_are_exact() {
+    let shape = Shape {
+        embedding_size: 6,
+        ..shape(9, 8, 2)
+    };
+    let network = network(shape, |_, _, value| value * 0.25);
+    for form in FORMS {
+        let mut file = file(&network, form);
+        let at = shifts_of(&file);
+        let len = match form.input {
+            Input::Embedding => 9 * 8,
+            _ => 9 * 8 * 4,
+        };
+        file[at] += 2;
+        for (index, byte) in file[at + 16..][..len].iter_mut().enumerate() {
+            *byte = if index % 5 == 0 { 128 } else { 127 };
+        }
+        // After the scales, and biases where there is no table.
+        let weights = at + 16 + usize::next_multiple_of(len, 16) + 16 * 8;
+        let weights = weights
+            + if form.input == Input::Embedding {
+                32
+            } else {
+                0
+            };
+        file[weights..][..16 * 8].fill(0);
+        compare("any bytes", &reseal(&file), Some((-128, 0)), 500);
+    }
+}
+
 /// Weights that are all the same, rows that are all zero, scales far apart, gates that stay open.
 #[test]
 fn adversarial_weights_are_exact() {
@@ -240,6 +324,10 @@ fn adversarial_weights_are_exact() {
                 for start in [(0, 0), (127, i32::MAX), (-128, i32::MIN)] {
                     compare(&format!("{name}, {precision}"), &file, Some(start), 500);
                 }
+            }
+            for form in FORMS {
+                let file = self::file(&network, form);
+                compare(&format!("{name}, {form:?}"), &file, Some((-128, 0)), 300);
             }
         }
     }
@@ -312,7 +400,7 @@ fn scales_that_could_overflow_are_refused() {
         for byte in [1, 3] {
             assert_eq!(refused(&|file| file[scales + byte] = 0x80), scale);
         }
-        // The last weight belongs to the head: it has 7 bits.
+        // The last weight belongs to the head: it has 7 bits here.
         let large = |file: &mut Vec<u8>| *file.last_mut().unwrap() = 0x80;
         assert_eq!(refused(&large), weight);
     }

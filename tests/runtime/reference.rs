@@ -2,13 +2,16 @@
 //! with 64-bit integers, whose overflow would panic, and no thought of speed.
 
 use charlet::Model;
-use charlet::format::Precision;
+use charlet::format::{Input, Precision, WeightBits};
 
 /// A model file taken apart, as wide integers.
 pub struct Reference {
     pub hidden: usize,
-    /// `[token][unit][gate]`
-    pub table: Vec<Vec<[i64; 4]>>,
+    pub vocab: usize,
+    /// `[token][unit][gate]`; empty where there is an embedding.
+    table: Vec<Vec<[i64; 4]>>,
+    /// `[token][column]`; empty where there is a table.
+    embedding: Vec<Vec<i64>>,
     layers: Vec<Rows>,
     head: Rows,
     pub h: Vec<Vec<i64>>,
@@ -92,21 +95,39 @@ impl Reference {
             _ => (8, 4),
         };
         let padded = hidden.div_ceil(quad) * quad;
+        let embedded = match header.input {
+            Input::Embedding => usize::from(header.embedding_size).div_ceil(quad) * quad,
+            _ => 0,
+        };
+        let head_bits = match header.head_bits {
+            WeightBits::Four => 4,
+            WeightBits::Eight => 8,
+        };
         let header_len = u32::from_le_bytes(file[12..16].try_into().unwrap()) as usize;
         let mut bytes = Bytes(&file[(32 + header_len).div_ceil(16) * 16..]);
         let shifts = bytes.section(2 * (layers + 1)).to_vec();
         let shifts = |at: usize| [shifts[2 * at].into(), shifts[2 * at + 1].into()];
-        let table = bytes.section(4 * vocab * hidden).to_vec();
-        let table = table.chunks(4 * hidden).map(fours).collect();
+        let (mut table, mut embedding) = (Vec::new(), Vec::new());
+        if embedded == 0 {
+            let rows = bytes.section(4 * vocab * hidden).chunks(4 * hidden);
+            table.extend(rows.map(fours));
+        } else {
+            let rows = bytes.section(vocab * embedded).chunks(embedded);
+            let row = |row: &[u8]| row.iter().map(|&byte| i64::from(byte as i8)).collect();
+            embedding.extend(rows.map(row));
+        }
         let layer = |index: usize, bytes: &mut Bytes<'_>| Rows {
             shifts: shifts(index),
             scales: bytes.scales(hidden),
-            start: if index == 0 {
+            start: if index == 0 && embedded == 0 {
                 Vec::new()
             } else {
                 fours(bytes.section(4 * hidden))
             },
-            weights: bytes.weights(hidden, padded * if index == 0 { 1 } else { 2 }, bits),
+            weights: {
+                let below = if index == 0 { embedded } else { padded };
+                bytes.weights(hidden, below + padded, bits)
+            },
         };
         let layers: Vec<Rows> = (0..layers).map(|index| layer(index, &mut bytes)).collect();
         let blocks = vocab.div_ceil(4);
@@ -114,7 +135,7 @@ impl Reference {
             shifts: shifts(layers.len()),
             scales: bytes.scales(blocks),
             start: fours(bytes.section(4 * blocks)),
-            weights: bytes.weights(blocks, padded, 8),
+            weights: bytes.weights(blocks, padded, head_bits),
         };
         assert!(bytes.0.is_empty(), "the sections fill the file");
         let (h, c) = (
@@ -123,7 +144,9 @@ impl Reference {
         );
         Self {
             hidden,
+            vocab,
             table,
+            embedding,
             layers,
             head,
             h,
@@ -135,16 +158,15 @@ impl Reference {
     pub fn step(&mut self, token: usize) -> Vec<i64> {
         for layer in 0..self.layers.len() {
             let below = if layer == 0 {
-                Vec::new()
+                self.embedding.get(token).cloned().unwrap_or_default()
             } else {
                 self.h[layer - 1].clone()
             };
             let inputs = [below, self.h[layer].clone()].concat();
             let rows = &self.layers[layer];
-            let start = if layer == 0 {
-                &self.table[token]
-            } else {
-                &rows.start
+            let start = match self.table.get(token) {
+                Some(start) if layer == 0 => start,
+                _ => &rows.start,
             };
             for (unit, &start) in start.iter().enumerate() {
                 let [i, f, g, o] = rows.values(unit, start, &inputs);
@@ -159,7 +181,7 @@ impl Reference {
         let h = &self.h[self.h.len() - 1];
         let block = |block: usize| self.head.values(block, self.head.start[block], h);
         let logits = (0..self.head.start.len()).flat_map(block);
-        logits.take(self.table.len()).collect()
+        logits.take(self.vocab).collect()
     }
 
     /// The words of a state, as the format orders them.

@@ -4,8 +4,9 @@ use std::fs;
 
 use charlet::Model;
 use charlet::format::Precision;
-use charlet_trainer::config::{Config, IntegerPrecision};
+use charlet_trainer::config::{Config, IntegerPrecision, Mode};
 use charlet_trainer::export::budget::{Budget, Priced};
+use charlet_trainer::export::form::Form;
 use charlet_trainer::export::model_file::model_file;
 use charlet_trainer::model::shape::Shape;
 use proptest::prelude::*;
@@ -14,9 +15,13 @@ use crate::support::place::{Place, lines};
 use crate::support::{alphabet, network};
 
 /// Whether a network's model, as it is exported, is within a budget.
-fn fits(budget: &Budget, network_of: &Priced, precision: Precision) -> bool {
+fn fits(budget: &Budget, network_of: &Priced) -> bool {
+    fits_as(budget, network_of, network_of.form)
+}
+
+fn fits_as(budget: &Budget, network_of: &Priced, form: Form) -> bool {
     let shape = network_of.shape;
-    let file = model_file(&network(shape), &alphabet(shape.vocab_size), precision).unwrap();
+    let file = model_file(&network(shape), &alphabet(shape.vocab_size), form).unwrap();
     let ram = Model::from_bytes(&file).unwrap().sizes().ram_bytes();
     budget.flash.is_none_or(|flash| file.len() <= flash)
         && budget.ram.is_none_or(|most| ram <= most)
@@ -32,7 +37,8 @@ proptest! {
     fn a_budget_is_filled_and_never_exceeded(
         vocab_size in 2usize..200,
         num_layers in 1usize..4,
-        precision in prop::sample::select(vec![Precision::F32, Precision::I8, Precision::I4]),
+        quantize in prop::option::of(prop::sample::select(vec![IntegerPrecision::I8, IntegerPrecision::I4])),
+        small_head: bool,
         flash in prop::option::of(200usize..150_000),
         ram in prop::option::of(100usize..6_000),
         parameters in 500usize..50_000,
@@ -46,19 +52,25 @@ proptest! {
             hidden_size,
             num_layers,
         };
-        match budget.widest(shape_of, &alphabet(vocab_size), precision) {
+        let mut training = Config::defaults(Mode::Lines).training;
+        (training.quantize, training.small_head) = (quantize, small_head);
+        let precision = training.precision();
+        match budget.widest(shape_of, &alphabet(vocab_size), &training) {
             Ok(choice) => {
-                prop_assert!(fits(&budget, &choice.widest, precision));
+                prop_assert!(fits(&budget, &choice.widest));
                 let next = choice.next.unwrap();
-                prop_assert!(!fits(&budget, &next, precision));
+                prop_assert!(!fits(&budget, &next));
+                if quantize.is_some() {
+                    prop_assert!(!fits_as(&budget, &next, next.form.with_other_input()));
+                }
                 let width = choice.widest.shape.hidden_size;
                 prop_assert_eq!(next.shape.hidden_size - width, if precision == Precision::I4 { 8 } else { 4 });
             }
             Err(error) => {
                 let smallest = if precision == Precision::I4 { 8 } else { 4 };
                 let all = Budget { parameters: None, flash: None, ram: None };
-                let one = all.widest(|_| shape_of(smallest), &alphabet(vocab_size), precision);
-                prop_assert!(!fits(&budget, &one.unwrap().widest, precision));
+                let one = all.widest(|_| shape_of(smallest), &alphabet(vocab_size), &training);
+                prop_assert!(!fits(&budget, &one.unwrap().widest));
                 let named = format!("{num_layers} x {smallest} as {precision}");
                 prop_assert!(error.to_string().contains(&named), "{}", error);
             }

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use candle_core::Device;
 use charlet::Model;
-use charlet::format::Precision;
-use charlet_trainer::config::{Config, IntegerPrecision, Mode};
+use charlet::format::{Input, Precision};
+use charlet_trainer::config::{Config, InputKind, IntegerPrecision, Mode};
 use charlet_trainer::export::model_file::model_file;
 use charlet_trainer::inference::text_model::Evaluation;
 use charlet_trainer::report::observers;
@@ -182,17 +182,24 @@ fn training_for_integers_reports_the_loss_of_the_integer_model() {
     let data = folder.path().join("lines.txt");
     fs::write(&data, lines()).unwrap();
     let precisions = [IntegerPrecision::I8, IntegerPrecision::I4];
-    for (layers, precision) in [1, 2].into_iter().zip(precisions) {
+    let inputs = [None, Some(InputKind::Embedding)];
+    for (number, (input, precision)) in inputs
+        .into_iter()
+        .flat_map(|input| precisions.map(|precision| (input, precision)))
+        .enumerate()
+    {
         let mut config = config(Mode::Lines, &data);
-        config.network.num_layers = layers;
+        config.network.num_layers = 1 + number % 2;
         config.training.quantize = Some(precision);
+        config.training.input = input;
+        config.training.small_head = input.is_some() && precision == IntegerPrecision::I4;
         config.training.epochs = 10;
-        let (run_folder, evaluation) = run(&config, &folder.path().join(format!("{layers}")));
+        let (run_folder, evaluation) = run(&config, &folder.path().join(format!("{number}")));
         let bytes = fs::read(run_folder.model()).unwrap();
-        assert_eq!(
-            Model::from_bytes(&bytes).unwrap().header().precision,
-            precision.into()
-        );
+        let header = Model::from_bytes(&bytes).unwrap().header();
+        assert_eq!(header.precision, precision.into());
+        assert_eq!(header.input, input.map_or(Input::Table, Input::from));
+        assert_eq!(header.head_bits, config.training.head_bits());
         let best = Checkpoint::load(&run_folder.best(), &Device::Cpu).unwrap();
         let expected = best.description.progress.validation_loss.unwrap();
         INTEGER_LOSS.check("held-out loss", evaluation.nats_per_char(), expected);

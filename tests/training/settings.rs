@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use charlet_trainer::config::{
-    Config, DataConfig, DeviceKind, IntegerPrecision, Mode, NetworkConfig, NormalForm,
+    Config, DataConfig, DeviceKind, InputKind, IntegerPrecision, Mode, NetworkConfig, NormalForm,
     OptimizerConfig, OptimizerKind, ScheduleConfig, TrainingConfig,
 };
 use charlet_trainer::data::corpus::Corpus;
@@ -113,6 +113,8 @@ prop_compose! {
         seed in prop_oneof![any::<u64>(), select(vec![0, 1 << 63, (1 << 63) - 1, u64::MAX])],
         device in select(vec![DeviceKind::Cpu, DeviceKind::Cuda]),
         quantize in option::of(select(vec![IntegerPrecision::I8, IntegerPrecision::I4])),
+        input in option::of(select(vec![InputKind::Table, InputKind::Embedding])),
+        (small_head, tensorboard) in any::<(bool, bool)>(),
         init_from in path(),
         ema in option::of(share()),
         patience in option::of(count()),
@@ -120,11 +122,10 @@ prop_compose! {
         sample_steps in option::of(count()),
         save_every in any_float(),
         log_every in option::of(count()),
-        tensorboard: bool,
     ) -> TrainingConfig {
         TrainingConfig {
-            epochs, batch_size, window, seed, device, sample_every, quantize, init_from, ema, patience, keep,
-            sample_steps, save_every, log_every, tensorboard,
+            epochs, batch_size, window, seed, device, sample_every, quantize, input, small_head, init_from, ema,
+            patience, keep, sample_steps, save_every, log_every, tensorboard,
         }
     }
 }

@@ -9,22 +9,29 @@ use charlet::format::{self, Cell, Header, Input, Precision};
 use rand_core::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro128PlusPlus;
 
-/// Layers, hidden units and tokens of each model.
-const MODELS: [(Precision, [u16; 3]); 4] = [
+/// Layers, hidden units, tokens and embedding of each model; without an embedding it has a table.
+const MODELS: [(Precision, [u16; 4]); 6] = [
     // Sizes that are no multiples of anything, so that every rest is met.
-    (Precision::I8, [2, 33, 21]),
-    (Precision::I4, [2, 33, 21]),
+    (Precision::I8, [2, 33, 21, 0]),
+    (Precision::I4, [2, 33, 21, 0]),
+    // These in i4 have a small head, too.
+    (Precision::I8, [1, 33, 21, 13]),
+    (Precision::I4, [2, 33, 21, 13]),
     // For counting: the smallest head, and common sizes.
-    (Precision::I8, [1, 128, 4]),
-    (Precision::I8, [1, 256, 4]),
+    (Precision::I8, [1, 128, 4, 0]),
+    (Precision::I8, [1, 256, 4, 0]),
 ];
 /// With this second shift states stay lively.
 const SECOND_SHIFT: u8 = 11;
 
 fn main() {
     let out = env::var("OUT_DIR").expect("cargo sets it");
-    for (precision, sizes @ [layers, hidden, _]) in MODELS {
-        let file = format!("random-{precision}-{layers}x{hidden}.charlet");
+    for (precision, sizes @ [layers, hidden, _, embedding]) in MODELS {
+        let input = match embedding {
+            0 => String::new(),
+            _ => format!("-{embedding}"),
+        };
+        let file = format!("random-{precision}-{layers}x{hidden}{input}.charlet");
         let model = random_model(precision, sizes);
         fs::write(Path::new(&out).join(file), model).expect("a model is written");
     }
@@ -33,7 +40,11 @@ fn main() {
 
 /// A model whose weights, multipliers and start values are random. So is what pads them, which nothing
 /// may depend on.
-fn random_model(precision: Precision, [num_layers, hidden_size, vocab_size]: [u16; 3]) -> Vec<u8> {
+fn random_model(
+    precision: Precision,
+    [num_layers, hidden_size, vocab_size, embedding_size]: [u16; 4],
+) -> Vec<u8> {
+    let is_embedded = embedding_size > 0;
     let header = Header {
         cell: Cell::Lstm,
         precision,
@@ -41,12 +52,20 @@ fn random_model(precision: Precision, [num_layers, hidden_size, vocab_size]: [u1
         vocab_size,
         start: 0,
         end: None,
-        embedding_size: 1,
+        embedding_size: embedding_size.max(1),
         hidden_size,
         num_layers,
         unknown: None,
-        input: Input::Table,
-        head_bits: WeightBits::Eight,
+        input: if is_embedded {
+            Input::Embedding
+        } else {
+            Input::Table
+        },
+        head_bits: if is_embedded && precision == Precision::I4 {
+            WeightBits::Four
+        } else {
+            WeightBits::Eight
+        },
     };
     let sections = IntegerSections::of(&header).expect("small sizes");
     let mut bytes = vec![0; format::file_len(&header).expect("small sizes")];

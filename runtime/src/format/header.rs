@@ -107,12 +107,9 @@ impl Header<'_> {
 
     /// Whether the fields go together.
     const fn is_valid(&self) -> bool {
-        matches!(
-            (self.precision, self.input, self.head_bits),
-            (_, Input::Table, WeightBits::Eight)
-                | (Precision::I8, Input::Embedding, WeightBits::Eight)
-                | (Precision::I4, _, _)
-        )
+        let precision = self.precision as u8;
+        // An embedding in i8 and i4, four bits in i4 only.
+        self.input as u8 <= precision.div_ceil(2) && self.head_bits as u8 <= precision / 2
     }
 }
 
@@ -120,52 +117,38 @@ impl Header<'_> {
 ///
 /// It is what postcard writes; with postcard, reading it would take 900 bytes more of a firmware.
 pub(crate) const fn read_header(version: u16, bytes: &[u8]) -> Option<(Header<'_>, &[u8])> {
-    let mut fields = Fields(bytes);
-    let cell = match fields.varint() {
-        Some(0) => Cell::Lstm,
-        _ => return None,
+    let mut fields = Fields {
+        rest: bytes,
+        is_valid: true,
     };
-    let precision = match fields.varint() {
-        Some(0) => Precision::F32,
-        Some(1) => Precision::I8,
-        Some(2) => Precision::I4,
-        _ => return None,
+    // The only one.
+    fields.up_to(0);
+    let cell = Cell::Lstm;
+    let precision = match fields.up_to(2) {
+        0 => Precision::F32,
+        1 => Precision::I8,
+        _ => Precision::I4,
     };
-    let Some(len) = fields.varint() else {
+    let len = fields.up_to(usize::MAX);
+    let Some((chars, rest)) = fields.rest.split_at_checked(len) else {
         return None;
     };
-    let Some((chars, rest)) = fields.0.split_at_checked(len) else {
-        return None;
+    fields.rest = rest;
+    let (vocab_size, start) = (fields.size(), fields.size());
+    let end = fields.optional();
+    let (embedding_size, hidden_size, num_layers) = (fields.size(), fields.size(), fields.size());
+    if version == 1 {
+        fields.is_valid &= fields.rest.is_empty();
+        fields.rest = &[0, 0, 0];
+    }
+    let unknown = fields.optional();
+    let input = match fields.up_to(1) {
+        0 => Input::Table,
+        _ => Input::Embedding,
     };
-    fields.0 = rest;
-    let (Some(vocab_size), Some(start)) = (fields.size(), fields.size()) else {
-        return None;
-    };
-    let Some(end) = fields.optional() else {
-        return None;
-    };
-    let (Some(embedding_size), Some(hidden_size), Some(num_layers)) =
-        (fields.size(), fields.size(), fields.size())
-    else {
-        return None;
-    };
-    let (unknown, input, head_bits) = if version == 1 {
-        (None, Input::Table, WeightBits::Eight)
-    } else {
-        let Some(unknown) = fields.optional() else {
-            return None;
-        };
-        let input = match fields.varint() {
-            Some(0) => Input::Table,
-            Some(1) => Input::Embedding,
-            _ => return None,
-        };
-        let head_bits = match fields.varint() {
-            Some(0) => WeightBits::Eight,
-            Some(1) => WeightBits::Four,
-            _ => return None,
-        };
-        (unknown, input, head_bits)
+    let head_bits = match fields.up_to(1) {
+        0 => WeightBits::Eight,
+        _ => WeightBits::Four,
     };
     let header = Header {
         cell,
@@ -182,56 +165,59 @@ pub(crate) const fn read_header(version: u16, bytes: &[u8]) -> Option<(Header<'_
         head_bits,
     };
     // One model, one file: none has a later version than it needs.
-    if !fields.0.is_empty() || !header.is_valid() || header.version() != version {
-        return None;
+    let is_valid = fields.is_valid && fields.rest.is_empty() && header.is_valid();
+    if is_valid && header.version() == version {
+        Some((header, chars))
+    } else {
+        None
     }
-    Some((header, chars))
 }
 
 /// The fields that are left to read.
-struct Fields<'a>(&'a [u8]);
+struct Fields<'a> {
+    rest: &'a [u8],
+    /// Whether all so far were what they must be: looked at once, which is less code than after each.
+    is_valid: bool,
+}
 
 impl Fields<'_> {
     /// Takes a varint of at most three bytes: the length of 65,535 characters needs no more. One whose
-    /// last byte adds nothing is refused, so that every number has one form.
-    const fn varint(&mut self) -> Option<usize> {
+    /// last byte adds nothing is invalid, so that every number has one form; 0 then, as for one beyond
+    /// `max`.
+    #[inline(never)]
+    const fn up_to(&mut self, max: usize) -> usize {
         let mut value = 0;
         let mut shift = 0;
-        while let [byte, rest @ ..] = self.0 {
-            self.0 = rest;
+        while let [byte, rest @ ..] = self.rest {
+            self.rest = rest;
             value |= ((*byte & 0x7f) as usize) << shift;
             if *byte & 0x80 == 0 {
-                if *byte == 0 && shift > 0 {
+                if *byte == 0 && shift > 0 || value > max {
                     break;
                 }
-                return Some(value);
+                return value;
             }
             if shift == 14 {
                 break;
             }
             shift += 7;
         }
-        None
+        self.is_valid = false;
+        0
     }
 
     /// Takes a varint of 16 bits behind a 1, or a 0: no number.
-    #[allow(clippy::option_option, reason = "missing and invalid are two things")]
-    const fn optional(&mut self) -> Option<Option<u16>> {
-        match self.varint() {
-            Some(0) => Some(None),
-            Some(1) => match self.size() {
-                Some(value) => Some(Some(value)),
-                None => None,
-            },
-            _ => None,
+    #[inline(never)]
+    const fn optional(&mut self) -> Option<u16> {
+        match self.up_to(1) {
+            0 => None,
+            _ => Some(self.size()),
         }
     }
 
     /// Takes a varint of 16 bits.
-    const fn size(&mut self) -> Option<u16> {
-        match self.varint() {
-            Some(value) if value <= u16::MAX as usize => Some(value as u16),
-            _ => None,
-        }
+    #[inline(never)]
+    const fn size(&mut self) -> u16 {
+        self.up_to(u16::MAX as usize) as u16
     }
 }

@@ -199,7 +199,10 @@ impl IntegerSections {
 
     /// Inputs of the layer that has most.
     pub const fn most_columns(&self) -> usize {
-        let (first, last) = (self.columns(0), self.columns(self.num_layers.saturating_sub(1)));
+        let (first, last) = (
+            self.columns(0),
+            self.columns(self.num_layers.saturating_sub(1)),
+        );
         if first > last { first } else { last }
     }
 

@@ -33,6 +33,8 @@ struct Rows<'a> {
     /// What each row starts with.
     start: &'a [StartValues],
     weight_bits: WeightBits,
+    /// Inputs, padded.
+    columns: usize,
     /// Quads of a block, one for four inputs, or eight.
     quads: usize,
     /// Block after block.
@@ -169,27 +171,17 @@ struct Widened<'w> {
     total: i32,
 }
 
-impl<'w> Widened<'w> {
-    /// Widens an embedding and h, even numbers of inputs each.
-    // Large processors have instructions for it, which the caller may be compiled for.
-    #[cfg_attr(target_arch = "x86_64", inline(always))]
-    #[cfg_attr(not(target_arch = "x86_64"), inline(never))]
-    fn new(embedding: &[i8], h: &[i8], words: &'w mut [u32]) -> Self {
-        let mut total = 0;
-        let mut left = &mut *words;
-        let mut len = 0;
-        for part in [embedding, h] {
-            let (pairs, _) = part.as_chunks::<2>();
-            let now = left.split_off_mut(..pairs.len()).unwrap_or_default();
-            len += now.len();
-            for (word, &[low, high]) in now.iter_mut().zip(pairs) {
-                total += i32::from(low) + i32::from(high);
-                *word = (i32::from(low) & 0xffff | i32::from(high) << 16).cast_unsigned();
-            }
-        }
-        let words = words.get(..len).unwrap_or_default();
-        Self { words, total }
+/// Widens an even number of inputs, and gives their sum.
+// Large processors have instructions for it, which the caller may be compiled for.
+#[cfg_attr(target_arch = "x86_64", inline(always))]
+#[cfg_attr(not(target_arch = "x86_64"), inline(never))]
+fn widen(inputs: &[i8], words: &mut [u32]) -> i32 {
+    let mut total = 0;
+    for (word, &[low, high]) in words.iter_mut().zip(inputs.as_chunks().0) {
+        total += i32::from(low) + i32::from(high);
+        *word = (i32::from(low) & 0xffff | i32::from(high) << 16).cast_unsigned();
     }
+    total
 }
 
 /// What the values of rows become.
@@ -300,7 +292,12 @@ impl<'a> IntegerNetwork<'a> {
     /// token's row of the table, or have its embedding.
     const fn rows(&self, part: usize, token: Token, left: &mut &'a [Quad]) -> Option<Rows<'a>> {
         let sections = &self.sections;
-        let (blocks, quads) = (sections.blocks(part), sections.quads(part));
+        let (blocks, bits, columns) = (
+            sections.blocks(part),
+            sections.bits(part),
+            sections.columns(part),
+        );
+        let quads = bits.quads(columns);
         let Some((scales, rest)) = left.split_at_checked(blocks) else {
             return None;
         };
@@ -341,7 +338,8 @@ impl<'a> IntegerNetwork<'a> {
             scales,
             embedding,
             start,
-            weight_bits: sections.bits(part),
+            weight_bits: bits,
+            columns,
             quads,
             weights,
         })
@@ -361,8 +359,9 @@ impl<'a> IntegerNetwork<'a> {
         } = self.sections;
         let (h, c) = self.split_state(state);
         let mut c = must_cast_slice_mut::<u32, i32>(c);
+        let workspace_len = workspace.len();
         let (memory, logits) = workspace
-            .split_at_mut_checked(self.sections.most_columns() / 2)
+            .split_at_mut_checked(workspace_len.saturating_sub(self.sections.vocab_size))
             .unwrap_or_default();
         let mut left = self.parts;
         for part in 0..=num_layers {
@@ -372,9 +371,13 @@ impl<'a> IntegerNetwork<'a> {
             let embedding = must_cast_slice(rows.embedding.as_flattened());
             // x, the h of the layer below, stands just before this layer's own.
             let below = part.saturating_sub(1) * padded_hidden;
-            let count = self.sections.columns(part) - embedding.len();
-            let inputs = h.get(below..below + count).unwrap_or_default();
-            let inputs = Widened::new(embedding, inputs, &mut *memory);
+            let words = memory.get_mut(..rows.columns / 2).unwrap_or_default();
+            let (of_embedding, of_h) = words
+                .split_at_mut_checked(embedding.len() / 2)
+                .unwrap_or_default();
+            let total =
+                widen(embedding, of_embedding) + widen(h.get(below..).unwrap_or_default(), of_h);
+            let inputs = Widened { words, total };
             let out = if part == num_layers {
                 Out::Logits(must_cast_slice_mut(&mut *logits))
             } else {

@@ -1,5 +1,5 @@
 use charlet::format::layout::WeightBits;
-use charlet::format::{Header, Precision};
+use charlet::format::{Header, Input, Precision};
 
 /// Bits of a byte that can have one value only, and that value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -84,9 +84,22 @@ fn integer(header: &Header<'_>, bits: WeightBits) -> Vec<Fixed> {
         fixed.resize(fixed.len().next_multiple_of(16), Fixed::ZERO);
     };
     bytes(&mut fixed, 2 * (layers + 1));
-    bytes(&mut fixed, 4 * vocab * hidden);
+    let embedded = match header.input {
+        Input::Embedding => usize::from(header.embedding_size),
+        _ => 0,
+    };
     let columns = bits.columns();
-    let part = |fixed: &mut Vec<Fixed>, rows: usize, inputs: usize, bits, bias: bool| {
+    if embedded == 0 {
+        bytes(&mut fixed, 4 * vocab * hidden);
+    } else {
+        for _ in 0..vocab {
+            fixed.extend(vec![Fixed::default(); embedded]);
+            let padding = embedded.next_multiple_of(columns) - embedded;
+            fixed.extend(vec![Fixed::ZERO; padding]);
+        }
+        bytes(&mut fixed, 0);
+    }
+    let part = |fixed: &mut Vec<Fixed>, rows: usize, inputs: &[usize], bits, bias: bool| {
         let padded_rows = rows.next_multiple_of(4);
         for row in 0..padded_rows {
             for _ in 0..2 {
@@ -105,43 +118,48 @@ fn integer(header: &Header<'_>, bits: WeightBits) -> Vec<Fixed> {
         if bias {
             bytes(fixed, rows);
         }
-        let padded = hidden.next_multiple_of(columns);
         for block in 0..padded_rows / 4 {
-            for _ in 0..inputs {
+            for &inputs in inputs {
+                let padded = inputs.next_multiple_of(columns);
                 let quads = match bits {
                     WeightBits::Four => padded / 8,
                     WeightBits::Eight => padded / 4,
                 };
                 for quad in 0..quads {
                     for row in 4 * block..4 * block + 4 {
-                        weights(fixed, quad, bits, hidden, row < rows);
+                        weights(fixed, quad, bits, inputs, row < rows);
                     }
                 }
             }
         }
     };
     for layer in 0..layers {
-        let inputs = if layer == 0 { 1 } else { 2 };
-        part(&mut fixed, 4 * hidden, inputs, bits, layer > 0);
+        let inputs: &[usize] = match layer {
+            0 if embedded == 0 => &[hidden],
+            0 => &[embedded, hidden],
+            _ => &[hidden, hidden],
+        };
+        let has_bias = layer > 0 || embedded > 0;
+        part(&mut fixed, 4 * hidden, inputs, bits, has_bias);
     }
-    part(&mut fixed, vocab, 1, WeightBits::Eight, true);
+    part(&mut fixed, vocab, &[hidden], header.head_bits, true);
     fixed
 }
 
 /// A row's four bytes of a quad.
-fn weights(fixed: &mut Vec<Fixed>, quad: usize, bits: WeightBits, hidden: usize, is_row: bool) {
+fn weights(fixed: &mut Vec<Fixed>, quad: usize, bits: WeightBits, inputs: usize, is_row: bool) {
     for column in [0, 2, 1, 3] {
         match bits {
             WeightBits::Eight => {
-                let is_weight = is_row && 4 * quad + column < hidden;
+                let is_weight = is_row && 4 * quad + column < inputs;
                 fixed.push(Fixed {
                     mask: if is_weight { 0x80 } else { 0xff },
                     value: if is_weight { 0 } else { 64 },
                 });
             }
             WeightBits::Four => {
-                let low = is_row && 8 * quad + column < hidden;
-                let high = is_row && 8 * quad + column + 4 < hidden;
+                let low = is_row && 8 * quad + column < inputs;
+                let high = is_row && 8 * quad + column + 4 < inputs;
                 let mask = if low { 0 } else { 0x0f } | if high { 0 } else { 0xf0 };
                 fixed.push(Fixed {
                     mask,

@@ -187,7 +187,7 @@ fn change(header: &mut Header<'_>, chars: &mut String, next: &mut impl FnMut(u32
     let marks = header
         .vocab_size
         .saturating_sub(chars.chars().count() as u16);
-    match next(10) {
+    match next(12) {
         0 => header.hidden_size = near(header.hidden_size, next(5)),
         1 => header.num_layers = near(header.num_layers, next(5)).min(5),
         2 => header.vocab_size = near(header.vocab_size, next(5)),
@@ -196,11 +196,10 @@ fn change(header: &mut Header<'_>, chars: &mut String, next: &mut impl FnMut(u32
             let end = next(u32::from(header.vocab_size) + 2) as u16;
             header.end = (next(3) > 0).then_some(end);
         }
-        8 => {
-            let unknown = next(u32::from(header.vocab_size) + 2) as u16;
-            header.unknown = (next(3) > 0).then_some(unknown);
+        5 => {
+            let sizes = [1, 2, 3, 5, 9, 16, 127, 128, 16_383, 16_384, 65_535];
+            header.embedding_size = sizes[next(sizes.len() as u32) as usize];
         }
-        5 => header.embedding_size = [1, 127, 128, 16_383, 16_384, 65_535][next(6) as usize],
         6 => header.precision = [Precision::F32, Precision::I8, Precision::I4][next(3) as usize],
         7 => {
             // In its place, and its token with it.
@@ -214,6 +213,15 @@ fn change(header: &mut Header<'_>, chars: &mut String, next: &mut impl FnMut(u32
                     .map_or(chars.len(), |(at, _)| at);
                 chars.insert(at, new);
             }
+        }
+        8 => {
+            header.input = [Input::Table, Input::Embedding][next(2) as usize];
+            header.embedding_size = header.embedding_size.min(40);
+        }
+        9 => header.head_bits = [WeightBits::Eight, WeightBits::Four][next(2) as usize],
+        10 => {
+            let unknown = next(u32::from(header.vocab_size) + 2) as u16;
+            header.unknown = (next(3) > 0).then_some(unknown);
         }
         _ => {
             if let Some((at, _)) = chars.char_indices().nth(next(8) as usize) {

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
+use charlet::format::{Input, WeightBits};
+use charlet_trainer::export::form::Form;
 use charlet_trainer::model::shape::Shape;
 use charlet_trainer::util::shown::Shown;
 use clap::Parser;
@@ -40,6 +42,8 @@ struct Info<'m> {
     /// Whether a mark stands for all other characters.
     unknown_mark: bool,
     embedding_size: usize,
+    is_folded: bool,
+    small_head: bool,
     layers: usize,
     hidden_size: usize,
     parameters: usize,
@@ -66,12 +70,19 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
         ends_lines: header.end.is_some(),
         unknown_mark: header.unknown.is_some(),
         embedding_size: shape.embedding_size,
+        is_folded: header.input == Input::Table,
+        small_head: header.head_bits == WeightBits::Four,
         layers: shape.num_layers,
         hidden_size: shape.hidden_size,
         parameters: shape.parameter_count(),
         flash_bytes: bytes.len(),
         ram_bytes: model.sizes().ram_bytes(),
-        macs_per_char: shape.macs_per_char(),
+        macs_per_char: Form {
+            precision: header.precision,
+            input: header.input,
+            head_bits: header.head_bits,
+        }
+        .operations(shape),
     };
     let mut out = std::io::stdout().lock();
     if args.json {
@@ -85,7 +96,11 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
         "running text"
     };
     writeln!(out, "format version  {}", info.format_version)?;
-    writeln!(out, "precision       {}", info.precision)?;
+    let head = match header.head_bits {
+        WeightBits::Four => ", the head too",
+        WeightBits::Eight => "",
+    };
+    writeln!(out, "precision       {}{head}", info.precision)?;
     writeln!(out, "makes           {kind}")?;
     writeln!(
         out,
@@ -98,9 +113,14 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
             "others          a mark stands for all other characters"
         )?;
     }
+    let input = if info.is_folded {
+        ""
+    } else {
+        ", not folded into a table"
+    };
     writeln!(
         out,
-        "network         {} x {}, embedding {}",
+        "network         {} x {}, embedding {}{input}",
         info.layers, info.hidden_size, info.embedding_size
     )?;
     writeln!(out, "parameters      {}", info.parameters)?;

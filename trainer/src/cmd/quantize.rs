@@ -4,13 +4,14 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use candle_core::Device;
 use charlet::Model;
 use charlet::format::{MAGIC, Precision};
-use charlet_trainer::config::IntegerPrecision;
+use charlet_trainer::config::{InputKind, IntegerPrecision};
 use charlet_trainer::data::corpus::Corpus;
 use charlet_trainer::data::source::Source;
+use charlet_trainer::export::form::Form;
 use charlet_trainer::export::model_file::model_file;
 use charlet_trainer::inference::sample::texts;
 use charlet_trainer::inference::text_model::{LINE_LIMIT, TextModel, line_limit};
@@ -41,6 +42,13 @@ pub(crate) struct Args {
     /// Precision of the weights
     #[arg(long, value_enum)]
     to: IntegerPrecision,
+    /// What the first layer has [default: what it was trained for; else a table, or an embedding where that saves a
+    /// tenth of the file or more, beside a table of more than 16 KB, for a fifth more operations at most]
+    #[arg(long, value_name = "KIND")]
+    input: Option<InputKind>,
+    /// With --to i4: 4 bits for the weights of the head, too, as if trained with --small-head
+    #[arg(long)]
+    small_head: bool,
     /// Model file to write
     #[arg(short, long, value_name = "MODEL")]
     output: PathBuf,
@@ -49,6 +57,10 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args) -> Result<ExitCode> {
     refuse_overwriting(&args.output, &[("the checkpoint", &args.checkpoint)])?;
     refuse_replacing(&args.output, "charlet model", &MAGIC)?;
+    ensure!(
+        !args.small_head || args.to == IntegerPrecision::I4,
+        "a head of 4 bits is for models in i4: add --to i4, or leave out --small-head"
+    );
     let checkpoint = Checkpoint::load(&args.checkpoint, &Device::Cpu)?;
     let (config, alphabet) = (
         &checkpoint.description.config,
@@ -57,8 +69,16 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     of_export(Shape::new(alphabet.size(), &config.network)).check(available())?;
     // All is checked before a file is replaced.
     let network = checkpoint.network()?;
+    let mut training = config.training.clone();
+    training.input = args.input.or(training.input);
+    training.small_head |= args.small_head;
+    let form = Form::of(&training, network.shape(), alphabet, args.to.into())?;
     let export = |precision| -> Result<Vec<u8>> {
-        let bytes = model_file(&network, alphabet, precision)?;
+        let bytes = if precision == form.precision {
+            model_file(&network, alphabet, form)?
+        } else {
+            model_file(&network, alphabet, precision)?
+        };
         Model::from_bytes(&bytes)?;
         Ok(bytes)
     };
@@ -78,6 +98,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
         integer.len(),
         float.len()
     )?;
+    writeln!(out, "input {}", form.explained(network.shape(), alphabet)?)?;
 
     let mut streams = Streams::new(config.training.seed);
     let corpus = Corpus::load(&config.data, config.training.window, &mut streams.split);

@@ -41,6 +41,8 @@ impl Config {
                 device: DeviceKind::Cpu,
                 sample_every: if lines { 10 } else { 5 },
                 quantize: None,
+                input: None,
+                small_head: false,
                 init_from: None,
                 ema: None,
                 patience: None,

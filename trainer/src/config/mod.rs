@@ -10,7 +10,7 @@ mod seed;
 
 use std::path::{Path, PathBuf};
 
-use charlet::format::Precision;
+use charlet::format::{Input, Precision, WeightBits};
 pub use defaults::LOG_LINES_PER_EPOCH;
 pub use encoding::{Encoding, NormalForm};
 pub(crate) use resume::settings;
@@ -212,6 +212,12 @@ pub struct TrainingConfig {
     pub sample_every: usize,
     /// Integer precision to export; weights are rounded to it in every forward pass.
     pub quantize: Option<IntegerPrecision>,
+    /// What the first layer of an integer model has; absent for a table where `quantize` is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<InputKind>,
+    /// Whether the head of a model in `i4` has weights of 4 bits, too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub small_head: bool,
     /// Checkpoint of the initial weights.
     pub init_from: Option<PathBuf>,
     /// Decay of an exponential moving average of the weights, evaluated and exported in their place.
@@ -236,6 +242,15 @@ impl TrainingConfig {
     pub fn precision(&self) -> Precision {
         self.quantize.map_or(Precision::F32, Into::into)
     }
+
+    /// How large the weights of the exported model's head are.
+    pub fn head_bits(&self) -> WeightBits {
+        if self.small_head && self.quantize == Some(IntegerPrecision::I4) {
+            WeightBits::Four
+        } else {
+            WeightBits::Eight
+        }
+    }
 }
 
 /// Integer precisions of a model.
@@ -257,11 +272,30 @@ impl From<IntegerPrecision> for Precision {
     }
 }
 
-impl From<IntegerPrecision> for charlet::format::layout::WeightBits {
+impl From<IntegerPrecision> for WeightBits {
     fn from(precision: IntegerPrecision) -> Self {
         match precision {
             IntegerPrecision::I8 => Self::Eight,
             IntegerPrecision::I4 => Self::Four,
+        }
+    }
+}
+
+/// What the first layer of an integer model makes of a character.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum InputKind {
+    /// A row of a table for each character: fewer operations
+    Table,
+    /// An embedding and input weights: fewer bytes, for large alphabets
+    Embedding,
+}
+
+impl From<InputKind> for Input {
+    fn from(kind: InputKind) -> Self {
+        match kind {
+            InputKind::Table => Self::Table,
+            InputKind::Embedding => Self::Embedding,
         }
     }
 }

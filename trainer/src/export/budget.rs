@@ -6,6 +6,8 @@ use charlet::format::layout::{COLUMNS, NIBBLE_COLUMNS, UNITS};
 use indicatif::HumanCount;
 
 use super::footprint::needs;
+use super::form::Form;
+use crate::config::TrainingConfig;
 use crate::config::check::MAX_SIZE;
 use crate::data::alphabet::Alphabet;
 use crate::model::shape::Shape;
@@ -32,6 +34,8 @@ type Costs = [usize; 3];
 pub struct Priced {
     /// Its sizes.
     pub shape: Shape,
+    /// How it is written.
+    pub form: Form,
     costs: Costs,
 }
 
@@ -94,7 +98,7 @@ impl Budget {
             .all(|(what, limit)| network.costs[what] <= limit)
     }
 
-    /// The widest of the networks that a hidden size gives.
+    /// The widest of the networks that a hidden size gives, in a form that it may be trained for.
     ///
     /// # Errors
     /// If none fits; names the smallest.
@@ -102,10 +106,11 @@ impl Budget {
         &self,
         shape_of: impl Fn(usize) -> Shape,
         alphabet: &Alphabet,
-        precision: Precision,
+        training: &TrainingConfig,
     ) -> Result<Choice> {
+        let precision = training.precision();
         let step = step(precision);
-        let of_width = |steps: usize| price(shape_of(steps * step), alphabet, precision);
+        let of_width = |steps: usize| self.best(shape_of(steps * step), alphabet, training);
         let smallest = of_width(1)?;
         if !self.fits(&smallest) {
             bail!(
@@ -139,15 +144,30 @@ impl Budget {
     ///
     /// # Errors
     /// If that is too much.
-    pub fn check(&self, shape: Shape, alphabet: &Alphabet, precision: Precision) -> Result<String> {
-        let network = price(shape, alphabet, precision)?;
+    pub fn check(
+        &self,
+        shape: Shape,
+        alphabet: &Alphabet,
+        training: &TrainingConfig,
+    ) -> Result<Priced> {
+        let network = self.best(shape, alphabet, training)?;
         ensure!(
             self.fits(&network),
-            "{network} as {precision} takes {}, which is over the budget of {self}: without --hidden \
+            "{network} as {} takes {}, which is over the budget of {self}: without --hidden \
              the widest network is chosen that fits",
+            network.form.precision,
             self.taken(&network)
         );
-        Ok(self.taken(&network))
+        Ok(network)
+    }
+
+    /// A network in the first of its forms that fits, or in the first.
+    fn best(&self, shape: Shape, alphabet: &Alphabet, training: &TrainingConfig) -> Result<Priced> {
+        let priced = Form::choices(training, shape, alphabet)?.into_iter();
+        let priced = priced.map(|form| price(shape, alphabet, form));
+        let priced = priced.collect::<Result<Vec<_>>>()?;
+        let fits = priced.iter().position(|network| self.fits(network));
+        Ok(priced[fits.unwrap_or(0)])
     }
 
     /// What a network takes of all that is limited.
@@ -181,10 +201,11 @@ fn list(amounts: impl Iterator<Item = (usize, usize)>) -> String {
     amounts.map(one).collect::<Vec<_>>().join(" and ")
 }
 
-fn price(shape: Shape, alphabet: &Alphabet, precision: Precision) -> Result<Priced> {
-    let needs = needs(shape, alphabet, precision)?;
+fn price(shape: Shape, alphabet: &Alphabet, form: Form) -> Result<Priced> {
+    let needs = needs(shape, alphabet, form)?;
     Ok(Priced {
         shape,
+        form,
         costs: [shape.parameter_count(), needs.flash, needs.ram],
     })
 }

@@ -2,5 +2,6 @@
 
 pub mod budget;
 pub mod footprint;
+pub mod form;
 pub mod model_file;
 mod quantize;

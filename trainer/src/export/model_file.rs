@@ -2,8 +2,9 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use charlet::format::layout::{IntegerSections, Place, ROWS, Sections, gate_row, head_row};
-use charlet::format::{self, Cell, Header, Input, Precision, WeightBits};
+use charlet::format::{self, Cell, Header, Precision};
 
+use super::form::Form;
 use super::quantize::quantize;
 use crate::data::alphabet::Alphabet;
 use crate::model::network::Network;
@@ -15,11 +16,11 @@ const TOO_LARGE: &str = "the network is too large for a model file";
 ///
 /// # Errors
 /// If a size doesn't fit the format.
-pub fn header(shape: Shape, alphabet: &Alphabet, precision: Precision) -> Result<Header<'_>> {
+pub fn header(shape: Shape, alphabet: &Alphabet, form: Form) -> Result<Header<'_>> {
     let size = |value: usize| u16::try_from(value).context("a size exceeds the format's 65,535");
     Ok(Header {
         cell: Cell::Lstm,
-        precision,
+        precision: form.precision,
         chars: alphabet.chars(),
         vocab_size: size(alphabet.size())?,
         start: alphabet.start(),
@@ -28,8 +29,8 @@ pub fn header(shape: Shape, alphabet: &Alphabet, precision: Precision) -> Result
         hidden_size: size(shape.hidden_size)?,
         num_layers: size(shape.num_layers)?,
         unknown: alphabet.unknown(),
-        input: Input::Table,
-        head_bits: WeightBits::Eight,
+        input: form.input,
+        head_bits: form.head_bits,
     })
 }
 
@@ -37,11 +38,15 @@ pub fn header(shape: Shape, alphabet: &Alphabet, precision: Precision) -> Result
 ///
 /// # Errors
 /// If the network exceeds what the format can hold, or a weight is infinite or not a number.
-pub fn model_file(network: &Network, alphabet: &Alphabet, precision: Precision) -> Result<Vec<u8>> {
-    let header = header(network.shape(), alphabet, precision)?;
+pub fn model_file(
+    network: &Network,
+    alphabet: &Alphabet,
+    form: impl Into<Form>,
+) -> Result<Vec<u8>> {
+    let header = header(network.shape(), alphabet, form.into())?;
     let mut file = vec![0; format::file_len(&header).context(TOO_LARGE)?];
     let weights = PlainWeights::of(network)?;
-    match precision {
+    match header.precision {
         Precision::F32 => {
             let sections = Sections::of(&header).context(TOO_LARGE)?;
             format::write(&header, &mut file, |bytes| place(&weights, sections, bytes))?;
@@ -53,7 +58,7 @@ pub fn model_file(network: &Network, alphabet: &Alphabet, precision: Precision) 
                 bytes.copy_from_slice(&quantized)
             })?;
         }
-        _ => bail!("{precision} can't be exported"),
+        precision => bail!("{precision} can't be exported"),
     }
     Ok(file)
 }
@@ -74,6 +79,11 @@ impl Matrix {
         &self.values[row * self.columns..][..self.columns]
     }
 
+    /// All values, row after row.
+    pub(crate) fn values(&self) -> &[f32] {
+        &self.values
+    }
+
     fn rows(&self) -> usize {
         self.values.len() / self.columns
     }
@@ -82,7 +92,7 @@ impl Matrix {
 /// A network's weights as plain `f32` matrices.
 pub(crate) struct PlainWeights {
     pub(crate) shape: Shape,
-    embedding: Matrix,
+    pub(crate) embedding: Matrix,
     /// weight_ih, weight_hh and bias of each layer.
     pub(crate) layers: Vec<[Matrix; 3]>,
     pub(crate) head: Matrix,
@@ -90,7 +100,7 @@ pub(crate) struct PlainWeights {
 }
 
 impl PlainWeights {
-    fn of(network: &Network) -> Result<Self> {
+    pub(crate) fn of(network: &Network) -> Result<Self> {
         let tensors = network.tensors()?;
         let mut matrices = tensors.iter().map(|(name, tensor)| -> Result<Matrix> {
             // A vector is a matrix of one column.

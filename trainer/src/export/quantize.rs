@@ -10,7 +10,7 @@ use charlet::format::layout::{
 };
 
 use super::model_file::PlainWeights;
-use crate::model::fake_quant::{rounded_weight, scale_of};
+use crate::model::fake_quant::{EmbeddingScale, rounded_weight, scale_of};
 
 /// Fraction bits of h, of gate sums and logits, as in the runtime.
 const H_BITS: i32 = 7;
@@ -39,13 +39,21 @@ pub(crate) fn quantize(weights: &PlainWeights, sections: &IntegerSections) -> Ve
         bytes.extend([matrix.first_shift, matrix.second_shift]);
     }
     pad(&mut bytes);
+    let scale = EmbeddingScale::of(weights.embedding.values());
     for token in 0..vocab_size {
-        layers[0].put_start(token, &mut bytes);
+        if sections.padded_embedding > 0 {
+            let row = weights.embedding.row(token).iter();
+            let row = row.map(|&value| scale.rounded(value) as i8 as u8);
+            let padding = sections.padded_embedding - row.len();
+            bytes.extend(row.chain(std::iter::repeat_n(0, padding)));
+        } else {
+            layers[0].put_start(token, &mut bytes);
+        }
     }
     pad(&mut bytes);
-    for (index, matrix) in layers.iter().chain([&head]).enumerate() {
+    for (part, matrix) in layers.iter().chain([&head]).enumerate() {
         matrix.put_scales(&mut bytes);
-        if index > 0 {
+        if sections.start(part) > 0 {
             matrix.put_start(0, &mut bytes);
             pad(&mut bytes);
         }
@@ -95,7 +103,7 @@ impl Row {
         }
     }
 
-    /// The most that a sum of products can be: every h is at most 1.
+    /// The most that a sum of products can be: every input is at most 1.
     fn largest_sum(&self) -> i64 {
         let weights: i64 = self
             .weights
@@ -142,16 +150,22 @@ impl QuantizedMatrix {
     fn of_layer(weights: &PlainWeights, layer: usize, sections: &IntegerSections) -> Self {
         let [weight_ih, weight_hh, bias] = &weights.layers[layer];
         let bits = sections.weight_bits;
+        let is_table = layer == 0 && sections.padded_embedding == 0;
+        let scale = EmbeddingScale::of(weights.embedding.values());
         let rows = (0..4 * weights.shape.hidden_size).map(|row| {
             let source = source_row(row, weights.shape.hidden_size);
             let mut values = Vec::new();
             if layer > 0 {
                 values.extend(weight_ih.row(source));
                 values.resize(sections.padded_hidden, 0.0);
+            } else if !is_table {
+                let row = weight_ih.row(source).iter();
+                values.extend(row.map(|&value| scale.weight(value)));
+                values.resize(sections.padded_embedding, 0.0);
             }
             values.extend(weight_hh.row(source));
             values.resize(sections.columns(layer), 0.0);
-            if layer == 0 {
+            if is_table {
                 let tokens = 0..weights.shape.vocab_size;
                 let table = tokens.map(|token| weights.input(token, source));
                 Row::new(bits, &values, table)
@@ -173,9 +187,9 @@ impl QuantizedMatrix {
                 bias = weights.head_bias.at(token, 0);
             }
             values.resize(sections.padded_hidden, 0.0);
-            Row::new(WeightBits::Eight, &values, [bias].into_iter())
+            Row::new(sections.head_bits, &values, [bias].into_iter())
         });
-        Self::new(WeightBits::Eight, rows.collect())
+        Self::new(sections.head_bits, rows.collect())
     }
 
     fn new(bits: WeightBits, mut rows: Vec<Row>) -> Self {
@@ -236,6 +250,92 @@ impl QuantizedMatrix {
                         WeightBits::Four => stored(column) | stored(COLUMNS + column) << 4,
                     }));
                 }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use charlet::format::{Input, Precision};
+
+    use super::*;
+    use crate::config::Mode;
+    use crate::data::alphabet::Alphabet;
+    use crate::export::form::Form;
+    use crate::export::model_file::header;
+    use crate::model::fake_quant::{Rounding, rounded};
+    use crate::model::network::Network;
+    use crate::model::parameters::Weights;
+    use crate::model::shape::Shape;
+    use crate::util::rng::Streams;
+
+    /// What training uses is what the file has: every weight, to the last bit of its number.
+    #[test]
+    fn training_rounds_as_the_export_does() {
+        let shape = Shape {
+            vocab_size: 5,
+            embedding_size: 3,
+            hidden_size: 6,
+            num_layers: 2,
+        };
+        let mut streams = Streams::new(1);
+        let network = Network::new(shape, &mut streams.weights, &candle_core::Device::Cpu).unwrap();
+        let flat: Vec<f32> = network.parameters().to_vec1().unwrap();
+        let plain = PlainWeights::of(&network).unwrap();
+        let gain = EmbeddingScale::of(plain.embedding.values());
+        for (precision, layers, head) in [
+            (Precision::I8, WeightBits::Eight, WeightBits::Eight),
+            (Precision::I4, WeightBits::Four, WeightBits::Four),
+        ] {
+            let form = Form {
+                precision,
+                input: Input::Embedding,
+                head_bits: head,
+            };
+            let input = Input::Embedding;
+            let rounding = Rounding {
+                layers,
+                head,
+                input,
+            };
+            let trained = rounded(shape, rounding, &flat);
+            let trained = Weights::split(shape, &trained);
+            let alphabet = Alphabet::of(["abcd"], Mode::Lines).unwrap();
+            let sections = IntegerSections::of(&header(shape, &alphabet, form).unwrap()).unwrap();
+            for layer in 0..2 {
+                let matrix = QuantizedMatrix::of_layer(&plain, layer, &sections);
+                for (at, row) in matrix.rows.iter().enumerate() {
+                    let source = source_row(at, 6);
+                    let worth = |column: usize| row.weights[column] as f32 * row.scale as f32;
+                    let x = shape.input_size(layer);
+                    for column in 0..x {
+                        let weight = trained.layers[layer].weight_ih[source * x + column];
+                        let expected = worth(column);
+                        // There and back again may cost a bit.
+                        let weight = if layer == 0 {
+                            gain.weight(weight)
+                        } else {
+                            weight
+                        };
+                        assert!((weight - expected).abs() <= 1e-6 * expected.abs());
+                    }
+                    let from = sections.columns(layer) - sections.padded_hidden;
+                    for column in 0..6 {
+                        let weight = trained.layers[layer].weight_hh[source * 6 + column];
+                        assert_eq!(weight, worth(from + column));
+                    }
+                }
+            }
+            let matrix = QuantizedMatrix::of_head(&plain, &sections);
+            for (token, row) in matrix.rows.iter().take(5).enumerate() {
+                for column in 0..6 {
+                    let weight = trained.head_weight[token * 6 + column];
+                    assert_eq!(weight, row.weights[column] as f32 * row.scale as f32);
+                }
+            }
+            for (&value, &exact) in trained.embedding.iter().zip(plain.embedding.values()) {
+                assert_eq!(value, gain.rounded(exact) * gain.unit());
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Fake quantization: rounds weights as integer models do, and keeps them in `f32`.
 
-use charlet::format::layout::WeightBits;
+use charlet::format::{Input, WeightBits};
 
 use super::parameters::Weights;
 use super::shape::Shape;
@@ -8,24 +8,51 @@ use super::shape::Shape;
 /// The largest magnitudes that are tried as the largest weight of 4 bits, in parts of the row's.
 const CUTS: [f32; 8] = [1.0, 0.93, 0.86, 0.79, 0.72, 0.65, 0.58, 0.51];
 
+/// What an integer model rounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rounding {
+    /// Weights of the layers.
+    pub layers: WeightBits,
+    /// Weights of the head.
+    pub head: WeightBits,
+    /// Whether the embedding and the first layer's input weights are rounded too, or folded before.
+    pub input: Input,
+}
+
 /// All parameters with their weights rounded as `export::quantize` rounds them, still as real numbers.
 ///
 /// What is added to the sums, table and biases, is left as it is: its 8 bits cost nothing that could
 /// be measured.
-pub(crate) fn rounded(shape: Shape, bits: WeightBits, flat: &[f32]) -> Vec<f32> {
+pub(crate) fn rounded(shape: Shape, rounding: Rounding, flat: &[f32]) -> Vec<f32> {
+    let bits = rounding.layers;
     let mut rounded = flat.to_vec();
     let weights = Weights::split_mut(shape, &mut rounded);
+    let scale = EmbeddingScale::of(weights.embedding);
+    let is_embedded = rounding.input == Input::Embedding;
+    if is_embedded {
+        for value in weights.embedding {
+            *value = scale.rounded(*value) * scale.unit();
+        }
+    }
     for (index, layer) in weights.layers.into_iter().enumerate() {
         let input_size = shape.input_size(index);
         let inputs = layer.weight_ih.chunks_exact_mut(input_size);
         for (x, h) in inputs.zip(layer.weight_hh.chunks_exact_mut(shape.hidden_size)) {
-            // The first layer's input weights are folded into its table.
-            let x = if index > 0 { x } else { &mut [] };
-            round_row(bits, [x, h]);
+            match index {
+                0 if is_embedded => {
+                    x.iter_mut().for_each(|value| *value = scale.weight(*value));
+                    round_row(bits, [&mut *x, h]);
+                    x.iter_mut()
+                        .for_each(|value| *value = scale.from_weight(*value));
+                }
+                // The first layer's input weights are folded into its table.
+                0 => round_row(bits, [&mut [], h]),
+                _ => round_row(bits, [x, h]),
+            }
         }
     }
     for row in weights.head_weight.chunks_exact_mut(shape.hidden_size) {
-        round_row(WeightBits::Eight, [row, &mut []]);
+        round_row(rounding.head, [row, &mut []]);
     }
     rounded
 }
@@ -53,6 +80,56 @@ pub(crate) fn scale_of<I: Iterator<Item = f32>>(bits: WeightBits, values: impl F
             let errors = scales.map(|scale| (error(scale), scale));
             let best = errors.into_iter().min_by(|(a, _), (b, _)| a.total_cmp(b));
             best.map_or(uncut, |(_, scale)| scale)
+        }
+    }
+}
+
+/// How an embedding becomes inputs of 8 bits, of which the largest is 127: what it loses in size, the
+/// input weights gain.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct EmbeddingScale {
+    /// What an input of 1 is worth.
+    unit: f32,
+}
+
+impl EmbeddingScale {
+    /// Inputs stand for 128ths, as h does.
+    const INPUTS_OF_ONE: f32 = 128.0;
+    const MAX_INPUT: f32 = 127.0;
+
+    pub(crate) fn of(embedding: &[f32]) -> Self {
+        let magnitudes = embedding.iter().map(|value| value.abs());
+        let largest = magnitudes.fold(0.0f32, f32::max);
+        Self {
+            unit: largest / Self::MAX_INPUT,
+        }
+    }
+
+    pub(crate) fn unit(self) -> f32 {
+        self.unit
+    }
+
+    /// A value of the embedding as an input.
+    pub(crate) fn rounded(self, value: f32) -> f32 {
+        if self.unit > 0.0 {
+            let max = Self::MAX_INPUT;
+            (value / self.unit).round().clamp(-max, max)
+        } else {
+            0.0
+        }
+    }
+
+    /// The weight of an input, from that of a value of the embedding.
+    pub(crate) fn weight(self, value: f32) -> f32 {
+        value * (self.unit * Self::INPUTS_OF_ONE)
+    }
+
+    /// The other way round.
+    fn from_weight(self, weight: f32) -> f32 {
+        if self.unit > 0.0 {
+            weight / (self.unit * Self::INPUTS_OF_ONE)
+        } else {
+            0.0
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The network: its sizes and parameters, the fused LSTM, and the matrix product.
 
 pub mod device;
-pub(crate) mod fake_quant;
+pub mod fake_quant;
 pub mod gemm;
 pub mod layers;
 pub mod lstm;

@@ -5,9 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail, ensure};
 use candle_core::{DType, Device, Storage, Tensor, Var};
-use charlet::format::layout::WeightBits;
 
-use super::fake_quant;
+use super::fake_quant::{self, Rounding};
 use super::lstm::cpu::{Scratch, SequenceLoss};
 use super::lstm::dropout::Dropout;
 use super::lstm::gpu::GpuPass;
@@ -57,8 +56,8 @@ pub struct Network {
     /// All parameters in one vector.
     parameters: Var,
     scratch: Arc<Mutex<Scratch>>,
-    /// Fake quantization of the weights to this many bits, in every pass.
-    rounding: Option<WeightBits>,
+    /// Fake quantization of the weights, in every pass.
+    rounding: Option<Rounding>,
 }
 
 impl Network {
@@ -128,7 +127,7 @@ impl Network {
     /// Rounds the weights as integer models do whenever they are used. Gradients pass through the
     /// rounding as if it weren't there (Bengio et al., 2013).
     #[must_use]
-    pub fn with_rounding(self, rounding: Option<WeightBits>) -> Self {
+    pub fn with_rounding(self, rounding: Option<Rounding>) -> Self {
         Self { rounding, ..self }
     }
 
@@ -249,7 +248,7 @@ impl Network {
         let dropout = dropout.filter(Dropout::has_parameters);
         let mut changed = self
             .rounding
-            .map(|bits| fake_quant::rounded(self.shape, bits, exact));
+            .map(|rounding| fake_quant::rounded(self.shape, rounding, exact));
         if let Some(dropout) = dropout {
             let parameters = changed.get_or_insert_with(|| exact.to_vec());
             dropout.mask_parameters(self.shape, parameters);
@@ -310,9 +309,9 @@ impl Network {
         let exact = self.parameters.as_tensor();
         let constant = |values| Tensor::from_vec(values, exact.shape(), exact.device());
         let mut parameters = exact.clone();
-        if let Some(bits) = self.rounding {
+        if let Some(rounding) = self.rounding {
             let exact: Vec<f32> = exact.to_vec1()?;
-            let rounded = fake_quant::rounded(self.shape, bits, &exact);
+            let rounded = fake_quant::rounded(self.shape, rounding, &exact);
             let error = rounded
                 .iter()
                 .zip(&exact)

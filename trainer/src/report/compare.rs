@@ -12,6 +12,7 @@ use super::jsonl::lines;
 use crate::config::{Mode, settings};
 use crate::data::corpus::Corpus;
 use crate::export::footprint::needs;
+use crate::export::form::Form;
 use crate::model::shape::Shape;
 use crate::train::checkpoint::Description;
 use crate::train::metrics::EpochMetrics;
@@ -128,7 +129,10 @@ fn read(folder: &Path) -> Result<Compared> {
         layers: shape.num_layers,
         hidden_size: shape.hidden_size,
         parameters: shape.parameter_count(),
-        i8_bytes: needs(shape, alphabet, Precision::I8)?.flash,
+        i8_bytes: {
+            let form = Form::of(&config.training, shape, alphabet, Precision::I8)?;
+            needs(shape, alphabet, form)?.flash
+        },
         nats_per_char: best.loss,
         bits_per_char: bits,
         bits_per_line: chars_per_line(&description).map(|chars| bits * chars),

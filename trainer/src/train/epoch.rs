@@ -6,6 +6,7 @@ use super::metrics::{EpochMetrics, Loss};
 use super::observer::EpochEnd;
 use super::progress::{Epoch, Totals};
 use super::session::Session;
+use crate::export::form::Form;
 use crate::export::model_file::model_file;
 use crate::inference::novelty::Novelty;
 use crate::inference::sample::Sample;
@@ -138,7 +139,8 @@ impl Session<'_> {
 
     /// The model file of a network.
     pub(super) fn exported(&self, network: &Network) -> Result<Vec<u8>> {
-        let precision = self.config.training.precision();
-        model_file(network, &self.corpus.alphabet, precision)
+        let (training, alphabet) = (&self.config.training, &self.corpus.alphabet);
+        let form = Form::of(training, network.shape(), alphabet, training.precision())?;
+        model_file(network, alphabet, form)
     }
 }

@@ -16,6 +16,7 @@ use super::training_loop::Outcome;
 use crate::config::{Config, Mode};
 use crate::data::corpus::Corpus;
 use crate::data::source::Source;
+use crate::export::form::Form;
 use crate::export::model_file::model_file;
 use crate::inference::sample::{Sample, sorted_samples};
 use crate::inference::text_model::{Evaluation, TextModel};
@@ -137,7 +138,11 @@ fn finalize(
     let mut precisions = [Precision::F32, Precision::I8, Precision::I4];
     let exported = config.training.precision();
     precisions.sort_by_key(|&precision| precision != exported);
-    let export = |precision| model_file(&best, &corpus.alphabet, precision);
+    let (training, alphabet) = (&config.training, &corpus.alphabet);
+    let export = |precision| {
+        let form = Form::of(training, best.shape(), alphabet, precision)?;
+        model_file(&best, alphabet, form)
+    };
     let model = export(exported)?;
     atomic_write(&folder.model(), &model)?;
     // The others are what the same weights do in other arithmetic.

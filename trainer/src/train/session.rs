@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use candle_core::{Device, Tensor};
-use charlet::format::layout::WeightBits;
+use charlet::format::Input;
 
 use super::checkpoint::{Checkpoint, Description};
 use super::init_from::load_matching;
@@ -16,6 +16,7 @@ use crate::config::{Config, LOG_LINES_PER_EPOCH};
 use crate::data::batch::Batches;
 use crate::data::corpus::{Corpus, Sequences};
 use crate::model::device::device;
+use crate::model::fake_quant::Rounding;
 use crate::model::network::Network;
 use crate::model::shape::Shape;
 use crate::optim::ema::Ema;
@@ -237,5 +238,10 @@ fn new_network(config: &Config, corpus: &Corpus, streams: &mut Streams) -> Resul
 
 /// Adds fake quantization for the model's precision.
 fn with_rounding(network: Network, config: &Config) -> Network {
-    network.with_rounding(config.training.quantize.map(WeightBits::from))
+    let training = &config.training;
+    network.with_rounding(training.quantize.map(|precision| Rounding {
+        layers: precision.into(),
+        head: training.head_bits(),
+        input: training.input.map_or(Input::Table, Input::from),
+    }))
 }

@@ -3,14 +3,15 @@
 use std::fmt::Write;
 
 use anyhow::Result;
-use charlet::format::Precision;
+use charlet::format::{Precision, WeightBits};
 use indicatif::HumanCount;
 
 use super::metrics::Loss;
-use crate::config::Config;
+use crate::config::{Config, TrainingConfig};
 use crate::data::alphabet::Alphabet;
 use crate::data::corpus::{Corpus, Sequences, bigram_loss};
 use crate::export::footprint::needs;
+use crate::export::form::Form;
 use crate::model::layers::{LayerSummary, layers};
 use crate::model::shape::Shape;
 
@@ -46,7 +47,7 @@ pub(crate) fn summary(config: &Config, corpus: &Corpus, shape: Shape) -> Result<
         writeln!(text, "characters  {others}")?;
     }
     write_network(&mut text, shape)?;
-    write_needs(&mut text, shape, alphabet, config.training.precision())?;
+    write_needs(&mut text, shape, alphabet, &config.training)?;
     let baseline = Loss {
         nats_per_char: bigram_loss(corpus),
         sequences: &corpus.validation,
@@ -82,15 +83,24 @@ fn write_needs(
     text: &mut String,
     shape: Shape,
     alphabet: &Alphabet,
-    precision: Precision,
+    training: &TrainingConfig,
 ) -> Result<()> {
-    let needs = needs(shape, alphabet, precision)?;
+    let precision = training.precision();
+    let form = Form::of(training, shape, alphabet, precision)?;
+    let needs = needs(shape, alphabet, form)?;
     writeln!(
         text,
         "on chip   {} bytes of flash, {} bytes of RAM, {} multiply-accumulates per character ({precision})",
         HumanCount(needs.flash as u64),
         HumanCount(needs.ram as u64),
-        HumanCount(shape.macs_per_char() as u64),
+        HumanCount(form.operations(shape) as u64),
     )?;
+    if precision != Precision::F32 {
+        let head = match form.head_bits {
+            WeightBits::Four => "; head of 4 bits",
+            WeightBits::Eight => "",
+        };
+        writeln!(text, "input     {}{head}", form.explained(shape, alphabet)?)?;
+    }
     Ok(())
 }

@@ -28,6 +28,8 @@ pub static MODELS: &[(&str, &[u8])] = &[
     ("names-i4", NAMES_I4),
     random!("i8-2x33"),
     random!("i4-2x33"),
+    random!("i8-1x33-13"),
+    random!("i4-2x33-13"),
     #[cfg(feature = "large")]
     random!("i8-1x128"),
     #[cfg(feature = "large")]

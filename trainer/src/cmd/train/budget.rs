@@ -1,9 +1,11 @@
 //! `--params-budget`, `--flash-budget`, `--ram-budget`: the largest network that fits.
 
-use anyhow::Result;
-use charlet_trainer::config::{Config, IntegerPrecision};
+use anyhow::{Result, ensure};
+use charlet::format::{Input, Precision};
+use charlet_trainer::config::{Config, InputKind, IntegerPrecision};
 use charlet_trainer::data::corpus::Corpus;
 use charlet_trainer::export::budget::{Budget, step};
+use charlet_trainer::export::form::Form;
 use charlet_trainer::model::shape::Shape;
 
 use super::Args;
@@ -22,10 +24,22 @@ impl Args {
         }
     }
 
+    /// Chooses what the first layer of a new integer model has.
+    fn choose_input(&self, config: &mut Config, corpus: &Corpus) -> Result<()> {
+        if self.output.resume.is_some() {
+            return Ok(());
+        }
+        let alphabet = &corpus.alphabet;
+        let shape = Shape::new(alphabet.size(), &config.network);
+        let forms = Form::choices(&config.training, shape, alphabet)?;
+        keep_input(config, forms[0])
+    }
+
     /// Chooses the sizes that a budget leaves open; returns lines that explain the choice.
     pub(super) fn fit_budget(&self, config: &mut Config, corpus: &Corpus) -> Result<Vec<String>> {
         let budget = self.budget();
         if budget.is_empty() {
+            self.choose_input(config, corpus)?;
             return Ok(Vec::new());
         }
         let mut lines = vec![format!("at most {budget}")];
@@ -37,12 +51,17 @@ impl Args {
                     .to_owned(),
             );
         }
-        let precision = config.training.precision();
+        let training = config.training.clone();
+        let precision = training.precision();
         let alphabet = &corpus.alphabet;
         if self.model.hidden.is_some() {
             let shape = Shape::new(alphabet.size(), &config.network);
-            let taken = budget.check(shape, alphabet, precision)?;
-            lines.push(format!("the network that was given takes {taken}"));
+            let given = budget.check(shape, alphabet, &training)?;
+            lines.push(format!(
+                "the network that was given takes {}",
+                budget.taken(&given)
+            ));
+            keep_input(config, given.form)?;
             return Ok(lines);
         }
         // A preset or a settings file has its own number of layers.
@@ -53,7 +72,7 @@ impl Args {
             config.network.num_layers = 1;
         }
         let network = config.network.clone();
-        // The embedding is folded on the chip, and takes nothing there.
+        // On the chip the embedding is folded, or small.
         let shrinks = budget.parameters.is_some() && self.model.embedding.is_none();
         let shape_of = |hidden_size: usize| {
             let most = if shrinks { hidden_size } else { usize::MAX };
@@ -63,7 +82,7 @@ impl Args {
                 ..Shape::new(alphabet.size(), &network)
             }
         };
-        let choice = budget.widest(shape_of, alphabet, precision)?;
+        let choice = budget.widest(shape_of, alphabet, &training)?;
         let Shape {
             hidden_size,
             embedding_size,
@@ -72,6 +91,7 @@ impl Args {
         } = choice.widest.shape;
         config.network.hidden_size = hidden_size;
         config.network.embedding_size = embedding_size;
+        keep_input(config, choice.widest.form)?;
         let layers = if num_layers == 1 { "layer" } else { "layers" };
         lines.push(format!(
             "{num_layers} {layers}, as wide as fits in steps of {}: {}, with {}",
@@ -86,4 +106,17 @@ impl Args {
         config.check()?;
         Ok(lines)
     }
+}
+
+/// Keeps in the settings what the weights are trained for. A table is what they have anyway.
+fn keep_input(config: &mut Config, form: Form) -> Result<()> {
+    let training = &mut config.training;
+    ensure!(
+        !training.small_head || training.precision() == Precision::I4,
+        "a head of 4 bits is for models in i4: add --quantize i4, or leave out --small-head"
+    );
+    if form.input == Input::Embedding {
+        training.input = Some(InputKind::Embedding);
+    }
+    Ok(())
 }

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 
 use charlet_trainer::config::preset::Preset;
 use charlet_trainer::config::{
-    DeviceKind, Encoding, IntegerPrecision, Mode, NormalForm, OptimizerKind, ScheduleKind,
+    DeviceKind, Encoding, InputKind, IntegerPrecision, Mode, NormalForm, OptimizerKind,
+    ScheduleKind,
 };
 use charlet_trainer::export::budget::amount;
 use clap::{Args, ValueEnum};
@@ -65,6 +66,13 @@ pub(super) struct ModelOptions {
     /// Export integer weights, and round them in every forward pass (quantization-aware training)
     #[arg(long, value_name = "PRECISION")]
     pub(super) quantize: Option<Quantize>,
+    /// What the first layer of an integer model has [default: a table, or an embedding where that saves a tenth
+    /// of the file or more, beside a table of more than 16 KB, for a fifth more operations at most]
+    #[arg(long, value_name = "KIND")]
+    pub(super) input: Option<InputKind>,
+    /// With --quantize i4: 4 bits for the weights of the head, too
+    #[arg(long)]
+    pub(super) small_head: bool,
     /// Choose the largest --hidden with at most N parameters, such as 250k. One layer unless --layers is
     /// given. With --hidden: only check the limit
     #[arg(long, value_name = "N", conflicts_with = "resume", value_parser = |text: &str| amount(text, 1000))]

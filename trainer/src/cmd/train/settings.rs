@@ -65,6 +65,8 @@ impl Args {
         set(&mut training.device, self.training.device);
         set(&mut training.sample_every, self.output.sample_every);
         set(&mut training.quantize, self.model.quantize.map(Into::into));
+        set(&mut training.input, self.model.input.map(Some));
+        training.small_head |= self.model.small_head;
         set(
             &mut training.init_from,
             self.training.init_from.clone().map(Some),

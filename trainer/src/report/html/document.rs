@@ -14,6 +14,7 @@ use super::{Moment, Page, Status};
 use crate::config::Mode;
 use crate::data::corpus::Sequences;
 use crate::export::footprint::needs;
+use crate::export::form::Form;
 use crate::inference::novelty::Novelty;
 use crate::inference::sample::{Sample, Text};
 use crate::model::layers::layers;
@@ -216,7 +217,9 @@ impl Page {
         let rows = [Precision::F32, Precision::I8, Precision::I4]
             .into_iter()
             .map(|precision| {
-                let needs = needs(self.shape, &self.corpus.alphabet, precision)?;
+                let (training, alphabet) = (&self.config.training, &self.corpus.alphabet);
+                let form = Form::of(training, self.shape, alphabet, precision)?;
+                let needs = needs(self.shape, alphabet, form)?;
                 let measured = measured
                     .iter()
                     .find(|measured| measured.precision == precision);
