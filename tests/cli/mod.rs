@@ -4,6 +4,8 @@
 mod bench;
 /// Runs side by side.
 mod compare;
+/// Text that becomes short, and comes back.
+mod compress;
 /// Data as people have them.
 mod data;
 /// Where text starts and ends, and what may come next.

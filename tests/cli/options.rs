@@ -4,11 +4,13 @@ use crate::support::place::Place;
 use crate::support::repository;
 
 /// The commands with options, and what each needs before them.
-const COMMANDS: [&[&str]; 7] = [
+const COMMANDS: [&[&str]; 9] = [
     &["train"],
     &["generate", "MODEL"],
     &["eval", "MODEL", "file"],
     &["score", "MODEL", "file"],
+    &["compress", "MODEL", "file"],
+    &["decompress", "MODEL", "file"],
     &["quantize", "checkpoint", "--to", "i8", "-o", "out"],
     &["bench", "step", "MODEL"],
     &["bench", "train"],
