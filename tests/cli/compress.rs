@@ -315,7 +315,7 @@ fn no_output_replaces_an_input_or_another_kind() {
         &["a charlet model, and would be lost"],
     );
     // A message that fails leaves no part of a file.
-    place.write("hex", "00\nzz\n");
+    place.write("hex", "8df0\nzz\n");
     place.fail_with(
         &[
             "decompress",
