@@ -48,6 +48,56 @@ impl Messenger {
         self.session.decompress(message, text, LONGEST)?;
         Ok(())
     }
+
+    /// Prints a text's message in hexadecimal and, on a line of its own, what is read from it.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn answer(&mut self, text: &str, out: &mut impl Write) -> fmt::Result {
+        let mut message = [0; LONGEST + 1];
+        let result = self.compress(text, &mut message).and_then(|len| {
+            let message = message.get(..len).unwrap_or_default();
+            // If it can't be printed, the text can't either.
+            let _ = write!(out, "{}\r\n", Hex(message));
+            self.read(message, out)
+        });
+        match result {
+            Ok(()) => write!(out, "\r\n"),
+            Err(error) => write!(out, "{error}\r\n"),
+        }
+    }
+}
+
+/// What is typed, until Enter.
+#[derive(Debug)]
+pub struct Line {
+    bytes: [u8; LONGEST],
+    len: usize,
+}
+
+impl Line {
+    /// An empty line.
+    #[expect(clippy::new_without_default, reason = "as for `Messenger`")]
+    pub const fn new() -> Self {
+        Self {
+            bytes: [0; LONGEST],
+            len: 0,
+        }
+    }
+
+    /// Takes the next byte, and gives the line if it ends with it. What is too long for a line is left
+    /// out, and so are lines that are empty or not in UTF-8.
+    pub fn push(&mut self, byte: u8) -> Option<&str> {
+        if byte != b'\r' && byte != b'\n' {
+            if let Some(place) = self.bytes.get_mut(self.len) {
+                *place = byte;
+                self.len += 1;
+            }
+            return None;
+        }
+        let line = self.bytes.get(..core::mem::take(&mut self.len))?;
+        str::from_utf8(line).ok().filter(|line| !line.is_empty())
+    }
 }
 
 /// Bytes in hexadecimal.
@@ -57,5 +107,30 @@ pub struct Hex<'b>(pub &'b [u8]);
 impl fmt::Display for Hex<'_> {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(to, "{byte:02x}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use std::string::String;
+
+    use super::*;
+
+    /// What a board's port answers, with the model names-i8.
+    #[test]
+    fn each_line_is_answered_by_its_message_and_what_is_read() {
+        let (mut messenger, mut line, mut out) = (Messenger::new(), Line::new(), String::new());
+        for byte in "maria\r\nok\n\u{ef}\r".bytes().chain([0xff, b'\r']) {
+            if let Some(text) = line.push(byte) {
+                messenger.answer(text, &mut out).unwrap();
+            }
+        }
+        let lines: std::vec::Vec<&str> = out.split("\r\n").collect();
+        let [_, maria, _, ok, _, third, ""] = lines[..] else {
+            panic!("{out}")
+        };
+        assert_eq!([maria, ok, third], ["maria", "ok", "\u{ef}"]);
     }
 }

@@ -1,4 +1,4 @@
-//! A serial port over USB that answers each packet with a name, for the chips that embassy has a driver of.
+//! A serial port over USB that answers what comes, for the chips that embassy has a driver of.
 #![no_std]
 
 use embassy_futures::join::join;
@@ -12,6 +12,9 @@ const PACKET: usize = 64;
 
 /// A line that is sent: less than a packet, which an empty one would have to follow.
 pub type Line = String<{ PACKET - 1 }>;
+
+/// What a byte is answered with: a message in hexadecimal, and its text.
+pub type Answer = String<640>;
 
 /// The memory of the port: a variable of `main`.
 pub struct Memory<'d> {
@@ -41,6 +44,42 @@ pub async fn answer<'d, D: Driver<'d>, E>(
     memory: &'d mut Memory<'d>,
     mut name: impl FnMut(&str, &mut Line) -> Result<(), E>,
 ) {
+    serve(driver, memory, async |serial, packet| {
+        packet.make_ascii_lowercase();
+        let beginning = str::from_utf8(packet).unwrap_or("?").trim();
+        let mut line = Line::new();
+        let made = name(beginning, &mut line).is_ok();
+        let _ = line.push_str(if made { "\r\n" } else { "?\r\n" });
+        let _ = serial.write_packet(line.as_bytes()).await;
+    })
+    .await;
+}
+
+/// Answers for ever: `take` takes each byte, and what it prints is sent.
+pub async fn answer_bytes<'d, D: Driver<'d>>(
+    driver: D,
+    memory: &'d mut Memory<'d>,
+    mut take: impl FnMut(u8, &mut Answer),
+) {
+    let mut answer = Answer::new();
+    serve(driver, memory, async |serial, packet| {
+        for byte in packet {
+            take(*byte, &mut answer);
+            for part in answer.as_bytes().chunks(PACKET - 1) {
+                let _ = serial.write_packet(part).await;
+            }
+            answer.clear();
+        }
+    })
+    .await;
+}
+
+/// Is a serial port for ever, and handles its packets.
+async fn serve<'d, D: Driver<'d>>(
+    driver: D,
+    memory: &'d mut Memory<'d>,
+    mut handle: impl AsyncFnMut(&mut CdcAcmClass<'d, D>, &mut [u8]),
+) {
     // For tests of one's own: https://pid.codes/1209/0001
     let mut config = Config::new(0x1209, 0x0001);
     config.product = Some("charlet");
@@ -58,12 +97,7 @@ pub async fn answer<'d, D: Driver<'d>, E>(
         loop {
             serial.wait_connection().await;
             while let Ok(length @ 1..) = serial.read_packet(&mut packet).await {
-                packet[..length].make_ascii_lowercase();
-                let beginning = str::from_utf8(&packet[..length]).unwrap_or("?").trim();
-                let mut line = Line::new();
-                let made = name(beginning, &mut line).is_ok();
-                let _ = line.push_str(if made { "\r\n" } else { "?\r\n" });
-                let _ = serial.write_packet(line.as_bytes()).await;
+                handle(&mut serial, &mut packet[..length]).await;
             }
         }
     };
