@@ -8,14 +8,15 @@ pub mod fuzz;
 use std::path::PathBuf;
 
 use crate::support::repository;
-use fuzz::{checkpoint, logs, model, settings, state, text};
+use fuzz::{checkpoint, logs, message, model, settings, state, text};
 
 /// The target of a format: its name, what is done with a file, and what it begins with.
 type Target = (&'static str, fn(&[u8]), fn() -> Vec<Vec<u8>>);
 
-const TARGETS: [Target; 6] = [
+const TARGETS: [Target; 7] = [
     ("checkpoint", checkpoint::check, checkpoint::seeds),
     ("logs", logs::check, logs::seeds),
+    ("message", message::check, message::seeds),
     ("model", model::check, model::seeds),
     ("settings", settings::check, settings::seeds),
     ("state", state::check, state::seeds),

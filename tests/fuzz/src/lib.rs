@@ -10,6 +10,8 @@ mod file;
 pub mod layout;
 /// `steps.jsonl` and `metrics.jsonl`.
 pub mod logs;
+/// Compressed texts.
+pub mod message;
 /// Model files.
 pub mod model;
 /// Texts with numbers.
