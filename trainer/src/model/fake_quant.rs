@@ -42,8 +42,7 @@ pub(crate) fn rounded(shape: Shape, rounding: Rounding, flat: &[f32]) -> Vec<f32
                 0 if is_embedded => {
                     x.iter_mut().for_each(|value| *value = scale.weight(*value));
                     round_row(bits, [&mut *x, h]);
-                    x.iter_mut()
-                        .for_each(|value| *value = scale.from_weight(*value));
+                    x.iter_mut().for_each(|value| *value = scale.value(*value));
                 }
                 // The first layer's input weights are folded into its table.
                 0 => round_row(bits, [&mut [], h]),
@@ -124,8 +123,8 @@ impl EmbeddingScale {
         value * (self.unit * Self::INPUTS_OF_ONE)
     }
 
-    /// The other way round.
-    fn from_weight(self, weight: f32) -> f32 {
+    /// The value of the embedding, from a weight.
+    fn value(self, weight: f32) -> f32 {
         if self.unit > 0.0 {
             weight / (self.unit * Self::INPUTS_OF_ONE)
         } else {
