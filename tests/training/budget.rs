@@ -3,7 +3,7 @@
 use std::fs;
 
 use charlet::Model;
-use charlet::format::Precision;
+use charlet::format::{Header, Input, Precision, WeightBits};
 use charlet_trainer::config::{Config, IntegerPrecision, Mode};
 use charlet_trainer::export::budget::{Budget, Priced};
 use charlet_trainer::export::form::Form;
@@ -171,4 +171,74 @@ fn what_no_network_fits_is_refused_before_a_folder_is_made() {
         );
     }
     assert_eq!(place.files("."), ["data.txt"]);
+}
+
+#[test]
+fn an_embedding_is_taken_where_it_saves_much_for_few_operations() {
+    let auto = |vocab_size, hidden_size, precision| {
+        let shape = Shape {
+            vocab_size,
+            embedding_size: 32,
+            hidden_size,
+            num_layers: 1,
+        };
+        let form = Form::chosen(None, false, shape, &alphabet(vocab_size), precision);
+        form.unwrap().input
+    };
+    // The bundled names: an embedding would take more than a fifth more operations.
+    assert_eq!(auto(56, 128, Precision::I8), Input::Table);
+    assert_eq!(auto(56, 128, Precision::I4), Input::Table);
+    assert_eq!(auto(112, 256, Precision::I8), Input::Embedding);
+    assert_eq!(auto(112, 256, Precision::I4), Input::Embedding);
+    assert_eq!(auto(112, 256, Precision::F32), Input::Table);
+    // A small table, and a small share of a large file.
+    assert_eq!(auto(15, 256, Precision::I4), Input::Table);
+    assert_eq!(auto(40, 1024, Precision::I8), Input::Table);
+}
+
+#[test]
+fn the_input_and_the_head_are_what_was_asked_for() {
+    let place = Place::new();
+    let file = place.write("data.txt", lines());
+    let train = ["train", &file, "--epochs", "1", "--hidden", "12"];
+    let asked = ["--quantize", "i4", "--input", "embedding", "--small-head"];
+    let printed = place.succeed(&[&train[..], &asked, &["--out", "run"]].concat());
+    assert!(printed.contains("\ninput     embedding: "), "{printed}");
+    assert!(printed.contains("; head of 4 bits\n"), "{printed}");
+    let header_of = |model: &str, check: &dyn Fn(Header<'_>)| {
+        let bytes = fs::read(place.path(model)).unwrap();
+        check(Model::from_bytes(&bytes).unwrap().header());
+    };
+    header_of("run/data.charlet", &|header| {
+        assert_eq!(header.input, Input::Embedding);
+        assert_eq!(header.head_bits, WeightBits::Four);
+    });
+    let info = place.succeed(&["info", "run/data.charlet"]);
+    assert!(info.contains("i4, the head too"), "{info}");
+    assert!(info.contains("not folded into a table"), "{info}");
+    place.succeed(&["generate", "run/data.charlet", "-n", "2"]);
+    // What it was trained for, and what it wasn't.
+    let quantize = [
+        "quantize",
+        "run/best.safetensors",
+        "-o",
+        "other.charlet",
+        "--to",
+    ];
+    place.succeed(&[&quantize[..], &["i4"]].concat());
+    let model = |path: &str| fs::read(place.path(path)).unwrap();
+    assert_eq!(model("run/data.charlet"), model("other.charlet"));
+    place.succeed(&[&quantize[..], &["i8", "--input", "table"]].concat());
+    header_of("other.charlet", &|header| assert_eq!(header.version(), 1));
+    // A resumed run goes on as it began.
+    place.succeed(&["train", "--resume", "run", "--epochs", "2"]);
+    header_of("run/data.charlet", &|header| {
+        assert_eq!(header.input, Input::Embedding);
+    });
+    let words = ["a head of 4 bits is for models in i4"];
+    place.fail_with(
+        &[&train[..], &["--small-head", "--out", "no"]].concat(),
+        &words,
+    );
+    place.fail_with(&[&quantize[..], &["i8", "--small-head"]].concat(), &words);
 }
