@@ -214,6 +214,7 @@ fn change(header: &mut Header<'_>, chars: &mut String, next: &mut impl FnMut(u32
                 chars.insert(at, new);
             }
         }
+        // Small, or most would be too large.
         8 => {
             header.input = [Input::Table, Input::Embedding][next(2) as usize];
             header.embedding_size = header.embedding_size.min(40);
@@ -289,6 +290,32 @@ pub fn seeds() -> Vec<Vec<u8>> {
                 unknown: (marks > 1).then_some(count),
                 input: Input::Table,
                 head_bits: WeightBits::Eight,
+            };
+            let noise: Vec<u8> = (0..251u32).map(|at| (at * at * 7 + at) as u8).collect();
+            seeds.push(written(&header, &noise));
+        }
+    }
+    // What version 2 adds.
+    for (precision, head_bits) in [
+        (Precision::I8, WeightBits::Eight),
+        (Precision::I4, WeightBits::Four),
+    ] {
+        for (chars, embedding_size, hidden_size, num_layers) in [("ab", 3, 5, 1), ("aé🦀", 9, 4, 2)]
+        {
+            let count = chars.chars().count() as u16;
+            let header = Header {
+                cell: Cell::Lstm,
+                precision,
+                chars,
+                vocab_size: count + 2,
+                start: count,
+                end: Some(count),
+                embedding_size,
+                hidden_size,
+                num_layers,
+                unknown: Some(count + 1),
+                input: Input::Embedding,
+                head_bits,
             };
             let noise: Vec<u8> = (0..251u32).map(|at| (at * at * 7 + at) as u8).collect();
             seeds.push(written(&header, &noise));
