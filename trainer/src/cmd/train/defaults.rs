@@ -182,7 +182,7 @@ mod tests {
                         ScheduleKind::Step | ScheduleKind::Plateau
                     ),
                     // They are no settings, or none that is a number.
-                    "out" | "log-every" | "encoding" | "min-count" => true,
+                    "out" | "log-every" | "encoding" | "min-count" | "input" => true,
                     "mode" | "optimizer" | "schedule" => !variant.is_empty(),
                     _ => false,
                 };
