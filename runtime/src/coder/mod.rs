@@ -29,7 +29,7 @@ const TOTAL_BITS: u32 = 21;
 /// ```
 /// use charlet::{Encoder, Error};
 ///
-/// charlet::model!(NAMES, "../doc/names-tiny.charlet");
+/// charlet::model!(NAMES, "../../doc/names-tiny.charlet");
 ///
 /// let mut session = NAMES.session();
 /// // Or a closure that sends each byte.
@@ -41,7 +41,7 @@ const TOTAL_BITS: u32 = 21;
 ///     encoder.push(char)?;
 /// }
 /// encoder.finish()?;
-/// assert_eq!(message.len(), 3);
+/// assert_eq!(message.len(), 4);
 /// # Ok::<(), Error>(())
 /// ```
 #[must_use = "nothing is written before `finish`"]
@@ -140,7 +140,7 @@ where
 /// ```
 /// use charlet::Decoder;
 ///
-/// charlet::model!(NAMES, "../doc/names-tiny.charlet");
+/// charlet::model!(NAMES, "../../doc/names-tiny.charlet");
 ///
 /// let mut message = [0; 16];
 /// let mut session = NAMES.session();
@@ -282,12 +282,12 @@ where
     /// the end.
     ///
     /// ```
-    /// charlet::model!(NAMES, "../doc/names-tiny.charlet");
+    /// charlet::model!(NAMES, "../../doc/names-tiny.charlet");
     ///
     /// let mut session = NAMES.session();
     /// let mut message = [0; 16];
     /// let len = session.compress("katharina", &mut message)?;
-    /// assert_eq!(len, 3);
+    /// assert_eq!(len, 4);
     /// let mut text = heapless::String::<32>::new();
     /// session.decompress(&message[..len], &mut text, 32)?;
     /// assert_eq!(text, "katharina");
