@@ -39,13 +39,13 @@ pub(crate) fn quantize(weights: &PlainWeights, sections: &IntegerSections) -> Ve
         bytes.extend([matrix.first_shift, matrix.second_shift]);
     }
     pad(&mut bytes);
-    let scale = EmbeddingScale::of(weights.embedding.values());
+    let scale = EmbeddingScale::of(weights.embedding.values(), weights.shape.embedding_size);
     for token in 0..vocab_size {
         if sections.padded_embedding > 0 {
-            let row = weights.embedding.row(token).iter();
-            let row = row.map(|&value| scale.rounded(value) as i8 as u8);
+            let row = weights.embedding.row(token);
             let padding = sections.padded_embedding - row.len();
-            bytes.extend(row.chain(std::iter::repeat_n(0, padding)));
+            bytes.extend(scale.inputs(row).map(|input| input as i8 as u8));
+            bytes.extend(std::iter::repeat_n(0, padding));
         } else {
             layers[0].put_start(token, &mut bytes);
         }
@@ -151,7 +151,7 @@ impl QuantizedMatrix {
         let [weight_ih, weight_hh, bias] = &weights.layers[layer];
         let bits = sections.weight_bits;
         let is_table = layer == 0 && sections.padded_embedding == 0;
-        let scale = EmbeddingScale::of(weights.embedding.values());
+        let scale = EmbeddingScale::of(weights.embedding.values(), weights.shape.embedding_size);
         let rows = (0..4 * weights.shape.hidden_size).map(|row| {
             let source = source_row(row, weights.shape.hidden_size);
             let mut values = Vec::new();
@@ -159,8 +159,7 @@ impl QuantizedMatrix {
                 values.extend(weight_ih.row(source));
                 values.resize(sections.padded_hidden, 0.0);
             } else if !is_table {
-                let row = weight_ih.row(source).iter();
-                values.extend(row.map(|&value| scale.weight(value)));
+                values.extend(scale.weights(weight_ih.row(source)));
                 values.resize(sections.padded_embedding, 0.0);
             }
             values.extend(weight_hh.row(source));
@@ -283,7 +282,7 @@ mod tests {
         let network = Network::new(shape, &mut streams.weights, &candle_core::Device::Cpu).unwrap();
         let flat: Vec<f32> = network.parameters().to_vec1().unwrap();
         let plain = PlainWeights::of(&network).unwrap();
-        let gain = EmbeddingScale::of(plain.embedding.values());
+        let scale = EmbeddingScale::of(plain.embedding.values(), 3);
         for (precision, layers, head) in [
             (Precision::I8, WeightBits::Eight, WeightBits::Eight),
             (Precision::I4, WeightBits::Four, WeightBits::Four),
@@ -309,15 +308,14 @@ mod tests {
                     let source = source_row(at, 6);
                     let worth = |column: usize| row.weights[column] as f32 * row.scale as f32;
                     let x = shape.input_size(layer);
-                    for column in 0..x {
-                        let weight = trained.layers[layer].weight_ih[source * x + column];
+                    let weights = trained.layers[layer].weight_ih.chunks_exact(x).nth(source);
+                    let weights: Vec<f32> = match layer {
+                        0 => scale.weights(weights.unwrap()).collect(),
+                        _ => weights.unwrap().to_vec(),
+                    };
+                    for (column, weight) in weights.into_iter().enumerate() {
                         let expected = worth(column);
                         // There and back again may cost a bit.
-                        let weight = if layer == 0 {
-                            gain.weight(weight)
-                        } else {
-                            weight
-                        };
                         assert!((weight - expected).abs() <= 1e-6 * expected.abs());
                     }
                     let from = sections.columns(layer) - sections.padded_hidden;
@@ -334,8 +332,13 @@ mod tests {
                     assert_eq!(weight, row.weights[column] as f32 * row.scale as f32);
                 }
             }
-            for (&value, &exact) in trained.embedding.iter().zip(plain.embedding.values()) {
-                assert_eq!(value, gain.rounded(exact) * gain.unit());
+            for token in 0..5 {
+                let rounded = &trained.embedding[3 * token..][..3];
+                assert!(
+                    scale
+                        .inputs(plain.embedding.row(token))
+                        .eq(scale.inputs(rounded))
+                );
             }
         }
     }

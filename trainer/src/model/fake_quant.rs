@@ -27,11 +27,11 @@ pub(crate) fn rounded(shape: Shape, rounding: Rounding, flat: &[f32]) -> Vec<f32
     let bits = rounding.layers;
     let mut rounded = flat.to_vec();
     let weights = Weights::split_mut(shape, &mut rounded);
-    let scale = EmbeddingScale::of(weights.embedding);
+    let scale = EmbeddingScale::of(weights.embedding, shape.embedding_size);
     let is_embedded = rounding.input == Input::Embedding;
     if is_embedded {
-        for value in weights.embedding {
-            *value = scale.rounded(*value) * scale.unit();
+        for row in weights.embedding.chunks_exact_mut(shape.embedding_size) {
+            scale.round(row);
         }
     }
     for (index, layer) in weights.layers.into_iter().enumerate() {
@@ -39,11 +39,7 @@ pub(crate) fn rounded(shape: Shape, rounding: Rounding, flat: &[f32]) -> Vec<f32
         let inputs = layer.weight_ih.chunks_exact_mut(input_size);
         for (x, h) in inputs.zip(layer.weight_hh.chunks_exact_mut(shape.hidden_size)) {
             match index {
-                0 if is_embedded => {
-                    x.iter_mut().for_each(|value| *value = scale.weight(*value));
-                    round_row(bits, [&mut *x, h]);
-                    x.iter_mut().for_each(|value| *value = scale.value(*value));
-                }
+                0 if is_embedded => scale.round_weights(bits, x, h),
                 // The first layer's input weights are folded into its table.
                 0 => round_row(bits, [&mut [], h]),
                 _ => round_row(bits, [x, h]),
@@ -83,12 +79,13 @@ pub(crate) fn scale_of<I: Iterator<Item = f32>>(bits: WeightBits, values: impl F
     }
 }
 
-/// How an embedding becomes inputs of 8 bits, of which the largest is 127: what it loses in size, the
-/// input weights gain.
-#[derive(Clone, Copy, Debug)]
+/// How an embedding becomes inputs of 8 bits: in each of its columns the largest becomes 127. What a
+/// column gains in size, its input weights lose, so that they ask for no larger scale than they must
+/// from the row that they share with the weights of h.
+#[derive(Clone, Debug)]
 pub(crate) struct EmbeddingScale {
-    /// What an input of 1 is worth.
-    unit: f32,
+    /// What an input of 1 is worth in each column.
+    units: Vec<f32>,
 }
 
 impl EmbeddingScale {
@@ -96,39 +93,54 @@ impl EmbeddingScale {
     const INPUTS_OF_ONE: f32 = 128.0;
     const MAX_INPUT: f32 = 127.0;
 
-    pub(crate) fn of(embedding: &[f32]) -> Self {
-        let magnitudes = embedding.iter().map(|value| value.abs());
-        let largest = magnitudes.fold(0.0f32, f32::max);
-        Self {
-            unit: largest / Self::MAX_INPUT,
+    /// The scale of an embedding, row by row, with rows of `size` values.
+    pub(crate) fn of(embedding: &[f32], size: usize) -> Self {
+        let mut units = vec![0.0f32; size];
+        for row in embedding.chunks_exact(size) {
+            for (unit, value) in units.iter_mut().zip(row) {
+                *unit = unit.max(value.abs() / Self::MAX_INPUT);
+            }
+        }
+        Self { units }
+    }
+
+    /// A row of the embedding as inputs.
+    pub(crate) fn inputs(&self, row: &[f32]) -> impl Iterator<Item = f32> {
+        let max = Self::MAX_INPUT;
+        row.iter().zip(&self.units).map(move |(value, unit)| {
+            if *unit > 0.0 {
+                (value / unit).round().clamp(-max, max)
+            } else {
+                0.0
+            }
+        })
+    }
+
+    /// The weights of the inputs, from those of a row of the embedding.
+    pub(crate) fn weights(&self, row: &[f32]) -> impl Iterator<Item = f32> {
+        let gains = self.units.iter().map(|unit| unit * Self::INPUTS_OF_ONE);
+        row.iter().zip(gains).map(|(value, gain)| value * gain)
+    }
+
+    /// Rounds a row of the embedding.
+    fn round(&self, row: &mut [f32]) {
+        let inputs: Vec<f32> = self.inputs(row).collect();
+        for ((value, input), unit) in row.iter_mut().zip(inputs).zip(&self.units) {
+            *value = input * unit;
         }
     }
 
-    pub(crate) fn unit(self) -> f32 {
-        self.unit
-    }
-
-    /// A value of the embedding as an input.
-    pub(crate) fn rounded(self, value: f32) -> f32 {
-        if self.unit > 0.0 {
-            let max = Self::MAX_INPUT;
-            (value / self.unit).round().clamp(-max, max)
-        } else {
-            0.0
-        }
-    }
-
-    /// The weight of an input, from that of a value of the embedding.
-    pub(crate) fn weight(self, value: f32) -> f32 {
-        value * (self.unit * Self::INPUTS_OF_ONE)
-    }
-
-    /// The value of the embedding, from a weight.
-    fn value(self, weight: f32) -> f32 {
-        if self.unit > 0.0 {
-            weight / (self.unit * Self::INPUTS_OF_ONE)
-        } else {
-            0.0
+    /// Rounds a row of input weights, with those of h that have the same scale.
+    fn round_weights(&self, bits: WeightBits, x: &mut [f32], h: &mut [f32]) {
+        let mut weights: Vec<f32> = self.weights(x).collect();
+        round_row(bits, [&mut weights, h]);
+        for ((value, weight), unit) in x.iter_mut().zip(weights).zip(&self.units) {
+            // Of a column that is 0 throughout any weight is right.
+            *value = if *unit > 0.0 {
+                weight / (unit * Self::INPUTS_OF_ONE)
+            } else {
+                0.0
+            };
         }
     }
 }
@@ -145,5 +157,35 @@ pub(crate) fn rounded_weight(bits: WeightBits, value: f32, scale: f32) -> f32 {
         (value / scale).round().clamp(-max, max)
     } else {
         0.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What an embedding's column is larger, its weights are smaller: the integers are the same.
+    #[test]
+    fn the_size_of_a_column_of_the_embedding_makes_no_difference() {
+        let embedding = [0.5, -0.25, 0.75, 0.125, -1.0, 0.5];
+        let weights = [0.5, 0.25];
+        let scale = EmbeddingScale::of(&embedding, 2);
+        // The first column is eight times as large.
+        let mixed = [4.0, -0.25, 6.0, 0.125, -8.0, 0.5];
+        let mixed_scale = EmbeddingScale::of(&mixed, 2);
+        for (row, other) in embedding.chunks(2).zip(mixed.chunks(2)) {
+            assert!(scale.inputs(row).eq(mixed_scale.inputs(other)));
+        }
+        let expected: Vec<f32> = scale.weights(&weights).collect();
+        let actual: Vec<f32> = mixed_scale
+            .weights(&[weights[0] / 8.0, weights[1]])
+            .collect();
+        assert_eq!(actual, expected);
+        // The largest of each column has all its bits.
+        let inputs: Vec<f32> = embedding
+            .chunks(2)
+            .flat_map(|row| scale.inputs(row))
+            .collect();
+        assert_eq!(inputs, [64.0, -64.0, 95.0, 32.0, -127.0, 127.0]);
     }
 }
