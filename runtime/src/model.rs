@@ -3,6 +3,7 @@
 use core::fmt;
 
 use crate::error::Error;
+use crate::format::layout::IntegerSections;
 use crate::format::{Crc, Header, PRELUDE_LEN, Prelude, Sizes, padding, read_header};
 use crate::logits::Logits;
 use crate::network::{Checked, Network};
@@ -56,8 +57,11 @@ impl<'a> Model<'a> {
             Ok(model) => model,
             Err(error) => return Err(error),
         };
+        // A copy: a model that something points to is put together in memory, with 250 bytes more of a
+        // firmware.
+        let network = model.network;
         let mut checked = Checked::NOTHING;
-        match model.network.check(&mut checked, usize::MAX) {
+        match network.check(&mut checked, usize::MAX) {
             Ok(_) => Ok(model),
             Err(error) => Err(error),
         }
@@ -321,13 +325,9 @@ impl<'a> File<'a> {
         ) else {
             return Err(Error::InvalidHeader);
         };
-        // What follows the version.
-        let [_, _, _, _, _, _, _, _, _, _, low, high, ..] = self.start else {
-            return Err(Error::InvalidHeader);
-        };
-        let mut unused = *low | *high;
+        let mut unused = self.prelude.unused;
         while let [byte, rest @ ..] = padding {
-            unused |= *byte;
+            unused |= *byte as u16;
             padding = rest;
         }
         if unused != 0 {
@@ -338,7 +338,7 @@ impl<'a> File<'a> {
             header.vocab_size,
             Token(header.start),
             mark(header.end),
-            mark(header.unknown),
+            header.has_unknown,
         ) {
             Ok(vocab) => vocab,
             Err(error) => return Err(error),
@@ -347,13 +347,16 @@ impl<'a> File<'a> {
             return Err(Error::InvalidSizes);
         }
         let sizes = self.prelude.sizes();
-        match Sizes::of(&header) {
+        let sections = IntegerSections::of(&header);
+        match Sizes::with(&header, sections) {
             Some(needed) if needed.state == sizes.state && needed.workspace == sizes.workspace => {}
             _ => return Err(Error::InvalidSizes),
         }
-        let network = match Network::new(&header, weights) {
-            Ok(network) => network,
-            Err(error) => return Err(error),
+        if cfg!(not(feature = "f32")) && sections.is_none() {
+            return Err(Error::UnsupportedPrecision);
+        }
+        let Some(network) = Network::new(&header, sections, weights) else {
+            return Err(Error::InvalidSizes);
         };
         Ok(Model {
             header,

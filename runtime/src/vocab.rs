@@ -25,23 +25,24 @@ pub struct Vocab<'a> {
     size: u16,
     start: Token,
     end: Option<Token>,
-    unknown: Option<Token>,
+    has_unknown: bool,
 }
 
 impl<'a> Vocab<'a> {
-    /// Checks and takes an alphabet of `size` tokens: `chars` and then the marks.
+    /// Checks and takes an alphabet of `size` tokens: `chars` and then the marks, the last of which may be
+    /// that for unknown characters.
     ///
     /// # Errors
     /// [`Error::InvalidVocabulary`] if `chars` is not strictly ascending or has more characters than there
-    /// are tokens, if `start` is no token, or if `end` or `unknown` is no mark, or both are the same.
+    /// are other tokens, if `start` is no token, or if `end` is no mark, or that for unknown characters.
     pub const fn new(
         chars: &'a str,
         size: u16,
         start: Token,
         end: Option<Token>,
-        unknown: Option<Token>,
+        has_unknown: bool,
     ) -> Result<Self, Error> {
-        Self::read(chars.as_bytes(), size, start, end, unknown)
+        Self::read(chars.as_bytes(), size, start, end, has_unknown)
     }
 
     /// The same from bytes, which are refused with [`Error::InvalidHeader`] if they are no UTF-8.
@@ -53,24 +54,28 @@ impl<'a> Vocab<'a> {
         size: u16,
         start: Token,
         end: Option<Token>,
-        unknown: Option<Token>,
+        has_unknown: bool,
     ) -> Result<Self, Error> {
+        // Without the mark for unknown characters; no start is less than a size of zero.
+        let known = size.wrapping_sub(has_unknown as u16);
         let mut rest = Chars(chars);
         let mut count = 0;
-        let mut last = None;
+        let mut least = 0;
         while let Some(char) = rest.take_char() {
-            if count == size || matches!(last, Some(last) if last >= char as u32) {
+            if count == known || (char as u32) < least {
                 return Err(Error::InvalidVocabulary);
             }
-            last = Some(char as u32);
+            least = char as u32 + 1;
             count += 1;
         }
         if !rest.0.is_empty() {
             return Err(Error::InvalidHeader);
         }
-        let are_marks = is_mark(end, count, size) && is_mark(unknown, count, size);
-        let are_same = matches!((end, unknown), (Some(end), Some(unknown)) if end.0 == unknown.0);
-        if start.0 >= size || !are_marks || are_same {
+        let is_mark = match end {
+            Some(end) => end.0 >= count && end.0 < known,
+            None => true,
+        };
+        if start.0 >= size || !is_mark {
             return Err(Error::InvalidVocabulary);
         }
         Ok(Self {
@@ -78,7 +83,7 @@ impl<'a> Vocab<'a> {
             size,
             start,
             end,
-            unknown,
+            has_unknown,
         })
     }
 
@@ -108,7 +113,12 @@ impl<'a> Vocab<'a> {
 
     /// The mark for characters that the model doesn't know, if it has learnt one.
     pub const fn unknown(&self) -> Option<Token> {
-        self.unknown
+        if self.has_unknown {
+            // The constructor made sure that there is a token.
+            Some(Token(self.size.wrapping_sub(1)))
+        } else {
+            None
+        }
     }
 
     /// The token of a character, or the mark for unknown ones.
@@ -116,7 +126,7 @@ impl<'a> Vocab<'a> {
     /// # Errors
     /// [`Error::UnknownChar`] if there is neither.
     pub fn token_or_unknown(&self, char: char) -> Result<Token, Error> {
-        let token = self.token(char).or(self.unknown);
+        let token = self.token(char).or(self.unknown());
         token.ok_or(Error::UnknownChar(char))
     }
 
@@ -146,21 +156,13 @@ impl<'a> Vocab<'a> {
     }
 }
 
-/// Whether a token follows the characters, if there is one.
-const fn is_mark(token: Option<Token>, chars: u16, size: u16) -> bool {
-    match token {
-        Some(token) => token.0 >= chars && token.0 < size,
-        None => true,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn characters_and_tokens_map_both_ways() {
-        let vocab = Vocab::new("aeéж🦀", 6, Token(5), Some(Token(5)), None).unwrap();
+        let vocab = Vocab::new("aeéж🦀", 6, Token(5), Some(Token(5)), false).unwrap();
         for (id, char) in "aeéж🦀".chars().enumerate() {
             assert_eq!(vocab.token(char), Some(Token(id as u16)));
             assert_eq!(vocab.char(Token(id as u16)), Some(char));
@@ -173,7 +175,7 @@ mod tests {
     #[test]
     fn invalid_alphabets_are_refused() {
         let invalid = |chars, size, start, end| {
-            Vocab::new(chars, size, Token(start), end, None) == Err(Error::InvalidVocabulary)
+            Vocab::new(chars, size, Token(start), end, false) == Err(Error::InvalidVocabulary)
         };
         assert!(invalid("ba", 3, 0, None), "unsorted");
         assert!(invalid("aa", 3, 0, None), "repeated");
@@ -189,17 +191,27 @@ mod tests {
 
     #[test]
     fn the_mark_for_unknown_characters_is_no_character_and_not_the_end() {
-        let vocab = |end: u16, unknown| {
-            Vocab::new("ab", 4, Token(0), Some(Token(end)), Some(Token(unknown)))
-        };
-        let valid = vocab(2, 3).unwrap();
+        let vocab = |size, end| Vocab::new("ab", size, Token(0), end, true);
+        let valid = vocab(4, Some(Token(2))).unwrap();
         assert_eq!(valid.token('x'), None);
         assert_eq!(valid.token_or_unknown('x'), Ok(Token(3)));
         assert_eq!(valid.token_or_unknown('b'), Ok(Token(1)));
-        for (end, unknown) in [(2, 1), (2, 4), (2, 2), (1, 3)] {
-            assert_eq!(vocab(end, unknown), Err(Error::InvalidVocabulary));
+        assert_eq!(vocab(3, None).unwrap().unknown(), Some(Token(2)));
+        let nothing = Vocab::new("", 1, Token(0), None, true).unwrap();
+        assert_eq!(nothing.token_or_unknown('x'), Ok(Token(0)));
+        for (size, end) in [
+            (4, Some(1)),
+            (4, Some(3)),
+            (4, Some(4)),
+            (2, None),
+            (0, None),
+        ] {
+            let refused = vocab(size, end.map(Token));
+            assert_eq!(refused, Err(Error::InvalidVocabulary), "{size} {end:?}");
         }
-        let without = Vocab::new("ab", 3, Token(0), Some(Token(2)), None).unwrap();
+        let empty = Vocab::new("", 0, Token(0), None, true);
+        assert_eq!(empty, Err(Error::InvalidVocabulary));
+        let without = Vocab::new("ab", 3, Token(0), Some(Token(2)), false).unwrap();
         assert_eq!(without.token_or_unknown('x'), Err(Error::UnknownChar('x')));
     }
 }

@@ -20,7 +20,7 @@ fn with_header(change: impl FnOnce(&mut Vec<u8>)) -> Result<(), Error> {
         embedding_size: 2,
         hidden_size: 5,
         num_layers: 1,
-        unknown: None,
+        has_unknown: false,
         input: Input::Table,
         head_bits: WeightBits::Eight,
     });

@@ -30,7 +30,7 @@ fn models() -> Vec<Vec<u8>> {
         let (last, _) = header.chars.char_indices().next_back().unwrap();
         let header = Header {
             chars: &header.chars[..last],
-            unknown: Some(header.vocab_size - 1),
+            has_unknown: true,
             ..header
         };
         let weights = IntegerSections::of(&header).unwrap().bytes().unwrap();

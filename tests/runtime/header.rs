@@ -38,7 +38,8 @@ fn header((precision, chars, sizes): &Seed) -> Header<'_> {
     let count = chars.chars().count() as u16;
     let marks = 1 + marks % 200;
     let end = (ends % 2 == 1).then_some(count + end % marks);
-    let unknown = (unknown % 2 == 1).then_some(count + unknown % marks);
+    // The last mark, of which there must be another than the end then.
+    let has_unknown = unknown % 2 == 1 && end != Some(count + marks - 1);
     Header {
         cell: Cell::Lstm,
         precision: [Precision::F32, Precision::I8, Precision::I4][*precision],
@@ -49,7 +50,7 @@ fn header((precision, chars, sizes): &Seed) -> Header<'_> {
         embedding_size: embedding.max(1),
         hidden_size: 1 + hidden % 9,
         num_layers: 1 + layers % 3,
-        unknown: unknown.filter(|_| unknown != end),
+        has_unknown,
         input: Input::Table,
         head_bits: WeightBits::Eight,
     }
@@ -79,8 +80,8 @@ fn check_as(version: u16, bytes: &[u8]) {
             Err(Error::InvalidHeader) => assert!(
                 header_bytes(&header) != bytes
                     || header.version() != version
-                    || header.input == Input::Embedding
-                    || header.head_bits == WeightBits::Four
+                    || header.input == Input::Embedding && header.precision == Precision::F32
+                    || header.head_bits == WeightBits::Four && header.precision != Precision::I4
             ),
             Err(_) => {}
         },
@@ -98,11 +99,14 @@ fn taken(version: u16, bytes: &[u8]) -> postcard::Result<(Header<'_>, &[u8])> {
     if version == 1 {
         return Ok((header, rest));
     }
-    let ((unknown, input, head_bits), rest) = postcard::take_from_bytes(rest)?;
+    let (flags, rest) = postcard::take_from_bytes::<u8>(rest)?;
+    if flags > 7 {
+        return Err(postcard::Error::DeserializeBadEncoding);
+    }
     let header = Header {
-        unknown,
-        input,
-        head_bits,
+        has_unknown: flags & 1 > 0,
+        input: [Input::Table, Input::Embedding][usize::from(flags >> 1 & 1)],
+        head_bits: [WeightBits::Eight, WeightBits::Four][usize::from(flags >> 2)],
         ..header
     };
     Ok((header, rest))

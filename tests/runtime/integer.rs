@@ -255,6 +255,24 @@ fn embeddings_and_small_heads_are_exact() {
     }
 }
 
+#[test]
+fn weights_of_another_length_are_refused_before_they_are_looked_at() {
+    let network = network(shape(5, 7, 2), |_, _, value| value);
+    let plain = PRECISIONS.map(Form::from);
+    for form in plain.into_iter().chain(FORMS) {
+        let whole = file(&network, form);
+        for len in [-64, -16, -1, 1, 16, 64].map(|by| whole.len().strict_add_signed(by)) {
+            let mut other = whole.clone();
+            // The scales of the last layer are invalid, too.
+            other[whole.len() / 2..].fill(0xff);
+            other.resize(len, 0xff);
+            other[16..20].copy_from_slice(&(len as u32).to_le_bytes());
+            let refused = Model::from_bytes(&reseal(&other)).map(|_| ());
+            assert_eq!(refused, Err(Error::InvalidSizes), "{form:?}, {len} bytes");
+        }
+    }
+}
+
 /// Embeddings and weights of all bits, those of padding too: what the exporter doesn't write.
 #[test]
 fn embeddings_of_any_bytes_are_exact() {

@@ -1,6 +1,6 @@
 //! A mark for characters that a model doesn't know: its files, and what texts make of it.
 
-use charlet::format::{self, Header, Input, Precision, WeightBits};
+use charlet::format::{self, Header, Precision};
 use charlet::{Error, Model, Rng, Sampler, Session, Token};
 use charlet_trainer::export::model_file::model_file;
 use charlet_trainer::model::shape::Shape;
@@ -10,14 +10,16 @@ use crate::support::{alphabet, memory, model_of, network, small_model};
 
 const PRECISIONS: [Precision; 3] = [Precision::F32, Precision::I8, Precision::I4];
 
-/// The model whose last character is the mark.
+/// The model whose last character is the end, and whose end is the mark.
 fn with_mark(file: &[u8]) -> Vec<u8> {
     let model = Model::from_bytes(file).unwrap();
     let header = model.header();
     let (at, _) = header.chars.char_indices().next_back().unwrap();
     let header = Header {
         chars: &header.chars[..at],
-        unknown: Some(header.chars.chars().count() as u16 - 1),
+        start: header.vocab_size - 2,
+        end: Some(header.vocab_size - 2),
+        has_unknown: true,
         ..header
     };
     let mut marked = vec![0; format::file_len(&header).unwrap()];
@@ -29,7 +31,7 @@ fn with_mark(file: &[u8]) -> Vec<u8> {
     marked
 }
 
-/// Tokens `a`, `b`, `c`, the mark, the end.
+/// Tokens `a`, `b`, `c`, the end, the mark.
 fn random_model(precision: Precision) -> Vec<u8> {
     let shape = Shape {
         vocab_size: 5,
@@ -48,11 +50,11 @@ fn a_file_with_a_mark_is_written_and_read() {
         let model = Model::from_bytes(&file).unwrap();
         let vocab = model.vocab();
         assert_eq!((vocab.chars(), vocab.size()), ("abc", 5));
-        assert_eq!(vocab.unknown(), Some(Token(3)));
-        assert_eq!(vocab.end(), Some(Token(4)));
-        assert_eq!((vocab.token('x'), vocab.char(Token(3))), (None, None));
+        assert_eq!(vocab.unknown(), Some(Token(4)));
+        assert_eq!(vocab.end(), Some(Token(3)));
+        assert_eq!((vocab.token('x'), vocab.char(Token(4))), (None, None));
         let header = model.header();
-        assert_eq!((header.version(), header.unknown), (2, Some(3)));
+        assert_eq!((header.version(), header.has_unknown), (2, true));
         let mut again = vec![0; file.len()];
         let weights = |to: &mut [u8]| to.copy_from_slice(&file[file.len() - to.len()..]);
         format::write(&header, &mut again, weights).unwrap();
@@ -63,7 +65,9 @@ fn a_file_with_a_mark_is_written_and_read() {
 /// The header of the file that the specification's reader would write.
 fn marked() -> Header<'static> {
     Header {
-        unknown: Some(2),
+        start: 2,
+        end: Some(2),
+        has_unknown: true,
         ..header("ab")
     }
 }
@@ -71,49 +75,34 @@ fn marked() -> Header<'static> {
 #[test]
 fn a_file_with_a_mark_made_by_hand_is_read() {
     let forged = Forged::new(&marked());
-    let (_, mark) = forged.header.split_last_chunk::<4>().unwrap();
-    assert_eq!(mark, &[1, 2, 0, 0], "some, its token, a table, eight bits");
+    assert_eq!(
+        forged.header.last(),
+        Some(&1),
+        "a mark, a table, eight bits"
+    );
     let file = forged.bytes();
     assert_eq!(Model::from_bytes(&file).unwrap().header(), marked());
 }
 
 #[test]
 fn what_is_no_mark_is_refused() {
-    for unknown in [0, 1, 3, 4, u16::MAX] {
+    // The last token is a character, or the end.
+    for (chars, end) in [("abcd", None), ("ab", Some(3)), ("abc", Some(3))] {
         let header = Header {
-            unknown: Some(unknown),
+            chars,
+            end,
             ..marked()
         };
         let refused = error(&Forged::new(&header).bytes());
-        assert_eq!(refused, Error::InvalidVocabulary, "{unknown}");
+        assert_eq!(refused, Error::InvalidVocabulary, "{chars} {end:?}");
     }
     let with = |change: &dyn Fn(&mut Forged)| {
         let mut forged = Forged::new(&marked());
         change(&mut forged);
         error(&forged.bytes())
     };
-    let cut = |by: usize| with(&|forged| forged.header.truncate(forged.header.len() - by));
-    for by in 1..=4 {
-        assert_eq!(cut(by), Error::InvalidHeader, "{by} bytes less");
-    }
-    let set = |back: usize, value| {
-        with(&|forged| {
-            let at = forged.header.len() - back;
-            forged.header[at] = value;
-        })
-    };
-    for (back, what) in [
-        (1, "bits of the head"),
-        (2, "input"),
-        (4, "whether there is a mark"),
-    ] {
-        for value in [2, 0x7f, 0x80] {
-            assert_eq!(set(back, value), Error::InvalidHeader, "{what} {value}");
-        }
-    }
-    // Models of f32 have a table, and a head like the rest.
-    assert_eq!(set(1, 1), Error::InvalidHeader);
-    assert_eq!(set(2, 1), Error::InvalidHeader);
+    let shorter = with(&|forged| forged.header.truncate(forged.header.len() - 1));
+    assert_eq!(shorter, Error::InvalidHeader);
     let longer = with(&|forged| forged.header.push(0));
     assert_eq!(longer, Error::InvalidHeader);
     let earlier = with(&|forged| forged.version = 1);
@@ -122,6 +111,30 @@ fn what_is_no_mark_is_refused() {
         Error::InvalidHeader,
         "more fields than version 1 has"
     );
+}
+
+#[test]
+fn flags_that_a_precision_has_not_are_refused() {
+    for (precision, most) in [(Precision::F32, 1), (Precision::I8, 3), (Precision::I4, 7)] {
+        let mut forged = Forged::new(&Header {
+            precision,
+            ..marked()
+        });
+        for flags in 0..=255 {
+            *forged.header.last_mut().unwrap() = flags;
+            // The sizes of the file are those of one in single precision with a mark.
+            match Model::from_bytes(&forged.bytes()).map(|model| model.header().has_unknown) {
+                Ok(true) => assert_eq!((precision, flags), (Precision::F32, 1)),
+                Err(Error::InvalidSizes) => {
+                    assert!((1..=most).contains(&flags), "{precision} {flags}");
+                }
+                Err(Error::InvalidHeader) => {
+                    assert!(!(1..=most).contains(&flags), "{precision} {flags}");
+                }
+                other => panic!("{precision} {flags}: {other:?}"),
+            }
+        }
+    }
 }
 
 #[test]
@@ -135,8 +148,7 @@ fn without_a_mark_files_have_version_1() {
     let mut forged = Forged::new(&header);
     forged.version = 2;
     assert_eq!(error(&forged.bytes()), Error::InvalidHeader);
-    let nothing = (None::<u16>, Input::Table, WeightBits::Eight);
-    forged.header.extend(postcard::to_stdvec(&nothing).unwrap());
+    forged.header.push(0);
     assert_eq!(error(&forged.bytes()), Error::InvalidHeader);
 }
 
@@ -168,7 +180,7 @@ fn an_unknown_character_is_fed_and_priced_as_the_mark() {
         let model = Model::from_bytes(&file).unwrap();
         let (mut state, mut workspace) = memory(&model);
         let mut sum = 0.0;
-        let tokens = [4, 0, 3, 1, 3, 4].map(Token);
+        let tokens = [3, 0, 4, 1, 4, 3].map(Token);
         for pair in tokens.windows(2) {
             let logits = model.step(pair[0], &mut state, &mut workspace).unwrap();
             sum += logits.log_prob(pair[1]).unwrap();
@@ -177,7 +189,7 @@ fn an_unknown_character_is_fed_and_priced_as_the_mark() {
         assert_eq!(session.score_text("aXb語"), Ok(sum), "{precision}");
 
         session.prompt("aXb語").unwrap();
-        assert_eq!(session.next_input(), Token(3));
+        assert_eq!(session.next_input(), Token(4));
         let mut other = Session::boxed(&model);
         for char in "a\0b\u{10ffff}".chars() {
             other.score_char(char).unwrap();
@@ -196,7 +208,7 @@ fn an_unknown_character_is_fed_and_priced_as_the_mark() {
 #[test]
 fn generated_text_never_has_the_mark() {
     // The mark is by far the most probable, the end by far the least.
-    let logits = [0.0, 1.0, 0.5, 20.0, -20.0];
+    let logits = [0.0, 1.0, 0.5, -20.0, 20.0];
     let sampler = |temperature| Sampler::with_temperature(temperature).unwrap();
     let samplers = [
         Sampler::argmax(),

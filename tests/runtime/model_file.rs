@@ -66,8 +66,9 @@ pub fn reseal(file: &[u8]) -> Vec<u8> {
 pub fn header_bytes(header: &Header<'_>) -> Vec<u8> {
     let mut bytes = postcard::to_stdvec(header).unwrap();
     if header.version() > 1 {
-        let more = (header.unknown, header.input, header.head_bits);
-        bytes.extend(postcard::to_stdvec(&more).unwrap());
+        let embedding = u8::from(header.input == Input::Embedding);
+        let small_head = u8::from(header.head_bits == WeightBits::Four);
+        bytes.push(u8::from(header.has_unknown) | embedding << 1 | small_head << 2);
     }
     bytes
 }
@@ -83,7 +84,7 @@ pub fn header(chars: &str) -> Header<'_> {
         embedding_size: 2,
         hidden_size: 5,
         num_layers: 2,
-        unknown: None,
+        has_unknown: false,
         input: Input::Table,
         head_bits: WeightBits::Eight,
     }

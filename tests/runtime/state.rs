@@ -333,7 +333,7 @@ fn the_largest_vocabulary_has_a_logit_for_every_token() {
         embedding_size: 1,
         hidden_size: 1,
         num_layers: 1,
-        unknown: None,
+        has_unknown: false,
         input: Input::Table,
         head_bits: WeightBits::Eight,
     };

@@ -25,8 +25,9 @@ fn config(place: &Place, run: &str) -> Config {
 /// A model's characters, and its mark.
 fn alphabet(place: &Place, model: &str) -> (String, Option<u16>) {
     let bytes = fs::read(place.path(model)).unwrap();
-    let header = Model::from_bytes(&bytes).unwrap().header();
-    (header.chars.to_owned(), header.unknown)
+    let vocab = *Model::from_bytes(&bytes).unwrap().vocab();
+    let unknown = vocab.unknown().map(|token| token.0);
+    (vocab.chars().to_owned(), unknown)
 }
 
 #[test]

@@ -55,7 +55,7 @@ fn random_model(
         embedding_size: embedding_size.max(1),
         hidden_size,
         num_layers,
-        unknown: None,
+        has_unknown: false,
         input: if is_embedded {
             Input::Embedding
         } else {

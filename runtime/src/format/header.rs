@@ -75,9 +75,9 @@ pub struct Header<'a> {
     pub hidden_size: u16,
     /// Number of LSTM layers.
     pub num_layers: u16,
-    /// The mark for characters that the model doesn't know, if it has learnt one.
+    /// Whether the last token is the mark for characters that the model doesn't know.
     #[cfg_attr(feature = "write", serde(skip))]
-    pub unknown: Option<u16>,
+    pub has_unknown: bool,
     /// What the first layer makes of a token; always a table in `f32`.
     #[cfg_attr(feature = "write", serde(skip, default = "table"))]
     pub input: Input,
@@ -99,17 +99,15 @@ fn eight() -> WeightBits {
 impl Header<'_> {
     /// The format version of a file with this header: the first that can say it.
     pub const fn version(&self) -> u16 {
-        match (self.unknown, self.input, self.head_bits) {
-            (None, Input::Table, WeightBits::Eight) => 1,
+        match self.flags() {
+            0 => 1,
             _ => 2,
         }
     }
 
-    /// Whether the fields go together.
-    const fn is_valid(&self) -> bool {
-        let precision = self.precision as u8;
-        // An embedding in i8 and i4, four bits in i4 only.
-        self.input as u8 <= precision.div_ceil(2) && self.head_bits as u8 <= precision / 2
+    /// What version 2 adds, a bit each.
+    pub(crate) const fn flags(&self) -> u8 {
+        self.has_unknown as u8 | (self.input as u8) << 1 | (self.head_bits as u8) << 2
     }
 }
 
@@ -124,7 +122,8 @@ pub(crate) const fn read_header(version: u16, bytes: &[u8]) -> Option<(Header<'_
     // The only one.
     fields.up_to(0);
     let cell = Cell::Lstm;
-    let precision = match fields.up_to(2) {
+    let number = fields.up_to(2);
+    let precision = match number {
         0 => Precision::F32,
         1 => Precision::I8,
         _ => Precision::I4,
@@ -135,21 +134,21 @@ pub(crate) const fn read_header(version: u16, bytes: &[u8]) -> Option<(Header<'_
     };
     fields.rest = rest;
     let (vocab_size, start) = (fields.size(), fields.size());
-    let end = fields.optional();
+    let end = match fields.up_to(1) {
+        0 => None,
+        _ => Some(fields.size()),
+    };
     let (embedding_size, hidden_size, num_layers) = (fields.size(), fields.size(), fields.size());
-    if version == 1 {
-        fields.is_valid &= fields.rest.is_empty();
-        fields.rest = &[0, 0, 0];
+    // The mark in every precision, an embedding in i8 and i4, a head of four bits in i4 only.
+    let flags = if version == 1 {
+        0
+    } else {
+        fields.up_to((2 << number) - 1)
+    };
+    // One model, one file: none has a later version than it needs.
+    if !fields.is_valid || !fields.rest.is_empty() || (flags == 0) != (version == 1) {
+        return None;
     }
-    let unknown = fields.optional();
-    let input = match fields.up_to(1) {
-        0 => Input::Table,
-        _ => Input::Embedding,
-    };
-    let head_bits = match fields.up_to(1) {
-        0 => WeightBits::Eight,
-        _ => WeightBits::Four,
-    };
     let header = Header {
         cell,
         precision,
@@ -160,17 +159,17 @@ pub(crate) const fn read_header(version: u16, bytes: &[u8]) -> Option<(Header<'_
         embedding_size,
         hidden_size,
         num_layers,
-        unknown,
-        input,
-        head_bits,
+        has_unknown: flags & 1 != 0,
+        input: match flags & 2 {
+            0 => Input::Table,
+            _ => Input::Embedding,
+        },
+        head_bits: match flags & 4 {
+            0 => WeightBits::Eight,
+            _ => WeightBits::Four,
+        },
     };
-    // One model, one file: none has a later version than it needs.
-    let is_valid = fields.is_valid && fields.rest.is_empty() && header.is_valid();
-    if is_valid && header.version() == version {
-        Some((header, chars))
-    } else {
-        None
-    }
+    Some((header, chars))
 }
 
 /// The fields that are left to read.
@@ -204,15 +203,6 @@ impl Fields<'_> {
         }
         self.is_valid = false;
         0
-    }
-
-    /// Takes a varint of 16 bits behind a 1, or a 0: no number.
-    #[inline(never)]
-    const fn optional(&mut self) -> Option<u16> {
-        match self.up_to(1) {
-            0 => None,
-            _ => Some(self.size()),
-        }
     }
 
     /// Takes a varint of 16 bits.

@@ -44,9 +44,17 @@ impl Sizes {
 
     /// What a model with this header needs; `None` if that overflows.
     pub const fn of(header: &Header<'_>) -> Option<Self> {
+        Self::with(header, IntegerSections::of(header))
+    }
+
+    /// The same where the sections are known.
+    pub(crate) const fn with(
+        header: &Header<'_>,
+        sections: Option<IntegerSections>,
+    ) -> Option<Self> {
         let hidden = header.hidden_size as usize;
         // Words of h of a layer, and of what a step needs beside the logits.
-        let (h, scratch) = match IntegerSections::of(header) {
+        let (h, scratch) = match sections {
             // In single precision nothing is padded.
             None => (hidden, hidden),
             Some(sections) => (sections.padded_hidden / 4, sections.most_columns() / 2),
@@ -70,6 +78,8 @@ impl Sizes {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Prelude {
     pub(crate) version: u16,
+    /// Zero in every model.
+    pub(crate) unused: u16,
     pub(crate) header_len: u32,
     pub(crate) file_len: u32,
     state_words: u32,
@@ -80,57 +90,46 @@ pub(crate) struct Prelude {
 impl Prelude {
     /// Reads the prelude and checks magic and version, in this order.
     pub(crate) const fn read(bytes: &[u8]) -> Result<Self, Error> {
-        let Some(prelude) = bytes.first_chunk::<PRELUDE_LEN>() else {
-            let (mut begun, mut magic): (&[u8], &[u8]) = (bytes, &MAGIC);
-            while let ([byte, rest @ ..], [expected, left @ ..]) = (begun, magic) {
-                if *byte != *expected {
-                    return Err(Error::NotAModel);
-                }
-                (begun, magic) = (rest, left);
+        let (mut begun, mut magic): (&[u8], &[u8]) = (bytes, &MAGIC);
+        while let ([byte, rest @ ..], [expected, left @ ..]) = (begun, magic) {
+            if *byte != *expected {
+                return Err(Error::NotAModel);
             }
+            (begun, magic) = (rest, left);
+        }
+        let [
+            _,
+            _,
+            version,
+            header_len,
+            file_len,
+            state_words,
+            workspace_words,
+            checksum,
+            ..,
+        ] = bytes.as_chunks().0
+        else {
             return Err(Error::Truncated {
                 expected: PRELUDE_LEN,
                 actual: bytes.len(),
             });
         };
-        let [m0, m1, m2, m3, m4, m5, m6, m7, v0, v1, _, _, rest @ ..] = *prelude;
-        let magic = u64::from_le_bytes([m0, m1, m2, m3, m4, m5, m6, m7]);
-        if magic != u64::from_le_bytes(MAGIC) {
-            return Err(Error::NotAModel);
-        }
-        let version = u16::from_le_bytes([v0, v1]);
+        let version = u32::from_le_bytes(*version);
+        let (version, unused) = (version as u16, (version >> 16) as u16);
         if version == 0 || version > VERSION {
             return Err(Error::UnsupportedVersion {
                 found: version,
                 supported: VERSION,
             });
         }
-        let [
-            h0,
-            h1,
-            h2,
-            h3,
-            f0,
-            f1,
-            f2,
-            f3,
-            s0,
-            s1,
-            s2,
-            s3,
-            w0,
-            w1,
-            w2,
-            w3,
-            checksum @ ..,
-        ] = rest;
         Ok(Self {
             version,
-            header_len: u32::from_le_bytes([h0, h1, h2, h3]),
-            file_len: u32::from_le_bytes([f0, f1, f2, f3]),
-            state_words: u32::from_le_bytes([s0, s1, s2, s3]),
-            workspace_words: u32::from_le_bytes([w0, w1, w2, w3]),
-            checksum: u32::from_le_bytes(checksum),
+            unused,
+            header_len: u32::from_le_bytes(*header_len),
+            file_len: u32::from_le_bytes(*file_len),
+            state_words: u32::from_le_bytes(*state_words),
+            workspace_words: u32::from_le_bytes(*workspace_words),
+            checksum: u32::from_le_bytes(*checksum),
         })
     }
 

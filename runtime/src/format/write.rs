@@ -1,7 +1,7 @@
 //! Writing the file: the trainer's half.
 
 use super::layout::{IntegerSections, Sections};
-use super::{Crc, Header, Input, MAGIC, PRELUDE_LEN, Precision, Sizes, WeightBits, padding};
+use super::{Crc, Header, MAGIC, PRELUDE_LEN, Precision, Sizes, padding};
 use crate::error::Error;
 
 /// A header as its version has it.
@@ -9,14 +9,14 @@ use crate::error::Error;
 #[serde(untagged)]
 enum Written<'h> {
     First(&'h Header<'h>),
-    Second(&'h Header<'h>, Option<u16>, Input, WeightBits),
+    Second(&'h Header<'h>, u8),
 }
 
 impl<'h> Written<'h> {
     fn of(header: &'h Header<'h>) -> Self {
         match header.version() {
             1 => Self::First(header),
-            _ => Self::Second(header, header.unknown, header.input, header.head_bits),
+            _ => Self::Second(header, header.flags()),
         }
     }
 }

@@ -26,30 +26,28 @@ pub(crate) struct FloatNetwork<'a> {
 }
 
 impl<'a> FloatNetwork<'a> {
-    /// Takes the weights' bytes apart, which [`check`](Self::check) looks at.
-    ///
-    /// # Errors
-    /// [`Error::InvalidSizes`] if they don't have the length that the header's sizes need.
-    pub(crate) const fn new(header: &Header<'_>, weights: &'a [u8]) -> Result<Self, Error> {
+    /// Takes the weights' bytes apart, which [`check`](Self::check) looks at; `None` if they don't have the
+    /// length that the header's sizes need.
+    pub(crate) const fn new(header: &Header<'_>, weights: &'a [u8]) -> Option<Self> {
         let Some(sections) = Sections::of(header) else {
-            return Err(Error::InvalidSizes);
+            return None;
         };
         let (columns, []) = weights.as_chunks() else {
-            return Err(Error::InvalidSizes);
+            return None;
         };
         if sections.bytes() != weights.len() {
-            return Err(Error::InvalidSizes);
+            return None;
         }
         let Some((table, columns)) = columns.split_at_checked(sections.table) else {
-            return Err(Error::InvalidSizes);
+            return None;
         };
         let Some((layers, head)) = columns.split_at_checked(sections.layers) else {
-            return Err(Error::InvalidSizes);
+            return None;
         };
         let Some((head_bias, head)) = head.split_at_checked(sections.head_blocks) else {
-            return Err(Error::InvalidSizes);
+            return None;
         };
-        Ok(Self {
+        Some(Self {
             hidden_size: header.hidden_size as usize,
             vocab_size: header.vocab_size as usize,
             layer_blocks: sections.layer_blocks,

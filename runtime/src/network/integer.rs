@@ -7,7 +7,6 @@ use bytemuck::{must_cast_slice, must_cast_slice_mut};
 use crate::arch::{Quad, Scales, Shifts, StartValues, cells, dot, dot_nibbles, values};
 use crate::arithmetic::fixed::{C_BITS, H_BITS};
 use crate::error::Error;
-use crate::format::Header;
 use crate::format::layout::{IntegerSections, QUAD_BYTES, ROWS_PER_QUAD, WeightBits};
 use crate::network::Checked;
 use crate::vocab::Token;
@@ -213,34 +212,35 @@ pub(crate) struct IntegerNetwork<'a> {
 }
 
 impl<'a> IntegerNetwork<'a> {
-    /// Takes the weights' bytes apart, which [`check`](Self::check) looks at.
-    ///
-    /// # Errors
-    /// [`Error::InvalidSizes`] if they don't have the length that the header's sizes need.
-    pub(crate) const fn new(header: &Header<'_>, weights: &'a [u8]) -> Result<Self, Error> {
-        let Some(sections) = IntegerSections::of(header) else {
-            return Err(Error::InvalidSizes);
-        };
+    /// Takes the weights' bytes apart, which [`check`](Self::check) looks at; `None` if they don't have the
+    /// length that the sections need.
+    pub(crate) const fn new(sections: IntegerSections, weights: &'a [u8]) -> Option<Self> {
         // All sections have whole quads.
         let (quads, []) = weights.as_chunks::<QUAD_BYTES>() else {
-            return Err(Error::InvalidSizes);
+            return None;
         };
-        match sections.bytes() {
-            Some(bytes) if bytes == weights.len() => {}
-            _ => return Err(Error::InvalidSizes),
-        }
         let Some((shifts, quads)) = quads.split_at_checked(sections.shifts()) else {
-            return Err(Error::InvalidSizes);
+            return None;
         };
         let Some((input, parts)) = quads.split_at_checked(sections.input()) else {
-            return Err(Error::InvalidSizes);
+            return None;
         };
-        Ok(Self {
+        let network = Self {
             sections,
             shifts: shifts.as_flattened().as_chunks().0,
             input: input.as_flattened().as_chunks().0,
             parts,
-        })
+        };
+        // As long as all parts together: adding their lengths up would be more code.
+        let mut left = parts;
+        let mut part = 0;
+        while part <= sections.num_layers {
+            if network.rows(part, Token(0), &mut left).is_none() {
+                return None;
+            }
+            part += 1;
+        }
+        if left.is_empty() { Some(network) } else { None }
     }
 
     /// Checks about so many bytes of weights; whether that were the last.

@@ -6,7 +6,8 @@ mod integer;
 
 use crate::arch::{self, Operation};
 use crate::error::Error;
-use crate::format::{Cell, Header, Precision};
+use crate::format::layout::IntegerSections;
+use crate::format::{Cell, Header};
 use crate::vocab::Token;
 #[cfg(feature = "f32")]
 use float::FloatNetwork;
@@ -37,23 +38,26 @@ impl Checked {
 }
 
 impl<'a> Network<'a> {
-    /// Takes the weights' bytes apart. Nothing may be computed before [`check`](Self::check) found no
-    /// fault.
-    pub(crate) const fn new(header: &Header<'_>, weights: &'a [u8]) -> Result<Self, Error> {
-        match (header.cell, header.precision) {
+    /// Takes the weights' bytes apart; `None` if they don't have the length that the sizes need. Nothing
+    /// may be computed before [`check`](Self::check) found no fault.
+    pub(crate) const fn new(
+        header: &Header<'_>,
+        sections: Option<IntegerSections>,
+        weights: &'a [u8],
+    ) -> Option<Self> {
+        let Cell::Lstm = header.cell;
+        match sections {
             #[cfg(feature = "f32")]
-            (Cell::Lstm, Precision::F32) => match FloatNetwork::new(header, weights) {
-                Ok(network) => Ok(Self::Float(network)),
-                Err(error) => Err(error),
+            None => match FloatNetwork::new(header, weights) {
+                Some(network) => Some(Self::Float(network)),
+                None => None,
             },
             #[cfg(not(feature = "f32"))]
-            (Cell::Lstm, Precision::F32) => Err(Error::UnsupportedPrecision),
-            (Cell::Lstm, Precision::I8 | Precision::I4) => {
-                match IntegerNetwork::new(header, weights) {
-                    Ok(network) => Ok(Self::Integer(network)),
-                    Err(error) => Err(error),
-                }
-            }
+            None => None,
+            Some(sections) => match IntegerNetwork::new(sections, weights) {
+                Some(network) => Some(Self::Integer(network)),
+                None => None,
+            },
         }
     }
 

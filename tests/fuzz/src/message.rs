@@ -61,11 +61,11 @@ fn comes_back(session: &mut BoxedSession<'_>, text: &str, check: bool) {
 /// Lists and running text, with a mark for unknown characters and without, in floats and integers.
 fn files() -> Vec<Vec<u8>> {
     let mut files = Vec::new();
-    for (precision, end, unknown) in [
-        (Precision::I8, Some(5), None),
-        (Precision::I4, None, None),
-        (Precision::I8, None, Some(6)),
-        (Precision::F32, Some(5), Some(6)),
+    for (precision, end, has_unknown) in [
+        (Precision::I8, Some(5), false),
+        (Precision::I4, None, false),
+        (Precision::I8, None, true),
+        (Precision::F32, Some(5), true),
     ] {
         let header = Header {
             cell: Cell::Lstm,
@@ -77,7 +77,7 @@ fn files() -> Vec<Vec<u8>> {
             embedding_size: 300,
             hidden_size: 5,
             num_layers: 1,
-            unknown,
+            has_unknown,
             input: Input::Table,
             head_bits: WeightBits::Eight,
         };

@@ -220,10 +220,7 @@ fn change(header: &mut Header<'_>, chars: &mut String, next: &mut impl FnMut(u32
             header.embedding_size = header.embedding_size.min(40);
         }
         9 => header.head_bits = [WeightBits::Eight, WeightBits::Four][next(2) as usize],
-        10 => {
-            let unknown = next(u32::from(header.vocab_size) + 2) as u16;
-            header.unknown = (next(3) > 0).then_some(unknown);
-        }
+        10 => header.has_unknown = next(3) > 0,
         _ => {
             if let Some((at, _)) = chars.char_indices().nth(next(8) as usize) {
                 chars.remove(at);
@@ -232,9 +229,10 @@ fn change(header: &mut Header<'_>, chars: &mut String, next: &mut impl FnMut(u32
     }
     let count = chars.chars().count() as u16;
     if next(8) > 0 && header.vocab_size < count + 1 {
-        header.vocab_size = count + marks.clamp(1, 3);
+        let unknown = u16::from(header.has_unknown);
+        header.vocab_size = count + marks.clamp(1, 3) + unknown;
         header.start = header.start.min(header.vocab_size - 1);
-        header.end = header.end.map(|_| header.vocab_size - 1);
+        header.end = header.end.map(|_| header.vocab_size - 1 - unknown);
     }
 }
 
@@ -281,13 +279,13 @@ pub fn seeds() -> Vec<Vec<u8>> {
                 precision,
                 chars,
                 vocab_size: count + marks,
-                start: count + marks - 1,
-                end: (marks > 0).then_some(count + marks - 1),
+                start: count - u16::from(marks == 0),
+                end: (marks > 0).then_some(count),
                 embedding_size: 300,
                 hidden_size,
                 num_layers,
                 // With two marks one is for unknown characters.
-                unknown: (marks > 1).then_some(count),
+                has_unknown: marks > 1,
                 input: Input::Table,
                 head_bits: WeightBits::Eight,
             };
@@ -313,7 +311,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
                 embedding_size,
                 hidden_size,
                 num_layers,
-                unknown: Some(count + 1),
+                has_unknown: true,
                 input: Input::Embedding,
                 head_bits,
             };

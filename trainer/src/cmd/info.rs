@@ -68,7 +68,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
         vocab_size: shape.vocab_size,
         chars: header.chars,
         ends_lines: header.end.is_some(),
-        unknown_mark: header.unknown.is_some(),
+        unknown_mark: header.has_unknown,
         embedding_size: shape.embedding_size,
         is_folded: header.input == Input::Table,
         small_head: header.head_bits == WeightBits::Four,

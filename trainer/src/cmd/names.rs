@@ -29,7 +29,8 @@ mod tests {
 
     #[test]
     fn what_can_not_be_seen_has_a_name() {
-        let vocab = Vocab::new("\t\n a\u{a0}ß\u{202e}", 9, Token(7), Some(Token(7)), None).unwrap();
+        let vocab =
+            Vocab::new("\t\n a\u{a0}ß\u{202e}", 9, Token(7), Some(Token(7)), false).unwrap();
         let names: Vec<String> = (0..9).map(|at| token_name(&vocab, Token(at))).collect();
         let sorted = [
             "tab", "newline", "space", "a", "ß", "U+00A0", "U+202E", "end", "mark 8",

@@ -82,12 +82,16 @@ impl Alphabet {
     /// # Errors
     /// If it was read from a file that was tampered with.
     pub fn vocab(&self) -> Result<Vocab<'_>, charlet::Error> {
+        let last = self.size.checked_sub(1);
+        if self.unknown.is_some() && self.unknown != last {
+            return Err(charlet::Error::InvalidVocabulary);
+        }
         Vocab::new(
             &self.chars,
             self.size,
             Token(self.start),
             self.end.map(Token),
-            self.unknown.map(Token),
+            self.unknown.is_some(),
         )
     }
 

@@ -28,7 +28,7 @@ pub fn header(shape: Shape, alphabet: &Alphabet, form: Form) -> Result<Header<'_
         embedding_size: size(shape.embedding_size)?,
         hidden_size: size(shape.hidden_size)?,
         num_layers: size(shape.num_layers)?,
-        unknown: alphabet.unknown(),
+        has_unknown: alphabet.unknown().is_some(),
         input: form.input,
         head_bits: form.head_bits,
     })

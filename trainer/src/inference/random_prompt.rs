@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn every_piece_of_a_text_that_the_model_knows_may_come() {
-        let text = Vocab::new(" aßé", 4, Token(0), None, None).unwrap();
+        let text = Vocab::new(" aßé", 4, Token(0), None, false).unwrap();
         assert_eq!(all("aßé a", &text, 3), set(&["aßé", "ßé ", "é a"]));
         assert_eq!(all("aßéxa a", &text, 3), set(&["aßé", "a a"]));
         assert_eq!(all("aß", &text, 3), set(&["aß"]));
@@ -115,15 +115,15 @@ mod tests {
 
     #[test]
     fn with_a_mark_for_unknown_characters_every_piece_may_come() {
-        let text = Vocab::new("ab", 3, Token(0), None, Some(Token(2))).unwrap();
+        let text = Vocab::new("ab", 3, Token(0), None, true).unwrap();
         assert_eq!(all("aXbX", &text, 2), set(&["aX", "Xb", "bX"]));
-        let list = Vocab::new("ab", 4, Token(2), Some(Token(2)), Some(Token(3))).unwrap();
+        let list = Vocab::new("ab", 4, Token(2), Some(Token(2)), true).unwrap();
         assert_eq!(all("XYa\nb\n", &list, 2), set(&["XY", "b"]));
     }
 
     #[test]
     fn of_a_list_beginnings_come() {
-        let list = Vocab::new("abn", 4, Token(3), Some(Token(3)), None).unwrap();
+        let list = Vocab::new("abn", 4, Token(3), Some(Token(3)), false).unwrap();
         assert_eq!(
             all("anna\n\nban\nb\nxa\n", &list, 2),
             set(&["an", "ba", "b"])
@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn the_seed_chooses_and_a_text_of_unknown_characters_is_refused() {
-        let vocab = Vocab::new("ab", 2, Token(0), None, None).unwrap();
+        let vocab = Vocab::new("ab", 2, Token(0), None, false).unwrap();
         let text = source(&"abbabaab".repeat(50));
         let draws = |seed| {
             let mut pieces = RandomPrompts::new(&text, &vocab, 12, seed).unwrap();

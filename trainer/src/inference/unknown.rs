@@ -58,11 +58,11 @@ mod tests {
 
     #[test]
     fn the_form_that_a_model_knows_is_named() {
-        let composed = Vocab::new("ae\u{c5}\u{e9}", 5, Token(4), Some(Token(4)), None);
-        let decomposed = Vocab::new("ae\u{301}", 4, Token(3), Some(Token(3)), None);
+        let composed = Vocab::new("ae\u{c5}\u{e9}", 5, Token(4), Some(Token(4)), false);
+        let decomposed = Vocab::new("ae\u{301}", 4, Token(3), Some(Token(3)), false);
         let (composed, decomposed) = (composed.unwrap(), decomposed.unwrap());
         assert!(hint(&composed, "ae\u{301}", '\u{301}').contains("NFC"));
-        let without_letter = Vocab::new("a\u{e9}", 3, Token(2), Some(Token(2)), None).unwrap();
+        let without_letter = Vocab::new("a\u{e9}", 3, Token(2), Some(Token(2)), false).unwrap();
         assert!(hint(&without_letter, "ae\u{301}", 'e').contains("NFC"));
         assert!(hint(&decomposed, "a\u{e9}", '\u{e9}').contains("NFD"));
         assert!(hint(&composed, "a\u{212b}", '\u{212b}').contains("NFC"));
