@@ -23,7 +23,7 @@ fn shipped(path: &str) -> Vec<u8> {
 
 /// Lists and running text, floats and integers; the last has a mark for unknown characters in the place
 /// of its last letter.
-fn models() -> Vec<Vec<u8>> {
+pub fn models() -> Vec<Vec<u8>> {
     let shakespeare = shipped("models/shakespeare-256k/shakespeare-256k.charlet");
     let with_mark = {
         let header = Model::from_bytes(&shakespeare).unwrap().header();

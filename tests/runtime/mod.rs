@@ -2,6 +2,8 @@
 
 /// exp, sigmoid and tanh against double precision.
 mod activation;
+/// Texts at random through every model, and hostile messages.
+mod any_text;
 /// One model, one file.
 mod canonical;
 /// Compressed text.
