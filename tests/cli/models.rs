@@ -83,6 +83,25 @@ fn json_has_the_promised_keys() {
 }
 
 #[test]
+fn info_shows_the_checksum_that_compressed_files_name() {
+    let place = Place::new();
+    let model = repository("models/names/names-i8.charlet");
+    let model = model.to_str().unwrap();
+    let file = place.write("names", "anna");
+    place.succeed(&["compress", model, &file, "-o", "names.clz"]);
+    let compressed = fs::read(place.path("names.clz")).unwrap();
+    let named = u32::from_le_bytes(compressed[6..10].try_into().unwrap());
+    let named = format!("{named:08x}");
+    let value: Value = serde_json::from_str(&place.succeed(&["info", model, "--json"])).unwrap();
+    assert_eq!(value["checksum"], named);
+    let printed = place.succeed(&["info", model]);
+    assert!(
+        printed.contains(&format!("checksum        {named}\n")),
+        "{printed}"
+    );
+}
+
+#[test]
 fn generated_text_depends_on_the_seed_only() {
     let place = Place::new();
     let model = repository("models/names/names.charlet");

@@ -1,8 +1,7 @@
 //! Texts at random through the shipped models, and hostile messages into the decoder.
 //!
 //! Each run of the tests takes a part of them, `.ci/run coder` all: `CHARLET_CODER=all`. `CHARLET_MODELS` names
-//! model files to take instead, relative to the repository, as `PATH` names
-//! folders.
+//! model files to take instead, as `PATH` names folders, and relative to the repository.
 
 use std::cell::Cell;
 use std::path::PathBuf;

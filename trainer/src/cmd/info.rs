@@ -14,14 +14,15 @@ use serde::Serialize;
 
 use super::{check_model, read_model};
 
-/// Show a model's sizes, alphabet, flash and RAM
+/// Show a model's sizes, alphabet, checksum, flash and RAM
 ///
 /// Flash is the size of the model file. RAM is the state and workspace of one session; the stack comes on
-/// top.
+/// top. By the checksum, a CRC-32, a compressed file names the model that it needs.
 #[derive(Debug, Parser)]
 #[command(after_help = "Examples:
   charlet info names.charlet
-  charlet info names.charlet --json | jq .ram_bytes")]
+  charlet info names.charlet --json | jq .ram_bytes
+  charlet info names.charlet --json | jq -r .checksum")]
 pub(crate) struct Args {
     /// Model file
     model: PathBuf,
@@ -34,6 +35,8 @@ pub(crate) struct Args {
 #[derive(Serialize)]
 struct Info<'m> {
     format_version: u16,
+    /// In hexadecimal, as all messages show it.
+    checksum: String,
     precision: String,
     /// Characters and marks.
     vocab_size: usize,
@@ -64,6 +67,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     };
     let info = Info {
         format_version: header.version(),
+        checksum: format!("{:08x}", model.checksum()),
         precision: header.precision.to_string(),
         vocab_size: shape.vocab_size,
         chars: header.chars,
@@ -96,6 +100,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
         "running text"
     };
     writeln!(out, "format version  {}", info.format_version)?;
+    writeln!(out, "checksum        {}", info.checksum)?;
     let head = match header.head_bits {
         WeightBits::Four => ", the head too",
         WeightBits::Eight => "",
