@@ -132,8 +132,7 @@ pub enum Error {
 
 impl Error {
     /// What a build that fails says: while compiling, numbers can't be formatted.
-    #[doc(hidden)]
-    pub const fn of_build(&self) -> &'static str {
+    pub(crate) const fn of_build(&self) -> &'static str {
         match self {
             Self::NotAModel => "charlet: this file is no model",
             Self::Truncated { .. } => "charlet: the model file is truncated",

@@ -1,16 +1,19 @@
 //! Models that are part of the program: checked and measured while it is compiled.
+//!
+//! What a macro defines must not be named where a name of the caller's is used, and a pattern that binds
+//! is taken for a static of that name, if the caller has one. So checks are functions, and the macros
+//! bind nothing.
+
+use crate::error::Error;
+use crate::format::Sizes;
+use crate::model::Model;
 
 /// The [`Sizes`](crate::Sizes) of a model's bytes as a constant; bytes that are no model fail the
 /// build.
 #[macro_export]
 macro_rules! sizes_of {
     ($model:expr) => {
-        const {
-            match $crate::Sizes::read($model) {
-                ::core::result::Result::Ok(sizes) => sizes,
-                ::core::result::Result::Err(error) => ::core::panic!("{}", error.of_build()),
-            }
-        }
+        const { $crate::__sizes($model) }
     };
 }
 
@@ -99,13 +102,9 @@ macro_rules! model {
             }
 
             /// The model, which was checked while compiling.
+            #[allow(long_running_const_eval)]
             $visibility const fn model(self) -> &'static $crate::Model<'static> {
-                #[allow(long_running_const_eval)]
-                static MODEL: $crate::Model<'static> = match $crate::Model::from_bytes($name.bytes()) {
-                    ::core::result::Result::Ok(model) => model,
-                    ::core::result::Result::Err(error) => ::core::panic!("{}", error.of_build()),
-                };
-                &MODEL
+                const { &$crate::__model($name.bytes()) }
             }
 
             /// The words of memory that a session has.
@@ -129,6 +128,31 @@ macro_rules! model {
             type Workspace = [::core::primitive::u32; $name.sizes().workspace];
         }
     };
+}
+
+/// A model's sizes, or a build that fails.
+#[doc(hidden)]
+#[track_caller]
+pub const fn __sizes(file: &[u8]) -> Sizes {
+    match Sizes::read(file) {
+        Ok(sizes) => sizes,
+        Err(error) => fail(error),
+    }
+}
+
+/// A model, or a build that fails.
+#[doc(hidden)]
+#[track_caller]
+pub const fn __model(file: &[u8]) -> Model<'_> {
+    match Model::from_bytes(file) {
+        Ok(model) => model,
+        Err(error) => fail(error),
+    }
+}
+
+#[track_caller]
+const fn fail(error: Error) -> ! {
+    panic!("{}", error.of_build())
 }
 
 /// What [`model!`](crate::model) makes: a model whose memory has a size that is known while compiling.

@@ -127,6 +127,8 @@ pub use generator::{Ending, Generator};
 #[doc(hidden)]
 #[allow(deprecated, reason = "it is for others to be warned")]
 pub use include::__build_for_your_core;
+#[doc(hidden)]
+pub use include::{__model, __sizes};
 pub use include::{SessionOf, StaticModel};
 pub use logits::Logits;
 pub use model::{Loader, Model};

@@ -10,6 +10,8 @@ mod canonical;
 mod coder;
 /// Headers: the runtime reads without postcard what postcard writes.
 mod header;
+/// Models that are part of the program.
+mod include;
 /// Integer models against the reference, exactly.
 mod integer;
 /// A mark for characters that a model doesn't know.
