@@ -46,8 +46,13 @@ fn numbers_that_no_run_has_are_refused() {
         ("/alphabet/size", json!(9)),
         ("/alphabet/start", json!(7)),
         ("/alphabet/end", json!(0)),
+        ("/alphabet/unknown", json!(0)),
+        ("/alphabet/unknown", json!(2)),
+        ("/alphabet/unknown", json!(7)),
     ] {
         let changed = redescribed(&seed, |description| {
+            // An alphabet without a mark for unknown characters doesn't name one.
+            description["alphabet"]["unknown"] = Value::Null;
             *description.pointer_mut(field).unwrap() = value.clone();
         });
         let error = load(&changed).unwrap_err();
