@@ -10,7 +10,7 @@ use rand_core::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro128PlusPlus;
 
 /// Layers, hidden units, tokens and embedding of each model; without an embedding it has a table.
-const MODELS: [(Precision, [u16; 4]); 6] = [
+const MODELS: [(Precision, [u16; 4]); 8] = [
     // Sizes that are no multiples of anything, so that every rest is met.
     (Precision::I8, [2, 33, 21, 0]),
     (Precision::I4, [2, 33, 21, 0]),
@@ -20,18 +20,27 @@ const MODELS: [(Precision, [u16; 4]); 6] = [
     // For counting: the smallest head, and common sizes.
     (Precision::I8, [1, 128, 4, 0]),
     (Precision::I8, [1, 256, 4, 0]),
+    // The alphabet of messages, and the mark at their end.
+    (Precision::I8, [1, 64, LARGE_VOCAB, 0]),
+    (Precision::I8, [1, 128, LARGE_VOCAB, 0]),
 ];
+/// 112 characters and a mark.
+const LARGE_VOCAB: u16 = 113;
 /// With this second shift states stay lively.
 const SECOND_SHIFT: u8 = 11;
 
 fn main() {
     let out = env::var("OUT_DIR").expect("cargo sets it");
-    for (precision, sizes @ [layers, hidden, _, embedding]) in MODELS {
+    for (precision, sizes @ [layers, hidden, vocab, embedding]) in MODELS {
         let input = match embedding {
             0 => String::new(),
             _ => format!("-{embedding}"),
         };
-        let file = format!("random-{precision}-{layers}x{hidden}{input}.charlet");
+        let chars = match vocab {
+            LARGE_VOCAB => "-of-112",
+            _ => "",
+        };
+        let file = format!("random-{precision}-{layers}x{hidden}{input}{chars}.charlet");
         let model = random_model(precision, sizes);
         fs::write(Path::new(&out).join(file), model).expect("a model is written");
     }
@@ -45,13 +54,19 @@ fn random_model(
     [num_layers, hidden_size, vocab_size, embedding_size]: [u16; 4],
 ) -> Vec<u8> {
     let is_embedded = embedding_size > 0;
+    let is_large = vocab_size == LARGE_VOCAB;
+    let chars: String = if is_large {
+        (' '..='~').chain('\u{e0}'..).take(112).collect()
+    } else {
+        ('a'..='z').take(vocab_size.into()).collect()
+    };
     let header = Header {
         cell: Cell::Lstm,
         precision,
-        chars: &"abcdefghijklmnopqrstuvwxyz"[..vocab_size.into()],
+        chars: &chars,
         vocab_size,
         start: 0,
-        end: None,
+        end: is_large.then_some(vocab_size - 1),
         embedding_size: embedding_size.max(1),
         hidden_size,
         num_layers,

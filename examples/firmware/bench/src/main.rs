@@ -4,6 +4,9 @@
 #![no_std]
 #![no_main]
 
+#[cfg(feature = "large")]
+mod coder;
+
 use core::fmt::Write;
 use core::hint::black_box;
 
@@ -35,6 +38,10 @@ fn run() -> Result<(), Failure> {
             out,
             "count from_bytes({name}) {load} {whole}.{tenth} a byte"
         )?;
+    }
+    #[cfg(feature = "large")]
+    for (name, file) in check::OF_112_CHARS {
+        coder::count(name, file, &counter, &mut memory, &mut out)?;
     }
     compare(&mut memory, &mut out)
 }

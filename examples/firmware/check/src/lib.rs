@@ -38,6 +38,11 @@ pub static MODELS: &[(&str, &[u8])] = &[
     ("names-f32", NAMES_F32),
 ];
 
+/// Models of 112 characters and a mark for the end, like those of messages, to count what the coder takes.
+#[cfg(feature = "large")]
+pub static OF_112_CHARS: &[(&str, &[u8])] =
+    &[random!("i8-1x64-of-112"), random!("i8-1x128-of-112")];
+
 /// Characters that each of them makes.
 const CHARS: usize = 10_000;
 
@@ -60,7 +65,7 @@ const RESTRICTED: Sampler = match DRAWING.top_k(5) {
 /// Memory for any of the models.
 pub struct Memory {
     state: [u32; 384],
-    workspace: [u32; 192],
+    workspace: [u32; 256],
 }
 
 impl Memory {
@@ -68,7 +73,7 @@ impl Memory {
     pub const fn new() -> Self {
         Self {
             state: [0; 384],
-            workspace: [0; 192],
+            workspace: [0; 256],
         }
     }
 
