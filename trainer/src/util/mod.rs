@@ -6,6 +6,7 @@ pub mod distinct;
 pub mod file_kind;
 pub mod lock;
 pub mod memory;
+pub mod onnx;
 pub mod replace;
 pub mod replaced;
 pub mod rng;
