@@ -8,6 +8,8 @@ mod compare;
 mod compress;
 /// Data as people have them.
 mod data;
+/// Networks for ONNX, PyTorch and C.
+mod export;
 /// Where text starts and ends, and what may come next.
 mod generate;
 /// What a terminal would obey is shown there, and is what it is in a pipe.

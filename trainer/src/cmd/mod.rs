@@ -6,6 +6,7 @@ pub(crate) mod completions;
 pub(crate) mod compress;
 pub(crate) mod decompress;
 pub(crate) mod eval;
+pub(crate) mod export;
 pub(crate) mod generate;
 pub(crate) mod info;
 pub(crate) mod man;

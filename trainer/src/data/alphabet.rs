@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context, Result};
+use charlet::format::Header;
 use charlet::{Token, Vocab};
 use serde::{Deserialize, Serialize};
 
@@ -75,6 +76,17 @@ impl Alphabet {
             end,
             unknown: has_unknown.then(|| size - 1),
         })
+    }
+
+    /// The alphabet of a model file.
+    pub fn of_model(header: &Header<'_>) -> Self {
+        Self {
+            chars: header.chars.to_owned(),
+            size: header.vocab_size,
+            start: header.start,
+            end: header.end,
+            unknown: header.unknown,
+        }
     }
 
     /// The runtime's view of it.

@@ -43,20 +43,26 @@ pub fn model_file(
     alphabet: &Alphabet,
     form: impl Into<Form>,
 ) -> Result<Vec<u8>> {
-    let header = header(network.shape(), alphabet, form.into())?;
-    let mut file = vec![0; format::file_len(&header).context(TOO_LARGE)?];
+    with_header(network, &header(network.shape(), alphabet, form.into())?)
+}
+
+/// The same with a header that says more than the network does: the size of an embedding that was folded into
+/// one-hot inputs before.
+///
+/// # Errors
+/// As [`model_file`].
+pub fn with_header(network: &Network, header: &Header<'_>) -> Result<Vec<u8>> {
+    let mut file = vec![0; format::file_len(header).context(TOO_LARGE)?];
     let weights = PlainWeights::of(network)?;
     match header.precision {
         Precision::F32 => {
-            let sections = Sections::of(&header).context(TOO_LARGE)?;
-            format::write(&header, &mut file, |bytes| place(&weights, sections, bytes))?;
+            let sections = Sections::of(header).context(TOO_LARGE)?;
+            format::write(header, &mut file, |bytes| place(&weights, sections, bytes))?;
         }
         Precision::I8 | Precision::I4 => {
-            let sections = IntegerSections::of(&header).context(TOO_LARGE)?;
+            let sections = IntegerSections::of(header).context(TOO_LARGE)?;
             let quantized = quantize(&weights, &sections);
-            format::write(&header, &mut file, |bytes| {
-                bytes.copy_from_slice(&quantized)
-            })?;
+            format::write(header, &mut file, |bytes| bytes.copy_from_slice(&quantized))?;
         }
         precision => bail!("{precision} can't be exported"),
     }
@@ -84,8 +90,16 @@ impl Matrix {
         &self.values
     }
 
-    fn rows(&self) -> usize {
-        self.values.len() / self.columns
+    /// A matrix of zeros.
+    pub(crate) fn zeros(rows: usize, columns: usize) -> Self {
+        Self {
+            columns,
+            values: vec![0.0; rows * columns],
+        }
+    }
+
+    pub(crate) fn set(&mut self, row: usize, column: usize, value: f32) {
+        self.values[row * self.columns + column] = value;
     }
 }
 
@@ -151,51 +165,86 @@ impl Columns<'_> {
 
 /// Writes every weight to its place in [`charlet::format::layout`].
 fn place(weights: &PlainWeights, sections: Sections, bytes: &mut [u8]) {
+    let mut columns = Columns(bytes);
+    each_place(weights.shape, sections, |part, at, [column, row]| {
+        let [of, input] = at;
+        let value = match part {
+            Part::WeightIh(0) => weights.input(input, of),
+            Part::WeightIh(layer) => weights.layers[layer][0].at(of, input),
+            Part::WeightHh(layer) => weights.layers[layer][1].at(of, input),
+            Part::Bias(layer) => weights.layers[layer][2].at(of, input),
+            Part::Head => weights.head.at(of, input),
+            Part::HeadBias => weights.head_bias.at(of, input),
+        };
+        columns.put(column, row, value);
+    });
+}
+
+/// The matrix that a weight of a file belongs to, by its layer.
+#[derive(Clone, Copy)]
+pub(super) enum Part {
+    /// Of layer 0 it is the input table, with a column for each token.
+    WeightIh(usize),
+    WeightHh(usize),
+    /// Layer 0 has none: it is in the table.
+    Bias(usize),
+    Head,
+    HeadBias,
+}
+
+/// Tells of each weight in single precision its matrix, its row and column there, and its column and row in the file.
+pub(super) fn each_place(
+    shape: Shape,
+    sections: Sections,
+    mut tell: impl FnMut(Part, [usize; 2], [usize; 2]),
+) {
     let Shape {
         vocab_size,
         hidden_size,
         num_layers,
         ..
-    } = weights.shape;
+    } = shape;
     let blocks = sections.layer_blocks;
-    let mut columns = Columns(bytes);
     let gate_rows = || (0..4).flat_map(|gate| (0..hidden_size).map(move |unit| (gate, unit)));
 
     for token in 0..vocab_size {
         for (gate, unit) in gate_rows() {
             let Place { block, row } = gate_row(gate, unit);
-            let value = weights.input(token, gate * hidden_size + unit);
-            columns.put(token * blocks + block, row, value);
+            let at = [gate * hidden_size + unit, token];
+            tell(Part::WeightIh(0), at, [token * blocks + block, row]);
         }
     }
     let mut from = sections.table;
     for layer in 0..num_layers {
-        let [weight_ih, weight_hh, bias] = &weights.layers[layer];
         // The first layer's input and bias are in the table.
-        let inputs = if layer == 0 { 0 } else { weight_ih.columns };
-        let biases = if layer == 0 { 0 } else { blocks };
+        let (inputs, biases) = if layer == 0 {
+            (0, 0)
+        } else {
+            (hidden_size, blocks)
+        };
         for (gate, unit) in gate_rows() {
             let Place { block, row } = gate_row(gate, unit);
-            let source = gate * hidden_size + unit;
+            let of = gate * hidden_size + unit;
             if layer > 0 {
-                columns.put(from + block, row, bias.at(source, 0));
+                tell(Part::Bias(layer), [of, 0], [from + block, row]);
             }
             let first = from + biases + block * (inputs + hidden_size);
             for column in 0..inputs {
-                columns.put(first + column, row, weight_ih.at(source, column));
+                tell(Part::WeightIh(layer), [of, column], [first + column, row]);
             }
             for column in 0..hidden_size {
-                columns.put(first + inputs + column, row, weight_hh.at(source, column));
+                let to = [first + inputs + column, row];
+                tell(Part::WeightHh(layer), [of, column], to);
             }
         }
         from += biases + blocks * (inputs + hidden_size);
     }
-    for token in 0..weights.head.rows() {
+    for token in 0..vocab_size {
         let Place { block, row } = head_row(token);
-        columns.put(from + block, row, weights.head_bias.at(token, 0));
+        tell(Part::HeadBias, [token, 0], [from + block, row]);
         let first = from + sections.head_blocks + block * hidden_size;
         for column in 0..hidden_size {
-            columns.put(first + column, row, weights.head.at(token, column));
+            tell(Part::Head, [token, column], [first + column, row]);
         }
     }
 }

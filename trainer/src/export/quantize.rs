@@ -13,8 +13,8 @@ use super::model_file::PlainWeights;
 use crate::model::fake_quant::{EmbeddingScale, rounded_weight, scale_of};
 
 /// Fraction bits of h, of gate sums and logits, as in the runtime.
-const H_BITS: i32 = 7;
-const SUM_BITS: i32 = 11;
+pub(super) const H_BITS: i32 = 7;
+pub(super) const SUM_BITS: i32 = 11;
 /// Multipliers, and sums after the first shift, have as many bits beside their sign.
 const MULTIPLIER_MAX: f64 = 32_767.0;
 const SHIFTED_MAX: i64 = 32_767;
@@ -22,7 +22,7 @@ const SHIFTED_MAX: i64 = 32_767;
 const SECOND_SHIFT_MAX: u32 = 24;
 /// The largest start value, in its 8 bits, and by how many bits it is shifted left.
 const START_MAX: f64 = 127.0;
-const START_SHIFT: i32 = 8;
+pub(super) const START_SHIFT: i32 = 8;
 /// Gates are open or closed long before: a start value beyond that costs digits and brings nothing.
 const START_LIMIT: f64 = 32.0;
 
@@ -68,7 +68,7 @@ fn pad(bytes: &mut Vec<u8>) {
 }
 
 /// The trained row of a row in the file, where the four gates of a unit stand together.
-fn source_row(row: usize, hidden_size: usize) -> usize {
+pub(super) fn source_row(row: usize, hidden_size: usize) -> usize {
     row % ROWS_PER_QUAD * hidden_size + row / ROWS_PER_QUAD
 }
 

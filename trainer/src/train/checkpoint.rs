@@ -88,11 +88,22 @@ impl Checkpoint {
     /// # Errors
     /// If the file can't be read or is no checkpoint of ours.
     pub fn load(path: &Path, device: &Device) -> Result<Self> {
-        let bytes = file_kind::read(path, Kind::Checkpoint, COPIES)?;
+        Self::of(
+            path,
+            &file_kind::read(path, Kind::Checkpoint, COPIES)?,
+            device,
+        )
+    }
+
+    /// The checkpoint that was read from a path.
+    ///
+    /// # Errors
+    /// If it is no checkpoint of ours.
+    pub fn of(path: &Path, bytes: &[u8], device: &Device) -> Result<Self> {
         let read = || -> Result<Self> {
             let checkpoint = Self {
-                description: Description::of(&bytes)?,
-                tensors: candle_core::safetensors::load_buffer(&bytes, device)?,
+                description: Description::of(bytes)?,
+                tensors: candle_core::safetensors::load_buffer(bytes, device)?,
             };
             check::tensors(&checkpoint.tensors, checkpoint.shape())?;
             Ok(checkpoint)

@@ -31,6 +31,8 @@ pub enum Kind {
     Settings,
     /// Any text.
     Text,
+    /// Weights, in a model or a checkpoint.
+    Network,
 }
 
 impl Kind {
@@ -43,6 +45,7 @@ impl Kind {
             Self::Compressed => "a compressed text",
             Self::Settings => "a settings file",
             Self::Text => "a text file",
+            Self::Network => "a model or a checkpoint",
         }
     }
 }
@@ -153,6 +156,7 @@ impl Found {
                 Self::Ours(Kind::Settings | Kind::Text) | Self::Empty | Self::Unknown
             ),
             Kind::Text => matches!(self, Self::Ours(Kind::Text) | Self::Empty | Self::Unknown),
+            Kind::Network => self.may_be(Kind::Model) || self.may_be(Kind::Checkpoint),
         }
     }
 
@@ -262,7 +266,7 @@ fn unreadable(path: &Path, wanted: Kind) -> String {
         Kind::State => format!("the saved state {shown}"),
         Kind::Compressed => format!("the compressed text {shown}"),
         Kind::Settings => format!("the settings in {shown}"),
-        Kind::Text => shown,
+        Kind::Text | Kind::Network => shown,
     };
     match std::fs::read_link(path) {
         Ok(target) if !path.exists() => {
@@ -305,7 +309,7 @@ fn refusal(path: &Path, found: Found, wanted: Kind) -> String {
 /// The file of a kind that a run has written into its folder.
 fn of_run(folder: &Path, wanted: Kind) -> Option<PathBuf> {
     let names: &[&str] = match wanted {
-        Kind::Model => return model_in(folder),
+        Kind::Model | Kind::Network => return model_in(folder),
         Kind::Checkpoint => &["best.safetensors", "last.safetensors"],
         Kind::Settings => &["config.toml"],
         Kind::State | Kind::Compressed | Kind::Text => &[],
@@ -369,6 +373,7 @@ fn remedy(path: &Path, found: Found, wanted: Kind) -> String {
         (_, Kind::Checkpoint) => "charlet train writes them, such as best.safetensors".to_owned(),
         (_, Kind::Settings) => "charlet train writes one, config.toml".to_owned(),
         (_, Kind::Text) => "charlet reads plain text in UTF-8".to_owned(),
+        (_, Kind::Network) => "charlet train makes both".to_owned(),
     }
 }
 

@@ -11,6 +11,19 @@ use anyhow::{Result, bail, ensure};
 /// # Errors
 /// If there is such a file, something that is no file, or no folder for it.
 pub fn refuse_replacing(output: &Path, kind: &str, beginning: &[u8]) -> Result<()> {
+    refuse_replacing_unless(output, kind, beginning.len(), |found| found == beginning)
+}
+
+/// Refuses to replace a file that is not empty, unless so many of its first bytes are those of such a file.
+///
+/// # Errors
+/// As [`refuse_replacing`].
+pub fn refuse_replacing_unless(
+    output: &Path,
+    kind: &str,
+    len: usize,
+    is_such: impl FnOnce(&[u8]) -> bool,
+) -> Result<()> {
     ensure!(
         output != Path::new("-"),
         "a {kind} isn't written to standard output: name a file, with ./- one of that name"
@@ -34,10 +47,10 @@ pub fn refuse_replacing(output: &Path, kind: &str, beginning: &[u8]) -> Result<(
     );
     let mut found = Vec::new();
     if let Ok(file) = File::open(output) {
-        file.take(beginning.len() as u64).read_to_end(&mut found)?;
+        file.take(len as u64).read_to_end(&mut found)?;
     }
     ensure!(
-        found.is_empty() || found == beginning,
+        found.is_empty() || is_such(&found),
         "{shown} is no {kind}, and would be lost: remove it first, or choose another name for the output"
     );
     Ok(())
