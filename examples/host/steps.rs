@@ -1,4 +1,5 @@
-//! Prints logits, h and c after each token of standard input, as JSON, for those who compare networks:
+//! Prints logits, h and c after each token of standard input, as JSON, for those who compare networks. The token that
+//! starts a line begins anew:
 //! `echo 55 0 12 | cargo run -p charlet --features f32 --example steps -- models/names/names.charlet`.
 
 use std::error::Error;
@@ -14,7 +15,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut workspace = Workspace::from_words(vec![0; model.sizes().workspace]);
     let mut out = stdout().lock();
     for token in read_to_string(stdin())?.split_whitespace() {
-        let logits = model.step(Token(token.parse()?), &mut state, &mut workspace)?;
+        let token = Token(token.parse()?);
+        if token == model.vocab().start() && model.vocab().end().is_some() {
+            state.as_words_mut().fill(0);
+        }
+        let logits = model.step(token, &mut state, &mut workspace)?;
         let logits: Vec<f32> = logits.iter().collect();
         let (mut h, mut c) = (Vec::new(), Vec::new());
         for layer in 0..model.header().num_layers.into() {
