@@ -138,4 +138,4 @@ pub use sampler::Sampler;
 pub use session::BoxedSession;
 pub use session::Session;
 pub use state::{State, Workspace};
-pub use vocab::{Token, Vocab};
+pub use vocab::{Token, Vocab, is_utf8};

@@ -178,6 +178,8 @@ impl Sampler {
     }
 
     /// Numbers proportional to the probabilities, in place of the logits.
+    // Inlined, and so is `restrict`: where a caller leaves nothing out, that isn't linked.
+    #[inline(always)]
     fn weigh<'w>(&self, logits: Logits<'w>, temperature: Temperature) -> Weights<'w> {
         match logits.values {
             #[cfg(feature = "f32")]
@@ -209,6 +211,7 @@ impl Sampler {
     }
 
     /// Zeroes the weights that top-k and top-p leave out; `share` takes top-p's share of a sum.
+    #[inline(always)]
     fn restrict<W: Weight>(&self, weights: &mut [W], share: impl FnOnce(W) -> W) {
         if self.top_k < weights.len() {
             // There are at most 65,535.

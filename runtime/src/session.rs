@@ -190,6 +190,46 @@ where
         )
     }
 
+    /// Feeds this token in the place of the next input, and predicts what follows: the network's turn for
+    /// whoever chooses tokens himself.
+    ///
+    /// It stays the next input. Feed the one that follows too, or name it with
+    /// [`set_next`](Self::set_next) before characters are made.
+    ///
+    /// ```
+    /// # charlet::model!(NAMES, "../doc/names-tiny.charlet");
+    /// let mut session = NAMES.session();
+    /// let first = session.feed(NAMES.model().vocab().start())?.argmax();
+    /// session.set_next(first)?;
+    /// assert_eq!(session.next_input(), first);
+    /// # Ok::<(), charlet::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::UnknownToken`]; the session is then unchanged.
+    pub fn feed(&mut self, token: Token) -> Result<Logits<'_>, Error> {
+        self.set_next(token)?;
+        Ok(self.step())
+    }
+
+    /// Names the token that the next step feeds.
+    ///
+    /// # Errors
+    /// [`Error::UnknownToken`]; the session is then unchanged.
+    pub fn set_next(&mut self, token: Token) -> Result<(), Error> {
+        self.model.check_token(token)?;
+        self.next_input = token;
+        Ok(())
+    }
+
+    /// Replaces h and c of a layer, as [`Model::set_layer`] does.
+    ///
+    /// # Errors
+    /// [`Error::UnknownLayer`] or [`Error::BufferLength`]; the session is then unchanged.
+    pub fn set_layer(&mut self, layer: usize, h: &[f32], c: &[f32]) -> Result<(), Error> {
+        self.model.set_layer(&mut self.state, layer, h, c)
+    }
+
     /// Sets what the next step feeds: a token of the vocabulary.
     pub(crate) fn set_next_input(&mut self, token: Token) {
         self.next_input = token;
