@@ -2,12 +2,16 @@
 #include "charlet.h"
 #include "chip.h"
 
+#ifdef CHARLET_BUILTIN
+#define model charlet_builtin
+#else
 /* The model, from model.S. */
 extern const unsigned char model_start[], model_end[];
+static charlet_model model;
+#endif
 
 #define LONGEST 20
 
-static charlet_model model;
 static uint64_t memory[256];
 static charlet_session *names;
 static charlet_rng rng;
@@ -67,8 +71,11 @@ static void make_all(const char *what, const charlet_sampler *sampler) {
 
 int main(void) {
     struct work work;
-    charlet_error error = charlet_model_from_bytes(&model, model_start, (size_t)(model_end - model_start));
+    charlet_error error = CHARLET_OK;
     int count;
+#ifndef CHARLET_BUILTIN
+    error = charlet_model_from_bytes(&model, model_start, (size_t)(model_end - model_start));
+#endif
     if (error == CHARLET_OK) error = charlet_session_init(&names, &model, memory, sizeof memory);
     if (error != CHARLET_OK) {
         print(charlet_error_text(error));

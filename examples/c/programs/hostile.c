@@ -1,6 +1,6 @@
 /* Damaged models, buffers that are too small, and NULL: errors, under sanitizers.
  *
- *     hostile MODEL...
+ *     hostile [overrun] MODEL...
  *
  * All memory that the library gets has exactly the size that is named, so that a sanitizer sees a byte beyond it. */
 #include <stdio.h>
@@ -113,7 +113,7 @@ static void damage(const unsigned char *bytes, size_t len) {
     unsigned char *copy = (unsigned char *)exactly(len + 1);
     size_t header = 32 + bytes[12] + 256u * bytes[13], at;
     /* Small models are tried byte by byte. */
-    size_t step = len < 20000 ? 1 : 97;
+    size_t step = len < 20000 ? 1 : 997;
     charlet_rng rng;
     memcpy(copy, bytes, len);
     copy[len] = 0;
@@ -147,6 +147,19 @@ static void damage(const unsigned char *bytes, size_t len) {
         try_model(copy, len);
     }
     free(copy);
+}
+
+/* Says that there is more memory than there is: a sanitizer must stop it. */
+static void overrun(const unsigned char *bytes, size_t len) {
+    charlet_model model;
+    charlet_session *session;
+    void *memory;
+    size_t size;
+    CHECK(charlet_model_from_bytes(&model, bytes, len) == CHARLET_OK);
+    size = charlet_session_size(&model);
+    memory = exactly(size - 4);
+    charlet_session_init(&session, &model, memory, size);
+    free(memory);
 }
 
 static void small_buffers(const unsigned char *bytes, size_t len) {
@@ -252,14 +265,16 @@ static void nothing(const unsigned char *bytes, size_t len) {
 }
 
 int main(int argc, char **argv) {
+    bool lies = argc > 1 && strcmp(argv[1], "overrun") == 0;
     int at;
-    for (at = 1; at < argc; at++) {
+    for (at = lies ? 2 : 1; at < argc; at++) {
         size_t len = 0;
         unsigned char *bytes = read_file(argv[at], &len);
         if (bytes == NULL) {
             perror(argv[at]);
             return EXIT_FAILURE;
         }
+        if (lies) overrun(bytes, len);
         nothing(bytes, len);
         small_buffers(bytes, len);
         damage(bytes, len);
