@@ -6,5 +6,3 @@ model_start:
     .incbin MODEL
     .global model_end
 model_end:
-
-    .section .note.GNU-stack, "", %progbits
