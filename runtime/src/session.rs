@@ -214,6 +214,16 @@ where
 
     /// Names the token that the next step feeds.
     ///
+    /// ```
+    /// # use charlet::{Error, Token};
+    /// # charlet::model!(NAMES, "../doc/names-tiny.charlet");
+    /// let mut session = NAMES.session();
+    /// session.set_next(Token(3))?;
+    /// assert_eq!(session.set_next(Token(27)), Err(Error::UnknownToken(27)));
+    /// assert_eq!(session.next_input(), Token(3));
+    /// # Ok::<(), Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::UnknownToken`]; the session is then unchanged.
     pub fn set_next(&mut self, token: Token) -> Result<(), Error> {
@@ -223,6 +233,15 @@ where
     }
 
     /// Replaces h and c of a layer, as [`Model::set_layer`] does.
+    ///
+    /// ```
+    /// # charlet::model!(NAMES, "../doc/names-tiny.charlet");
+    /// let mut session = NAMES.session();
+    /// session.set_layer(0, &[0.5; 48], &[2.0; 48])?;
+    /// assert_eq!(NAMES.model().cell_state(session.state(), 0)?.next(), Some(2.0));
+    /// assert_eq!(NAMES.model().hidden_state(session.state(), 0)?.last(), Some(0.5));
+    /// # Ok::<(), charlet::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::UnknownLayer`] or [`Error::BufferLength`]; the session is then unchanged.

@@ -55,18 +55,38 @@ impl<T> Slot<T> {
     }
 
     /// # Safety
-    /// As for `write`, and all of it was written to, by C or by `write`.
+    /// As for `write`; all of it was written to, by C or by `write`, and nothing else uses it meanwhile.
     pub(crate) unsafe fn get<'a>(slot: *mut Self) -> Result<&'a mut T, charlet_error> {
+        // SAFETY: the caller promises it.
+        unsafe { Self::find(slot) }?;
+        // SAFETY: only `write` sets the mark.
+        Ok(unsafe { (*slot).value.assume_init_mut() })
+    }
+
+    /// The same to look at only, which others may do too.
+    ///
+    /// # Safety
+    /// As for `get`, but nothing changes it as long as it is looked at.
+    pub(crate) unsafe fn look<'a>(slot: *const Self) -> Result<&'a T, charlet_error> {
+        // SAFETY: the caller promises it.
+        unsafe { Self::find(slot) }?;
+        // SAFETY: only `write` sets the mark.
+        Ok(unsafe { (*slot).value.assume_init_ref() })
+    }
+
+    /// Whether there is a value.
+    ///
+    /// # Safety
+    /// As for `look`.
+    unsafe fn find(slot: *const Self) -> Result<(), charlet_error> {
         if slot.is_null() {
             return Err(CHARLET_NULL);
         }
         // SAFETY: the caller promises it.
-        let mark = unsafe { (&raw const (*slot).mark).read() };
-        if mark != MARK {
-            return Err(CHARLET_NOT_INITIALIZED);
+        match unsafe { (&raw const (*slot).mark).read() } {
+            MARK => Ok(()),
+            _ => Err(CHARLET_NOT_INITIALIZED),
         }
-        // SAFETY: only `write` sets the mark.
-        Ok(unsafe { (*slot).value.assume_init_mut() })
     }
 }
 
@@ -75,8 +95,12 @@ impl<T> Slot<T> {
 /// # Safety
 /// So many elements are there, and nothing changes them meanwhile.
 pub(crate) unsafe fn read<'a, T>(first: *const T, count: usize) -> Result<&'a [T], charlet_error> {
-    // SAFETY: as below; a slice that is shared asks for less.
-    unsafe { write(first.cast_mut(), count) }.map(|slice| &*slice)
+    if count == 0 {
+        return Ok(&[]);
+    }
+    check(first, count)?;
+    // SAFETY: the caller promises the elements, and the number was looked at.
+    Ok(unsafe { slice::from_raw_parts(first, count) })
 }
 
 /// The same to write to.
@@ -90,6 +114,13 @@ pub(crate) unsafe fn write<'a, T>(
     if count == 0 {
         return Ok(&mut []);
     }
+    check(first, count)?;
+    // SAFETY: the caller promises the elements, and the number was looked at.
+    Ok(unsafe { slice::from_raw_parts_mut(first, count) })
+}
+
+/// Whether there can be so many elements.
+fn check<T>(first: *const T, count: usize) -> Result<(), charlet_error> {
     if first.is_null() {
         return Err(CHARLET_NULL);
     }
@@ -97,8 +128,7 @@ pub(crate) unsafe fn write<'a, T>(
     if count > isize::MAX as usize / size_of::<T>() {
         return Err(CHARLET_BUFFER_LENGTH);
     }
-    // SAFETY: the caller promises the elements, and the number was looked at.
-    Ok(unsafe { slice::from_raw_parts_mut(first, count) })
+    Ok(())
 }
 
 /// A text of C: UTF-8.

@@ -107,8 +107,8 @@ mod builtin {
 pub(crate) unsafe fn model(
     model: *const charlet_model,
 ) -> Result<&'static Model<'static>, charlet_error> {
-    // SAFETY: the caller promises it; nothing is written through it.
-    unsafe { Slot::get(model.cast_mut().cast::<Inner>()) }.map(|model| &*model)
+    // SAFETY: the caller promises it; nothing changes a model.
+    unsafe { Slot::look(model.cast::<Inner>()) }
 }
 
 /// Tells what a model says of itself.
