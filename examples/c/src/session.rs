@@ -33,7 +33,7 @@ const FIXED: usize = size_of::<charlet_session>();
 const _: () = assert!(align_of::<charlet_session>() <= CHARLET_ALIGN);
 const _: () = assert!(align_of::<charlet_session>() >= align_of::<u32>());
 // What CHARLET_SESSION_SIZE in the header relies on.
-const _: () = assert!(FIXED <= 8 * size_of::<usize>());
+const _: () = assert!(FIXED <= size_of::<[usize; 8]>());
 
 /// Bytes of a session of a model.
 pub(crate) fn session_size(model: &Model<'_>) -> usize {
