@@ -95,7 +95,7 @@ impl<T> Slot<T> {
 /// # Safety
 /// So many elements are there, and nothing changes them meanwhile.
 pub(crate) unsafe fn read<'a, T>(first: *const T, count: usize) -> Result<&'a [T], charlet_error> {
-    if count == 0 {
+    if first.is_null() && count == 0 {
         return Ok(&[]);
     }
     check(first, count)?;
@@ -111,7 +111,7 @@ pub(crate) unsafe fn write<'a, T>(
     first: *mut T,
     count: usize,
 ) -> Result<&'a mut [T], charlet_error> {
-    if count == 0 {
+    if first.is_null() && count == 0 {
         return Ok(&mut []);
     }
     check(first, count)?;
@@ -120,7 +120,8 @@ pub(crate) unsafe fn write<'a, T>(
 }
 
 /// Whether there can be so many elements.
-fn check<T>(first: *const T, count: usize) -> Result<(), charlet_error> {
+#[inline(always)]
+pub(crate) fn check<T>(first: *const T, count: usize) -> Result<(), charlet_error> {
     if first.is_null() {
         return Err(CHARLET_NULL);
     }

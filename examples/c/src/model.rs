@@ -1,13 +1,14 @@
 //! Models, from bytes wherever they lie.
 
 use core::mem::MaybeUninit;
+use core::slice;
 
 use runtime::format::Precision;
-use runtime::{Model, Token};
+use runtime::{Error, Model, Token};
 
 use crate::error::charlet_error::{self, *};
 use crate::error::code;
-use crate::memory::{Slot, read};
+use crate::memory::{Slot, check};
 use crate::session::session_size;
 
 /// A checked model: memory of yours, which charlet_model_from_bytes fills. Don't copy it while sessions use it.
@@ -60,18 +61,26 @@ pub unsafe extern "C" fn charlet_model_from_bytes(
     len: usize,
 ) -> charlet_error {
     let slot: *mut Inner = model.cast();
+    if slot.is_null() {
+        return CHARLET_NULL;
+    }
     // SAFETY: there is room for it, as was asserted above.
     unsafe { Slot::clear(slot) };
-    // SAFETY: C keeps the bytes as long as the model.
-    let bytes = match unsafe { read(bytes, len) } {
-        Ok(bytes) => bytes,
-        Err(error) => return error,
-    };
-    match Model::from_bytes(bytes) {
+    if let Err(error) = check(bytes, len) {
+        return error;
+    }
+    // SAFETY: C keeps the bytes as long as the model, and the number was looked at.
+    match load(unsafe { slice::from_raw_parts(bytes, len) }) {
         // SAFETY: as above.
         Ok(model) => code(unsafe { Slot::write(slot, model) }),
         Err(error) => error.into(),
     }
+}
+
+// Inlined it is 80 bytes more: a model that is put together in pieces is stored in pieces.
+#[inline(never)]
+fn load(bytes: &'static [u8]) -> Result<Model<'static>, Error> {
+    Model::from_bytes(bytes)
 }
 
 #[cfg(feature = "builtin")]
