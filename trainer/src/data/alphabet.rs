@@ -85,7 +85,7 @@ impl Alphabet {
             size: header.vocab_size,
             start: header.start,
             end: header.end,
-            unknown: header.unknown,
+            unknown: header.has_unknown.then(|| header.vocab_size.saturating_sub(1)),
         }
     }
 
