@@ -5,6 +5,8 @@
 mod cli;
 /// Files that the fuzzer found.
 mod hostile;
+/// Networks of other programs.
+mod import;
 /// What the packages need in their folders, and what all manifests agree on.
 mod packages;
 /// Who may use whom.

@@ -12,6 +12,7 @@
 //! optim      optimizers, the learning rate's schedule, the weights' average
 //! export     trained weights -> .charlet file, and what that needs on a chip
 //! inference  the runtime on the desktop: text, scores, novelty
+//! import     networks of other programs: PyTorch, Keras, ONNX
 //! train      the loop, its checkpoints, and what it tells its observers
 //! report     observers: logs, progress bar, TensorBoard, page, dashboard
 //! cmd        the command `charlet`, a thin shell around this library
@@ -36,6 +37,7 @@
 pub mod config;
 pub mod data;
 pub mod export;
+pub mod import;
 pub mod inference;
 pub mod model;
 pub mod optim;

@@ -8,6 +8,7 @@ pub(crate) mod decompress;
 pub(crate) mod eval;
 pub(crate) mod export;
 pub(crate) mod generate;
+pub(crate) mod import;
 pub(crate) mod info;
 pub(crate) mod man;
 mod messages;

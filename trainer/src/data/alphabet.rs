@@ -78,6 +78,28 @@ impl Alphabet {
         })
     }
 
+    /// An alphabet of these characters, in ascending order, with marks behind them.
+    ///
+    /// # Errors
+    /// If they are in another order, or a mark is none.
+    pub fn with_marks(
+        chars: String,
+        size: u16,
+        start: u16,
+        end: Option<u16>,
+        unknown: Option<u16>,
+    ) -> Result<Self> {
+        let alphabet = Self {
+            chars,
+            size,
+            start,
+            end,
+            unknown,
+        };
+        alphabet.vocab()?;
+        Ok(alphabet)
+    }
+
     /// The alphabet of a model file.
     pub fn of_model(header: &Header<'_>) -> Self {
         Self {

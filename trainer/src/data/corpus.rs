@@ -23,7 +23,7 @@ pub const BUNDLED_NAMES: &str = include_str!("../../data/names.txt");
 const LONG_LINE: usize = 100;
 
 /// SHA-256 of the training and held-out files, to notice that one has changed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprints {
     data: String,
     validation: Option<String>,
@@ -53,6 +53,10 @@ impl Fingerprints {
     /// # Errors
     /// If they differ; names the file.
     pub fn check(&self, begun: &Self, config: &DataConfig) -> Result<()> {
+        ensure!(
+            !begun.data.is_empty(),
+            "the network was imported, and what it has learnt isn't known"
+        );
         let file = if self.data != begun.data {
             &config.path
         } else if self.validation != begun.validation {

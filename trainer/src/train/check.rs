@@ -1,6 +1,6 @@
 //! Checks what a checkpoint says, so that nothing that reads it later can go wrong.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use anyhow::{Context, Result, ensure};
 use candle_core::{DType, Tensor};
@@ -26,8 +26,10 @@ impl Description {
         self.config.check().context("config")?;
         self.alphabet.vocab().context("alphabet")?;
         let (chars, size) = (self.alphabet.chars().chars().count(), self.alphabet.size());
-        let marks = [self.alphabet.end(), self.alphabet.unknown()];
-        let marks = marks.iter().flatten().count();
+        // Networks of other programs may have a mark that starts a text and another that ends it.
+        let start = Some(self.alphabet.start()).filter(|&start| usize::from(start) >= chars);
+        let marks = [start, self.alphabet.end(), self.alphabet.unknown()];
+        let marks = BTreeSet::from(marks).into_iter().flatten().count();
         ensure!(
             size == chars + marks,
             "alphabet.size is {size}, for {chars} characters and {marks} marks"

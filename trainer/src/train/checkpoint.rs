@@ -10,12 +10,13 @@ use serde::{Deserialize, Serialize};
 
 use super::check;
 use super::progress::Progress;
-use crate::config::Config;
+use crate::config::{Config, Mode};
 use crate::data::alphabet::Alphabet;
 use crate::data::corpus::Fingerprints;
 use crate::model::network::Network;
 use crate::model::shape::Shape;
 use crate::util::file_kind::{self, Kind};
+use crate::util::rng::Streams;
 
 /// How many times a checkpoint has to fit into memory: as a file, and as tensors.
 const COPIES: u64 = 2;
@@ -55,7 +56,9 @@ impl Description {
         let metadata = header.metadata().as_ref();
         let description = metadata
             .and_then(|metadata| metadata.get(METADATA_KEY))
-            .context("it was not written by charlet")?;
+            .context(
+                "it was not written by charlet; charlet import reads networks of other programs",
+            )?;
         let description: Self = serde_json::from_str(description)?;
         description.check()?;
         Ok(description)
@@ -73,6 +76,33 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
+    /// A network that another program has trained, as a run begins with it.
+    ///
+    /// # Errors
+    /// If a run can't have such sizes.
+    pub fn imported(network: &Network, alphabet: &Alphabet) -> Result<Self> {
+        let mode = match alphabet.end() {
+            Some(_) => Mode::Lines,
+            None => Mode::Text,
+        };
+        let mut config = Config::defaults(mode);
+        let shape = network.shape();
+        config.network.embedding_size = shape.embedding_size;
+        config.network.hidden_size = shape.hidden_size;
+        config.network.num_layers = shape.num_layers;
+        let description = Description {
+            progress: Progress::new(Streams::new(config.training.seed)),
+            config,
+            alphabet: alphabet.clone(),
+            fingerprints: Fingerprints::default(),
+        };
+        description.check()?;
+        Ok(Self {
+            description,
+            tensors: network.tensors()?.into_iter().collect(),
+        })
+    }
+
     /// The file's bytes.
     ///
     /// # Errors

@@ -17,5 +17,5 @@ pub mod progress;
 mod saving;
 mod session;
 pub mod step;
-mod summary;
+pub mod summary;
 pub mod training_loop;

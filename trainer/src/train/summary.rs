@@ -59,6 +59,21 @@ pub(crate) fn summary(config: &Config, corpus: &Corpus, shape: Shape) -> Result<
     Ok(text)
 }
 
+/// A network's layers, and what it will need on the chip.
+///
+/// # Errors
+/// If the network exceeds what a model file can hold.
+pub fn network_summary(
+    shape: Shape,
+    alphabet: &Alphabet,
+    training: &TrainingConfig,
+) -> Result<String> {
+    let mut text = String::new();
+    write_network(&mut text, shape)?;
+    write_needs(&mut text, shape, alphabet, training)?;
+    Ok(text)
+}
+
 fn write_network(text: &mut String, shape: Shape) -> Result<()> {
     let mut label = "network";
     for layer in layers(shape) {

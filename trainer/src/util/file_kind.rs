@@ -29,6 +29,8 @@ pub enum Kind {
     Compressed,
     /// All settings of a run, `config.toml`.
     Settings,
+    /// A network that another program has trained: of PyTorch, Keras or ONNX.
+    Foreign,
     /// Any text.
     Text,
     /// Weights, in a model or a checkpoint.
@@ -44,6 +46,7 @@ impl Kind {
             Self::State => "a saved state",
             Self::Compressed => "a compressed text",
             Self::Settings => "a settings file",
+            Self::Foreign => "a network of PyTorch, Keras or ONNX",
             Self::Text => "a text file",
             Self::Network => "a model or a checkpoint",
         }
@@ -64,13 +67,15 @@ enum Found {
     Unknown,
 }
 
-const OTHER_WEIGHTS: &str = "charlet reads only what charlet train wrote";
+const OTHER_WEIGHTS: &str = "charlet import makes a model of it";
 const PACKED: &str = "unpack it first";
 const CONVERTED: &str = "convert it to plain text first";
 
+const ZIP: Found = Found::Theirs("a zip archive", PACKED);
+
 /// How files of other programs begin.
 const SIGNATURES: [(&[u8], Found); 12] = [
-    (b"PK\x03\x04", Found::Theirs("a zip archive", PACKED)),
+    (b"PK\x03\x04", ZIP),
     (b"\x1f\x8b", Found::Theirs("compressed by gzip", PACKED)),
     (b"BZh", Found::Theirs("compressed by bzip2", PACKED)),
     (b"\xfd7zXZ\0", Found::Theirs("compressed by xz", PACKED)),
@@ -95,7 +100,10 @@ const SIGNATURES: [(&[u8], Found); 12] = [
         b"\x89HDF\r\n",
         Found::Theirs("an HDF5 file, as Keras writes them", OTHER_WEIGHTS),
     ),
-    (b"GGUF", Found::Theirs("a GGUF file", OTHER_WEIGHTS)),
+    (
+        b"GGUF",
+        Found::Theirs("a GGUF file", "save it as safetensors"),
+    ),
     (
         b"\x80\x02",
         Found::Theirs("a PyTorch or pickle file", OTHER_WEIGHTS),
@@ -124,6 +132,9 @@ impl Found {
         }
         if head.starts_with(b"PK\x03\x04") && has(".pkl") {
             return Self::Theirs("a PyTorch file", OTHER_WEIGHTS);
+        }
+        if head.starts_with(b"PK\x03\x04") && has("model.weights.h5") {
+            return Self::Theirs("a Keras file", OTHER_WEIGHTS);
         }
         let known = SIGNATURES.iter().find(|(begin, _)| head.starts_with(begin));
         if let Some(&(_, found)) = known {
@@ -154,6 +165,10 @@ impl Found {
             Kind::Settings => matches!(
                 self,
                 Self::Ours(Kind::Settings | Kind::Text) | Self::Empty | Self::Unknown
+            ),
+            Kind::Foreign => matches!(
+                self,
+                Self::Theirs(_, OTHER_WEIGHTS) | ZIP | Self::Safetensors | Self::Unknown
             ),
             Kind::Text => matches!(self, Self::Ours(Kind::Text) | Self::Empty | Self::Unknown),
             Kind::Network => self.may_be(Kind::Model) || self.may_be(Kind::Checkpoint),
@@ -266,7 +281,7 @@ fn unreadable(path: &Path, wanted: Kind) -> String {
         Kind::State => format!("the saved state {shown}"),
         Kind::Compressed => format!("the compressed text {shown}"),
         Kind::Settings => format!("the settings in {shown}"),
-        Kind::Text | Kind::Network => shown,
+        Kind::Foreign | Kind::Text | Kind::Network => shown,
     };
     match std::fs::read_link(path) {
         Ok(target) if !path.exists() => {
@@ -312,7 +327,7 @@ fn of_run(folder: &Path, wanted: Kind) -> Option<PathBuf> {
         Kind::Model | Kind::Network => return model_in(folder),
         Kind::Checkpoint => &["best.safetensors", "last.safetensors"],
         Kind::Settings => &["config.toml"],
-        Kind::State | Kind::Compressed | Kind::Text => &[],
+        Kind::State | Kind::Compressed | Kind::Foreign | Kind::Text => &[],
     };
     let mut files = names.iter().map(|name| folder.join(name));
     files.find(|file| file.is_file())
@@ -335,6 +350,17 @@ fn remedy(path: &Path, found: Found, wanted: Kind) -> String {
         (Found::Theirs(_, remedy), _) => (*remedy).to_owned(),
         (Found::Folder, Kind::Text) if path.join("last.safetensors").is_file() => {
             format!("to go on with the run in it: {program} train --resume {file}")
+        }
+        (Found::Safetensors, Kind::Model) => OTHER_WEIGHTS.to_owned(),
+        (Found::Ours(Kind::Model), Kind::Foreign) => {
+            format!("to use it: {program} generate {file}")
+        }
+        (Found::Ours(Kind::Checkpoint), Kind::Foreign) => {
+            let model = shell::path(&path.with_extension("charlet"));
+            format!("to make a model of it: {program} quantize {file} --to i8 -o {model}")
+        }
+        (_, Kind::Foreign) => {
+            "name a .safetensors, .pt, .pth, .keras, .h5 or .onnx file".to_owned()
         }
         (_, Kind::State) => "charlet generate --state-out writes one".to_owned(),
         (Found::Folder, _) => format!("name {} in it", wanted.name()),

@@ -1,0 +1,495 @@
+//! Networks in ONNX files: the graph is followed from what is fed to the logits.
+//!
+//! The gates of ONNX stand in the order i, o, f, c; our g is their c.
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Component, Path};
+
+use anyhow::{Context, Result, bail, ensure};
+use candle_core::DType;
+use prost::Message;
+use serde_json::Value;
+
+use super::foreign::{Dense, Foreign, Layer, Matrix};
+use super::part_refusal;
+use super::tokens::Names;
+use super::weight::{Weight, floats};
+use crate::export::exported::METADATA_KEY;
+use crate::util::onnx::{Attribute, Graph, Model, Node, Tensor, data_type};
+
+/// Where ONNX has our gates i, f, g, o.
+const GATES: [usize; 4] = [0, 2, 3, 1];
+/// Operators that only move numbers about, or take some of their rows; their first input is followed.
+const MOVES: [&str; 10] = [
+    "Cast",
+    "Dropout",
+    "Flatten",
+    "Gather",
+    "Identity",
+    "Reshape",
+    "Slice",
+    "Squeeze",
+    "Transpose",
+    "Unsqueeze",
+];
+/// Operators that look at sizes, or put states together to be given out.
+const ASIDE: [&str; 3] = ["Concat", "Shape", "Size"];
+/// Operators that may follow logits.
+const AFTER: [&str; 4] = ["ArgMax", "LogSoftmax", "Softmax", "TopK"];
+
+/// Reads a file; what it keeps in files of its own stands beside it.
+pub(super) fn read(bytes: &[u8], path: &Path) -> Result<Foreign> {
+    let model = Model::decode(bytes).context("it is no ONNX file, or damaged")?;
+    let properties = &mut model.metadata_props.iter();
+    let own = properties.find(|entry| entry.key == METADATA_KEY);
+    let own = own.map(|entry| entry.value.clone());
+    let metadata = model.metadata_props.into_iter();
+    let metadata = metadata.map(|entry| (entry.key, Value::String(entry.value)));
+    let vocabularies = Names::found(&Value::Object(metadata.collect()));
+    let graph = model.graph.context("it is no ONNX file, or damaged")?;
+    let reader = Reader::new(&graph, path);
+    let (layers, head_of) = reader.layers()?;
+    Foreign {
+        embedding: reader.embedding()?,
+        head: reader.head(head_of)?,
+        layers,
+        vocabularies,
+        own: None,
+        notes: Vec::new(),
+    }
+    .checked()?
+    .with_own(own.as_deref())
+}
+
+/// A graph, by the names of its values.
+struct Reader<'g> {
+    graph: &'g Graph,
+    path: &'g Path,
+    constants: HashMap<&'g str, &'g Tensor>,
+    producers: HashMap<&'g str, &'g Node>,
+}
+
+fn attribute<'n>(node: &'n Node, name: &str) -> Option<&'n Attribute> {
+    node.attribute.iter().find(|found| found.name == name)
+}
+
+fn input(node: &Node, at: usize) -> Option<&str> {
+    let name = node.input.get(at)?;
+    Some(name.as_str()).filter(|name| !name.is_empty())
+}
+
+/// What errors call a node.
+fn shown(node: &Node) -> String {
+    let name = if node.name.is_empty() {
+        node.output.first()
+    } else {
+        Some(&node.name)
+    };
+    format!("the node {}", name.map_or("", |name| name))
+}
+
+impl<'g> Reader<'g> {
+    fn new(graph: &'g Graph, path: &'g Path) -> Self {
+        let initializers = graph.initializer.iter();
+        let mut constants: HashMap<&str, &Tensor> = initializers
+            .map(|tensor| (tensor.name.as_str(), tensor))
+            .collect();
+        let mut producers = HashMap::new();
+        for node in &graph.node {
+            let value = attribute(node, "value").and_then(|value| value.t.as_ref());
+            for output in node.output.iter().filter(|output| !output.is_empty()) {
+                match value {
+                    Some(value) if node.op_type == "Constant" => {
+                        constants.insert(output, value);
+                    }
+                    _ => {
+                        producers.insert(output.as_str(), node);
+                    }
+                }
+            }
+        }
+        Self {
+            graph,
+            path,
+            constants,
+            producers,
+        }
+    }
+
+    /// A weight, as it is or turned around.
+    fn constant(&self, name: &str) -> Result<Option<Weight>> {
+        if let Some(tensor) = self.constants.get(name) {
+            return self.weight(name, tensor).map(Some);
+        }
+        let Some(node) = self.producers.get(name) else {
+            return Ok(None);
+        };
+        let (Some(from), "Identity" | "Transpose") = (input(node, 0), node.op_type.as_str()) else {
+            return Ok(None);
+        };
+        // One step only: a graph may go in circles.
+        let Some(tensor) = self.constants.get(from) else {
+            return Ok(None);
+        };
+        let mut weight = self.weight(from, tensor)?;
+        if node.op_type == "Transpose" && weight.dims.len() == 2 {
+            weight = weight.matrix()?.transposed().into_weight(name);
+        }
+        Ok(Some(weight))
+    }
+
+    fn weight(&self, name: &str, tensor: &Tensor) -> Result<Weight> {
+        let dims = tensor.dims.iter().map(|&dim| Ok(usize::try_from(dim)?));
+        let dims: Vec<usize> = dims.collect::<Result<_>>()?;
+        let count = dims
+            .iter()
+            .try_fold(1usize, |all, &dim| all.checked_mul(dim));
+        let count = count.with_context(|| format!("{name} is too large"))?;
+        let values = self
+            .values(tensor, count)
+            .with_context(|| format!("{name} is damaged"))?;
+        Ok(Weight {
+            name: name.to_owned(),
+            dims,
+            values,
+        })
+    }
+
+    /// The numbers of a tensor, if they have fractions.
+    fn values(&self, tensor: &Tensor, count: usize) -> Result<Vec<f32>> {
+        let dtype = match tensor.data_type {
+            data_type::FLOAT => DType::F32,
+            data_type::DOUBLE => DType::F64,
+            data_type::FLOAT16 => DType::F16,
+            data_type::BFLOAT16 => DType::BF16,
+            _ => return Ok(Vec::new()),
+        };
+        let bytes = if tensor.data_location == 1 {
+            self.external(tensor)?
+        } else if !tensor.raw_data.is_empty() {
+            tensor.raw_data.clone()
+        } else {
+            match dtype {
+                DType::F32 => tensor
+                    .float_data
+                    .iter()
+                    .flat_map(|value| value.to_le_bytes())
+                    .collect(),
+                DType::F64 => tensor
+                    .double_data
+                    .iter()
+                    .flat_map(|value| value.to_le_bytes())
+                    .collect(),
+                _ => {
+                    let bits = tensor.int32_data.iter();
+                    bits.flat_map(|&bits| (bits as u16).to_le_bytes()).collect()
+                }
+            }
+        };
+        Ok(floats(&bytes, dtype, count)?.unwrap_or_default())
+    }
+
+    /// The bytes of a tensor in a file of its own, which is in the folder of the graph.
+    fn external(&self, tensor: &Tensor) -> Result<Vec<u8>> {
+        let entry = |key: &str| {
+            let entries = &mut tensor.external_data.iter();
+            let entry = entries.find(|entry| entry.key == key);
+            entry.map(|entry| entry.value.as_str())
+        };
+        let number = |key: &str| entry(key).map(str::parse::<usize>).transpose();
+        let name = Path::new(entry("location").context("it says no file")?);
+        ensure!(
+            name.components()
+                .all(|part| matches!(part, Component::Normal(_) | Component::CurDir)),
+            "its numbers are in {}, outside of the folder",
+            name.display()
+        );
+        let file = self.path.with_file_name("").join(name);
+        let bytes = std::fs::read(&file)
+            .with_context(|| format!("can't read {}, which has its numbers", file.display()))?;
+        let from = number("offset")?.unwrap_or(0);
+        let length = number("length")?.unwrap_or(bytes.len().saturating_sub(from));
+        let part = from.checked_add(length).and_then(|to| bytes.get(from..to));
+        Ok(part.context("its file is too short")?.to_vec())
+    }
+
+    /// The nodes that a value goes to; those that only move it are passed.
+    fn consumers(&self, value: &str) -> Vec<&'g Node> {
+        let mut values = vec![value.to_owned()];
+        let mut seen = HashSet::new();
+        let mut found: Vec<&'g Node> = Vec::new();
+        while let Some(value) = values.pop() {
+            if !seen.insert(value.clone()) {
+                continue;
+            }
+            for node in &self.graph.node {
+                let Some(at) = node.input.iter().position(|input| *input == value) else {
+                    continue;
+                };
+                if ASIDE.contains(&node.op_type.as_str()) || node.op_type == "LSTM" && at > 0 {
+                    continue;
+                }
+                if MOVES.contains(&node.op_type.as_str()) {
+                    if at == 0 {
+                        values.extend(node.output.iter().cloned());
+                    }
+                } else if !found.iter().any(|other| std::ptr::eq::<Node>(*other, node)) {
+                    found.push(node);
+                }
+            }
+        }
+        found
+    }
+
+    /// The layers in their order, and the node behind the last.
+    fn layers(&self) -> Result<(Vec<Layer>, &'g Node)> {
+        for node in &self.graph.node {
+            let what = match node.op_type.as_str() {
+                "GRU" => "a GRU",
+                "RNN" => "a plain RNN",
+                "Attention" | "MultiHeadAttention" => "attention",
+                "BatchNormalization" => "batch normalization",
+                "LayerNormalization" => "layer normalization",
+                "Conv" => "a convolution",
+                "Loop" | "Scan" | "If" => {
+                    "a loop or branch, which an LSTM may hide in: export it as an LSTM node; it"
+                }
+                _ => continue,
+            };
+            return Err(part_refusal(&shown(node), what));
+        }
+        let mut node = self.first()?;
+        let mut layers = Vec::new();
+        loop {
+            layers.push(self.layer(node)?);
+            ensure!(
+                layers.len() <= self.graph.node.len(),
+                "its layers go in a circle"
+            );
+            // All h, or the last.
+            let outputs = node
+                .output
+                .iter()
+                .take(2)
+                .filter(|output| !output.is_empty());
+            let mut next: Vec<&Node> = Vec::new();
+            for output in outputs {
+                for consumer in self.consumers(output) {
+                    if !next
+                        .iter()
+                        .any(|other| std::ptr::eq::<Node>(*other, consumer))
+                    {
+                        next.push(consumer);
+                    }
+                }
+            }
+            match &next[..] {
+                [only] if only.op_type == "LSTM" => node = only,
+                [only] if ["MatMul", "Gemm"].contains(&only.op_type.as_str()) => {
+                    return Ok((layers, only));
+                }
+                [] => bail!("nothing follows {}: a linear layer should", shown(node)),
+                all => {
+                    let known = ["LSTM", "MatMul", "Gemm"];
+                    let other = all
+                        .iter()
+                        .find(|node| !known.contains(&node.op_type.as_str()));
+                    if let Some(other) = other {
+                        return Err(part_refusal(
+                            &shown(other),
+                            &format!("{}, behind an LSTM", other.op_type),
+                        ));
+                    }
+                    bail!(
+                        "several layers take what {} gives: a charlet model has one after the other",
+                        shown(node)
+                    );
+                }
+            }
+        }
+    }
+
+    /// The LSTM that no other feeds.
+    fn first(&self) -> Result<&'g Node> {
+        let lstms = self.graph.node.iter().filter(|node| node.op_type == "LSTM");
+        let lstms: Vec<&Node> = lstms.collect();
+        ensure!(!lstms.is_empty(), "it has no LSTM node");
+        for lstm in &lstms {
+            if self
+                .source(input(lstm, 0).unwrap_or(""))?
+                .is_none_or(|source| source.op_type != "LSTM")
+            {
+                return Ok(lstm);
+            }
+        }
+        bail!("its layers go in a circle")
+    }
+
+    /// The node that a value comes from, moves passed; `None` for what is fed.
+    fn source(&self, value: &str) -> Result<Option<&'g Node>> {
+        let mut value = value;
+        for _ in 0..=self.graph.node.len() {
+            let Some(&node) = self.producers.get(value) else {
+                return Ok(None);
+            };
+            let is_lookup = node.op_type == "Gather"
+                && input(node, 0).is_some_and(|data| self.constants.contains_key(data));
+            if is_lookup || !MOVES.contains(&node.op_type.as_str()) {
+                return Ok(Some(node));
+            }
+            value = input(node, 0).context("a node has no input")?;
+        }
+        bail!("its nodes go in a circle")
+    }
+
+    /// What is looked up for a token, if it isn't a vector with a single 1.
+    fn embedding(&self) -> Result<Option<Matrix>> {
+        let first = self.first()?;
+        let Some(source) = self.source(input(first, 0).unwrap_or(""))? else {
+            return Ok(None);
+        };
+        let of = |at| input(source, at).map_or(Ok(None), |name| self.constant(name));
+        match source.op_type.as_str() {
+            "OneHot" => Ok(None),
+            // With each of all numbers.
+            "Equal" if of(0)?.is_some() || of(1)?.is_some() => Ok(None),
+            "Gather" => of(0)?
+                .context("the embedding is missing")?
+                .matrix()
+                .map(Some),
+            operator => Err(part_refusal(
+                &shown(source),
+                &format!("{operator}, before the first LSTM"),
+            )),
+        }
+    }
+
+    fn layer(&self, node: &Node) -> Result<Layer> {
+        let name = shown(node);
+        let refuse = |what: &str| Err(part_refusal(&name, what));
+        let text = |key: &str| {
+            let text = attribute(node, key).and_then(|found| found.s.as_deref());
+            text.map(String::from_utf8_lossy)
+        };
+        match text("direction").as_deref() {
+            None | Some("forward") => {}
+            Some("bidirectional") => return refuse("a bidirectional LSTM"),
+            Some(_) => return refuse("an LSTM that runs backwards"),
+        }
+        if let Some(activations) = attribute(node, "activations") {
+            let names = activations.strings.iter();
+            let names: Vec<_> = names.map(|name| String::from_utf8_lossy(name)).collect();
+            if names != ["Sigmoid", "Tanh", "Tanh"] {
+                return refuse(&format!(
+                    "an LSTM with other activations ({})",
+                    names.join(", ")
+                ));
+            }
+        }
+        if attribute(node, "clip").is_some() {
+            return refuse("an LSTM whose sums are clipped");
+        }
+        if attribute(node, "input_forget").is_some_and(|found| found.i.unwrap_or(0) != 0) {
+            return refuse("an LSTM with coupled input and forget gates");
+        }
+        let constant = |at: usize| -> Result<Option<Weight>> {
+            let Some(name) = input(node, at) else {
+                return Ok(None);
+            };
+            self.constant(name)
+        };
+        let is_zero = |weight: &Weight| weight.values.iter().all(|&value| value == 0.0);
+        if input(node, 7).is_some() && !constant(7)?.is_some_and(|peepholes| is_zero(&peepholes)) {
+            return refuse("an LSTM with peepholes");
+        }
+        for at in [5, 6] {
+            if constant(at)?.is_some_and(|state| !is_zero(&state)) {
+                return refuse("an LSTM with a start state that isn't 0");
+            }
+        }
+        let matrix = |at: usize| -> Result<Matrix> {
+            let weight =
+                constant(at)?.with_context(|| format!("the weights of {name} are computed"))?;
+            let weight = weight.without_first()?;
+            let matrix = weight.matrix()?;
+            ensure!(matrix.rows % 4 == 0, "{} is {:?}", weight.name, weight.dims);
+            Ok(matrix.with_gates(GATES))
+        };
+        let (weight_ih, weight_hh) = (matrix(1)?, matrix(2)?);
+        let rows = weight_hh.rows;
+        let bias = match constant(3)? {
+            Some(bias) => {
+                let bias = bias.without_first()?;
+                let (of_x, of_h) = bias.vector(2 * rows)?.split_at(rows);
+                let both = of_x.iter().zip(of_h);
+                let sums = both.map(|(&x, &h)| (f64::from(x) + f64::from(h)) as f32);
+                Matrix::new(rows, 1, sums.collect())?
+                    .with_gates(GATES)
+                    .into_values()
+            }
+            None if input(node, 3).is_some() => bail!("the biases of {name} are computed"),
+            None => vec![0.0; rows],
+        };
+        Ok(Layer {
+            weight_ih,
+            weight_hh,
+            bias,
+        })
+    }
+
+    /// The linear layer that this node begins.
+    fn head(&self, node: &'g Node) -> Result<Dense> {
+        let name = shown(node);
+        let weight = input(node, 1).map_or(Ok(None), |weight| self.constant(weight))?;
+        let weight = weight.with_context(|| format!("the weights of {name} are computed"))?;
+        let mut weight = weight.matrix()?;
+        let is = |key: &str| attribute(node, key).is_some_and(|found| found.i.unwrap_or(0) != 0);
+        let one = |key: &str| attribute(node, key).is_none_or(|found| found.f == Some(1.0));
+        let is_gemm = node.op_type == "Gemm";
+        if is_gemm && !(one("alpha") && one("beta")) || is("transA") {
+            return Err(part_refusal(&name, "a linear layer with factors"));
+        }
+        if !(is_gemm && is("transB")) {
+            weight = weight.transposed();
+        }
+        let mut bias = vec![0.0; weight.rows];
+        if let Some(name) = input(node, 2).filter(|_| is_gemm) {
+            let found = self
+                .constant(name)?
+                .context("the bias of the head is computed")?;
+            bias = found.vector(weight.rows)?.to_vec();
+        }
+        let mut output = node.output.first().context("a node has no output")?;
+        loop {
+            let next = self.consumers(output);
+            match &next[..] {
+                [] => break,
+                [add] if add.op_type == "Add" && bias.iter().all(|&value| value == 0.0) => {
+                    let names = [0, 1]
+                        .map(|at| input(add, at).map_or(Ok(None), |name| self.constant(name)));
+                    let [one, other] = names;
+                    let found = one?.or(other?);
+                    let found =
+                        found.with_context(|| format!("what {} adds is computed", shown(add)))?;
+                    bias = found.vector(weight.rows)?.to_vec();
+                    output = add.output.first().context("a node has no output")?;
+                }
+                all => {
+                    let other = all
+                        .iter()
+                        .find(|node| !AFTER.contains(&node.op_type.as_str()));
+                    match other {
+                        None => break,
+                        Some(other) => {
+                            return Err(part_refusal(
+                                &shown(other),
+                                &format!("{}, behind the first linear layer", other.op_type),
+                            ));
+                        }
+                    }
+                }
+            }
+        }
+        Ok(Dense { weight, bias })
+    }
+}
