@@ -5,7 +5,7 @@ use std::process::Command;
 
 use crate::support::place::Place;
 
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 13] = [
     "train",
     "generate",
     "eval",
@@ -15,6 +15,7 @@ const COMMANDS: [&str; 12] = [
     "compare",
     "info",
     "quantize",
+    "import",
     "export",
     "bench",
     "completions",
