@@ -133,12 +133,12 @@ pub unsafe extern "C" fn charlet_model_info(
             return Err(CHARLET_NULL);
         }
         let (header, sizes) = (model.header(), model.sizes());
-        let mark = |mark: Option<u16>| mark.map_or(-1, i32::from);
+        let mark = |mark: Option<Token>| mark.map_or(-1, |mark| mark.0.into());
         let value = charlet_info {
             vocab_size: header.vocab_size.into(),
             start: header.start.into(),
-            end: mark(header.end),
-            unknown: mark(header.unknown),
+            end: mark(model.vocab().end()),
+            unknown: mark(model.vocab().unknown()),
             embedding_size: header.embedding_size.into(),
             hidden_size: header.hidden_size.into(),
             num_layers: header.num_layers.into(),
