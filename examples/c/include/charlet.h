@@ -267,6 +267,8 @@ int32_t charlet_model_char(const struct charlet_model *model, uint16_t token);
 // most probable character. `top_k`: only so many of the most probable; 0 for all. `top_p`: only
 // the fewest that make up this share of the probability; 1 for all.
 //
+// Unless CHARLET_OK is returned, `sampler` is zeros, and can't be used.
+//
 // On a chip without a floating-point unit it takes about 2 KB of code, which the constants don't.
 charlet_error charlet_sampler_init(struct charlet_sampler *sampler,
                                    float temperature,
@@ -299,7 +301,7 @@ charlet_error charlet_session_prompt(struct charlet_session *session, const char
 
 // Makes one character, and returns its code point, or CHARLET_END where the model ends the text: the next call
 // then starts a new one. `random`: 32 random bits, of charlet_rng_next or the chip's own. It is CHARLET_END
-// too if `session` or `sampler` is NULL.
+// too if `session` or `sampler` is NULL, or `sampler` was not initialised.
 int32_t charlet_session_next(struct charlet_session *session,
                              const struct charlet_sampler *sampler,
                              uint32_t random);

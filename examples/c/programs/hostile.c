@@ -214,6 +214,18 @@ static void small_buffers(const unsigned char *bytes, size_t len) {
     }
     {
         float one = 0;
+        charlet_sampler none;
+        char text[8];
+        memset(&none, 0, sizeof none);
+        charlet_rng_seed(&rng, 1);
+        CHECK(charlet_session_generate(session, &none, &rng, 1, text, 8) == CHARLET_NOT_INITIALIZED);
+        CHECK(charlet_session_next(session, &none, 0) == CHARLET_END);
+        CHECK(charlet_sampler_init(&none, 1, 0, 1) == CHARLET_OK);
+        CHECK(charlet_session_generate(session, &none, &rng, 1, text, 8) == CHARLET_OK);
+        CHECK(charlet_sampler_init(&none, -1, 0, 1) == CHARLET_INVALID_TEMPERATURE);
+        CHECK(charlet_session_generate(session, &none, &rng, 1, text, 8) == CHARLET_NOT_INITIALIZED);
+        CHECK(charlet_sampler_init(&none, 1, 0, 2) == CHARLET_INVALID_TOP_P);
+        CHECK(charlet_session_next(session, &none, 0) == CHARLET_END);
         CHECK(charlet_session_step(session, 0, &one, 1) == CHARLET_BUFFER_LENGTH);
         CHECK(charlet_session_layer(session, 0, &one, &one, 1) == CHARLET_BUFFER_LENGTH);
         CHECK(charlet_session_layer(session, 99, &one, &one, 1) == CHARLET_UNKNOWN_LAYER);

@@ -115,7 +115,7 @@ fn text(error: i32) -> &'static CStr {
     const TEXTS: [&CStr; 27] = [
         c"no error",
         c"a pointer is NULL that must not be",
-        c"the model, encoder or decoder was not initialised, or is used up",
+        c"the model, sampler, encoder or decoder was not initialised, or is used up",
         c"the memory must start at a multiple of CHARLET_ALIGN",
         c"the memory is too small: charlet_session_size tells how much the model needs",
         c"the text is not UTF-8, or the number is no character",

@@ -114,6 +114,8 @@ pub static charlet_temperature_1_0: charlet_sampler = charlet_sampler::of_temper
 /// most probable character. `top_k`: only so many of the most probable; 0 for all. `top_p`: only
 /// the fewest that make up this share of the probability; 1 for all.
 ///
+/// Unless CHARLET_OK is returned, `sampler` is zeros, and can't be used.
+///
 /// On a chip without a floating-point unit it takes about 2 KB of code, which the constants don't.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn charlet_sampler_init(
@@ -126,6 +128,8 @@ pub unsafe extern "C" fn charlet_sampler_init(
         if sampler.is_null() {
             return Err(CHARLET_NULL);
         }
+        // SAFETY: it is a sampler of C's.
+        unsafe { sampler.write_bytes(0, 1) };
         let mut value = if temperature == 0.0 {
             Sampler::argmax()
         } else {
@@ -149,12 +153,20 @@ pub unsafe extern "C" fn charlet_sampler_init(
 /// The sampler in memory of C.
 ///
 /// # Safety
-/// It is one that `charlet_sampler_init` made, a constant, or NULL.
+/// It is one that `charlet_sampler_init` made, a constant, zeros, or NULL.
 pub(crate) unsafe fn choice<'a>(
     sampler: *const charlet_sampler,
 ) -> Result<&'a Choice, charlet_error> {
+    let choice: *const Choice = sampler.cast();
+    if choice.is_null() {
+        return Err(CHARLET_NULL);
+    }
+    // SAFETY: the caller promises the memory. A function is no zeros: they are looked at as none.
+    if unsafe { (&raw const (*choice).choose).cast::<usize>().read() } == 0 {
+        return Err(CHARLET_NOT_INITIALIZED);
+    }
     // SAFETY: the caller promises it; nothing else makes one.
-    unsafe { sampler.cast::<Choice>().as_ref() }.ok_or(CHARLET_NULL)
+    Ok(unsafe { &*choice })
 }
 
 /// Random numbers from a seed, the same as in Rust and in the command `charlet`. Not for secrets.

@@ -146,7 +146,7 @@ pub unsafe extern "C" fn charlet_session_prompt(
 
 /// Makes one character, and returns its code point, or CHARLET_END where the model ends the text: the next call
 /// then starts a new one. `random`: 32 random bits, of charlet_rng_next or the chip's own. It is CHARLET_END
-/// too if `session` or `sampler` is NULL.
+/// too if `session` or `sampler` is NULL, or `sampler` was not initialised.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn charlet_session_next(
     session: *mut charlet_session,
