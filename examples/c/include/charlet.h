@@ -40,7 +40,7 @@ enum charlet_error
   CHARLET_OK = 0,
   // A pointer is NULL that must not be.
   CHARLET_NULL = 1,
-  // What was given was never initialised, or is used up.
+  // What was given was never initialised, or is used up. Only memory of zeros is sure to be noticed.
   CHARLET_NOT_INITIALIZED = 2,
   // The memory does not start at a multiple of CHARLET_ALIGN.
   CHARLET_MISALIGNED = 3,
@@ -50,7 +50,7 @@ enum charlet_error
   CHARLET_NOT_UTF8 = 5,
   // A buffer has another length than is needed.
   CHARLET_BUFFER_LENGTH = 6,
-  // The buffer is full.
+  // The buffer is full. Of charlet_decompress it may also mean a damaged message, or one of another model.
   CHARLET_BUFFER_FULL = 7,
   // The first bytes are not those of a model.
   CHARLET_NOT_A_MODEL = 8,
@@ -108,7 +108,7 @@ typedef struct charlet_encoder {
   size_t _opaque[24];
 } charlet_encoder;
 
-// Takes the next byte of a message; false if it can't.
+// Takes the next byte of a message; false if it can't. It must return: no longjmp, no exception of C++.
 typedef bool (*charlet_put)(void *context, uint8_t byte);
 
 // Reads a message character by character: memory of yours, which charlet_decoder_init fills.
@@ -117,10 +117,12 @@ typedef struct charlet_decoder {
   size_t _opaque[24];
 } charlet_decoder;
 
-// Gives the next byte of a message; a negative number at its end, as getc does.
+// Gives the next byte of a message; a negative number at its end, as getc does. Any number but 0 to 255 is the
+// end. It must return: no longjmp, no exception of C++.
 typedef int32_t (*charlet_get)(void *context);
 
-// A checked model: memory of yours, which charlet_model_from_bytes fills. Don't copy it while sessions use it.
+// A checked model: memory of yours, which charlet_model_from_bytes fills. While sessions use it, don't copy it, and
+// don't fill it again.
 typedef struct charlet_model {
   // What is in it is the library's.
   size_t _opaque[32];
@@ -197,7 +199,7 @@ extern const struct charlet_sampler charlet_temperature_1_0;
 
 // Compresses a text into `size` bytes, and tells how many of them the message takes: at most one more than
 // the text has, and one for the check. Any text will do. With `check`, 8 bits at the end tell a damaged message
-// from a whole one. The session's own text is given up.
+// from a whole one. Text and message must not overlap. The session's own text is given up.
 charlet_error charlet_compress(struct charlet_session *session,
                                const char *text,
                                size_t len,
@@ -207,7 +209,12 @@ charlet_error charlet_compress(struct charlet_session *session,
                                size_t *message_len);
 
 // Reads a message of the same model and the same `check` into `size` bytes, as UTF-8 with a NUL behind it,
-// which `text_len` doesn't count; it may be NULL. Any bytes are safe. The session's own text is given up.
+// which `text_len` doesn't count; it may be NULL. Text and message must not overlap. Any bytes are safe. The
+// session's own text is given up.
+//
+// Use the text after CHARLET_OK only; after an error `text_len` is what it was. CHARLET_BUFFER_FULL may also mean
+// a damaged message, or one of another model: its text may have no end, and the work grows with `size`. Without
+// the check such a message is often CHARLET_OK, with another text.
 charlet_error charlet_decompress(struct charlet_session *session,
                                  const uint8_t *message,
                                  size_t message_len,
@@ -218,6 +225,9 @@ charlet_error charlet_decompress(struct charlet_session *session,
 
 // Starts a message, whose bytes `put` takes with its `context`. The session's own text is given up; don't use
 // the session before charlet_encoder_finish.
+//
+// Unlike charlet_compress it never stores the text as it is, so a text that the model doesn't expect takes more
+// bytes than it has: at most 6 for each character, and 6 more, check and end included.
 charlet_error charlet_encoder_init(struct charlet_encoder *encoder,
                                    struct charlet_session *session,
                                    bool check,
@@ -238,8 +248,11 @@ charlet_error charlet_decoder_init(struct charlet_decoder *decoder,
                                    charlet_get get,
                                    void *context);
 
-// Tells the next character, or CHARLET_END behind the last: at most one step of the model.
-charlet_error charlet_decoder_next(struct charlet_decoder *decoder, int32_t *character);
+// Tells the next character, or CHARLET_END behind the last: at most one step of the model. After
+// CHARLET_CORRUPT_MESSAGE it is at its end, too. Without a check a damaged message, or one of another model, often
+// gives another text and no error; that may have no end, so limit its characters.
+charlet_error charlet_decoder_next(struct charlet_decoder *decoder,
+                                   int32_t *character);
 
 // What an error says, in English and without a full stop. Any number will do.
 const char *charlet_error_text(int32_t error);
@@ -281,8 +294,8 @@ void charlet_rng_seed(struct charlet_rng *rng, uint64_t seed);
 // The next 32 random bits.
 uint32_t charlet_rng_next(struct charlet_rng *rng);
 
-// Bytes of memory that a session of this model needs; 0 if it is none. CHARLET_SESSION_SIZE is a constant for
-// it.
+// Bytes of memory that a session of this model needs; 0 if it is none. CHARLET_SESSION_SIZE is a constant that is
+// never less.
 size_t charlet_session_size(const struct charlet_model *model);
 
 // Makes a session at the start of a text, in `size` bytes of your memory. Model and memory must stay where
@@ -339,7 +352,8 @@ charlet_error charlet_session_layer(struct charlet_session *session,
                                     float *c,
                                     size_t count);
 
-// Replaces h and c of a layer; integer models round them.
+// Replaces h and c of a layer; neither may be NULL. Integer models round them, take the nearest number that they
+// have, and 0 for NaN.
 charlet_error charlet_session_set_layer(struct charlet_session *session,
                                         size_t layer,
                                         const float *h,

@@ -14,7 +14,8 @@
 #define MOST 100
 
 struct message {
-    uint8_t bytes[LONGEST + 1];
+    /* What a stream takes at most; charlet_compress takes less. */
+    uint8_t bytes[6 * LONGEST + 6];
     size_t len;
 };
 
@@ -62,7 +63,7 @@ static charlet_error stream(charlet_session *session, const char *line) {
 
 int main(int argc, char **argv) {
     static struct message messages[MOST];
-    char line[LONGEST + 2];
+    char line[LONGEST + 1];
     charlet_model model;
     charlet_session *session = NULL;
     charlet_error error;

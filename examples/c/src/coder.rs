@@ -12,7 +12,7 @@ use crate::session::{Words, charlet_session, number, session};
 
 /// Compresses a text into `size` bytes, and tells how many of them the message takes: at most one more than
 /// the text has, and one for the check. Any text will do. With `check`, 8 bits at the end tell a damaged message
-/// from a whole one. The session's own text is given up.
+/// from a whole one. Text and message must not overlap. The session's own text is given up.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn charlet_compress(
     session: *mut charlet_session,
@@ -47,7 +47,12 @@ pub unsafe extern "C" fn charlet_compress(
 }
 
 /// Reads a message of the same model and the same `check` into `size` bytes, as UTF-8 with a NUL behind it,
-/// which `text_len` doesn't count; it may be NULL. Any bytes are safe. The session's own text is given up.
+/// which `text_len` doesn't count; it may be NULL. Text and message must not overlap. Any bytes are safe. The
+/// session's own text is given up.
+///
+/// Use the text after CHARLET_OK only; after an error `text_len` is what it was. CHARLET_BUFFER_FULL may also mean
+/// a damaged message, or one of another model: its text may have no end, and the work grows with `size`. Without
+/// the check such a message is often CHARLET_OK, with another text.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn charlet_decompress(
     session: *mut charlet_session,
@@ -80,9 +85,10 @@ pub unsafe extern "C" fn charlet_decompress(
     })())
 }
 
-/// Takes the next byte of a message; false if it can't.
+/// Takes the next byte of a message; false if it can't. It must return: no longjmp, no exception of C++.
 pub type charlet_put = Option<unsafe extern "C" fn(context: *mut c_void, byte: u8) -> bool>;
-/// Gives the next byte of a message; a negative number at its end, as getc does.
+/// Gives the next byte of a message; a negative number at its end, as getc does. Any number but 0 to 255 is the
+/// end. It must return: no longjmp, no exception of C++.
 pub type charlet_get = Option<unsafe extern "C" fn(context: *mut c_void) -> i32>;
 
 /// Compresses a text character by character: memory of yours, which charlet_encoder_init fills.
@@ -127,6 +133,9 @@ fn encoder<O>(
 
 /// Starts a message, whose bytes `put` takes with its `context`. The session's own text is given up; don't use
 /// the session before charlet_encoder_finish.
+///
+/// Unlike charlet_compress it never stores the text as it is, so a text that the model doesn't expect takes more
+/// bytes than it has: at most 6 for each character, and 6 more, check and end included.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn charlet_encoder_init(
     encoder: *mut charlet_encoder,
@@ -233,7 +242,9 @@ pub unsafe extern "C" fn charlet_decoder_init(
     })())
 }
 
-/// Tells the next character, or CHARLET_END behind the last: at most one step of the model.
+/// Tells the next character, or CHARLET_END behind the last: at most one step of the model. After
+/// CHARLET_CORRUPT_MESSAGE it is at its end, too. Without a check a damaged message, or one of another model, often
+/// gives another text and no error; that may have no end, so limit its characters.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn charlet_decoder_next(
     decoder: *mut charlet_decoder,

@@ -12,7 +12,7 @@ pub enum charlet_error {
     CHARLET_OK = 0,
     /// A pointer is NULL that must not be.
     CHARLET_NULL = 1,
-    /// What was given was never initialised, or is used up.
+    /// What was given was never initialised, or is used up. Only memory of zeros is sure to be noticed.
     CHARLET_NOT_INITIALIZED = 2,
     /// The memory does not start at a multiple of CHARLET_ALIGN.
     CHARLET_MISALIGNED = 3,
@@ -22,7 +22,7 @@ pub enum charlet_error {
     CHARLET_NOT_UTF8 = 5,
     /// A buffer has another length than is needed.
     CHARLET_BUFFER_LENGTH = 6,
-    /// The buffer is full.
+    /// The buffer is full. Of charlet_decompress it may also mean a damaged message, or one of another model.
     CHARLET_BUFFER_FULL = 7,
     /// The first bytes are not those of a model.
     CHARLET_NOT_A_MODEL = 8,

@@ -11,7 +11,8 @@ use crate::error::code;
 use crate::memory::{Slot, check};
 use crate::session::session_size;
 
-/// A checked model: memory of yours, which charlet_model_from_bytes fills. Don't copy it while sessions use it.
+/// A checked model: memory of yours, which charlet_model_from_bytes fills. While sessions use it, don't copy it, and
+/// don't fill it again.
 #[repr(C)]
 pub struct charlet_model {
     /// What is in it is the library's.

@@ -41,8 +41,8 @@ pub(crate) fn session_size(model: &Model<'_>) -> usize {
     FIXED.wrapping_add(model.sizes().ram_bytes())
 }
 
-/// Bytes of memory that a session of this model needs; 0 if it is none. CHARLET_SESSION_SIZE is a constant for
-/// it.
+/// Bytes of memory that a session of this model needs; 0 if it is none. CHARLET_SESSION_SIZE is a constant that is
+/// never less.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn charlet_session_size(model: *const charlet_model) -> usize {
     // SAFETY: it is a model, or NULL.
@@ -279,7 +279,8 @@ pub unsafe extern "C" fn charlet_session_layer(
     })())
 }
 
-/// Replaces h and c of a layer; integer models round them.
+/// Replaces h and c of a layer; neither may be NULL. Integer models round them, take the nearest number that they
+/// have, and 0 for NaN.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn charlet_session_set_layer(
     session: *mut charlet_session,
