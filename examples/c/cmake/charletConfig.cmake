@@ -7,4 +7,8 @@ if(NOT TARGET charlet::charlet)
     set_target_properties(charlet::charlet PROPERTIES
         IMPORTED_LOCATION "${charlet_lib}/${CMAKE_STATIC_LIBRARY_PREFIX}charlet${CMAKE_STATIC_LIBRARY_SUFFIX}"
         INTERFACE_INCLUDE_DIRECTORIES "${charlet_include}")
+    # What isn't called isn't linked.
+    if(NOT APPLE AND NOT WIN32)
+        set_target_properties(charlet::charlet PROPERTIES INTERFACE_LINK_OPTIONS -Wl,--gc-sections)
+    endif()
 endif()
