@@ -12,6 +12,7 @@ It needs numpy and the library: `cargo build --profile fast` in examples/c, or C
 """
 
 import ctypes
+import operator
 import os
 import pathlib
 import sys
@@ -96,6 +97,14 @@ def _check(error):
         raise CharletError(_library.charlet_error_text(error).decode())
 
 
+def _whole(name, value, most):
+    """A whole number from 0: ctypes would cut off bits of another one."""
+    value = operator.index(value)
+    if not 0 <= value <= most:
+        raise CharletError(f"{name} must be from 0 to {most}, not {value}")
+    return value
+
+
 def _floats(array):
     return array.ctypes.data_as(_FLOATS)
 
@@ -105,7 +114,7 @@ class Rng:
 
     def __init__(self, seed):
         self._memory = _RngMemory()
-        _library.charlet_rng_seed(ctypes.byref(self._memory), seed)
+        _library.charlet_rng_seed(ctypes.byref(self._memory), _whole("seed", seed, 2**64 - 1))
 
 
 class Step(NamedTuple):
@@ -156,6 +165,7 @@ class Model:
     def generate(self, seed=1, prompt="", temperature=0.8, top_k=0, top_p=1.0, length=20):
         """A text of at most so many characters behind the prompt; `seed` is a number, or an Rng to go on with."""
         rng = seed if isinstance(seed, Rng) else Rng(seed)
+        top_k, length = _whole("top_k", top_k, 2**32 - 1), _whole("length", length, 2**28)
         sampler = _SamplerMemory()
         _check(_library.charlet_sampler_init(ctypes.byref(sampler), temperature, top_k, top_p))
         self.start()
@@ -171,6 +181,8 @@ class Model:
 
     def score(self, lines):
         """The log-probability of each line, its end included: in nats."""
+        if isinstance(lines, str):
+            raise TypeError("score takes a list of lines: put the text into brackets")
         scores = np.empty(len(lines), dtype=np.float32)
         score = ctypes.c_float()
         for at, line in enumerate(lines):
@@ -211,6 +223,8 @@ class Model:
         h, c = np.ascontiguousarray(h, dtype=np.float32), np.ascontiguousarray(c, dtype=np.float32)
         if h.shape != shape or c.shape != shape:
             raise CharletError(f"h and c must have the shape {shape}")
+        if np.isnan(h).any() or np.isnan(c).any():
+            raise CharletError("h and c must be numbers, not NaN")
         for layer in range(shape[0]):
             _check(
                 _library.charlet_session_set_layer(

@@ -125,15 +125,26 @@ class Names(unittest.TestCase):
 
     def test_what_is_wrong_is_said(self):
         self.assertEqual(self.model.chars, "abcdefghijklmnopqrstuvwxyz")
+        h, c = self.model.state()
         for call, sentence in [
             (lambda: Model(b"nothing"), "not a charlet model"),
             (lambda: self.model.generate(prompt="M"), "does not know a character"),
             (lambda: self.model.step("M"), "does not know the character 'M'"),
             (lambda: self.model.step(99), "no token 99"),
             (lambda: self.model.generate(temperature=-1), "temperature"),
+            (lambda: self.model.generate(seed=-1), "seed must be from 0 to 18446744073709551615, not -1"),
+            (lambda: Rng(2**64), "seed must be"),
+            (lambda: self.model.generate(top_k=-1), "top_k must be"),
+            (lambda: self.model.generate(top_k=2**32), "top_k must be"),
+            (lambda: self.model.generate(length=-1), "length must be"),
+            (lambda: self.model.generate(length=2**62), "length must be"),
+            (lambda: self.model.set_state(h * np.nan, c), "NaN"),
+            (lambda: self.model.set_state(h, c * np.nan), "NaN"),
         ]:
             with self.assertRaisesRegex(CharletError, sentence):
                 call()
+        with self.assertRaisesRegex(TypeError, "list of lines"):
+            self.model.score("maria")
 
 
 if __name__ == "__main__":
