@@ -19,16 +19,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Bytes of a session's memory as a constant. Words of state and workspace: the 32-bit numbers at offsets 20 and 24 of
- * the model file. */
+/* Bytes of a session's memory as a constant, never less than charlet_session_size says. Words of state and workspace:
+ * the 32-bit numbers at offsets 20 and 24 of the model file. */
 #define CHARLET_SESSION_SIZE(state_words, workspace_words) \
     (8 * sizeof(size_t) + 4 * ((size_t)(state_words) + (workspace_words)))
 
+/* There is no character: the text ended, or a token is a mark. */
+#define CHARLET_END (-1)
+
 // What memory must start at a multiple of: an array of uint64_t does.
 #define CHARLET_ALIGN 8
-
-// There is no character: the text ended, or a token is a mark.
-#define CHARLET_END -1
 
 // Why a call failed. 0 is success; numbers stay what they are.
 enum charlet_error
@@ -368,10 +368,10 @@ charlet_error charlet_session_score(struct charlet_session *session,
                                     float *log_prob);
 
 // Bytes of a saved session; 0 for NULL.
-size_t charlet_session_saved_size(struct charlet_session *session);
+size_t charlet_session_saved_size(const struct charlet_session *session);
 
 // Writes the text's position into `size` bytes, exactly charlet_session_saved_size: the same on every chip.
-charlet_error charlet_session_save(struct charlet_session *session, uint8_t *saved, size_t size);
+charlet_error charlet_session_save(const struct charlet_session *session, uint8_t *saved, size_t size);
 
 // Goes on from a saved position, which may be another chip's. Any bytes are safe.
 charlet_error charlet_session_restore(struct charlet_session *session, const uint8_t *saved, size_t size);

@@ -104,6 +104,7 @@ static void use(charlet_session *session, const charlet_info *info) {
     uint8_t message[sizeof text + 2];
     size_t len = 0, at;
     float score, *logits;
+    const charlet_session *looked_at = session;
     uint8_t *saved = (uint8_t *)exactly(info->saved_size);
 
     charlet_rng_seed(&rng, 1);
@@ -115,7 +116,8 @@ static void use(charlet_session *session, const charlet_info *info) {
     charlet_session_next(session, &narrow, charlet_rng_next(&rng));
     charlet_session_prompt(session, text, sizeof text - 1);
     charlet_session_score(session, text, sizeof text - 1, &score);
-    CHECK(charlet_session_save(session, saved, info->saved_size) == CHARLET_OK);
+    CHECK(charlet_session_saved_size(looked_at) == info->saved_size);
+    CHECK(charlet_session_save(looked_at, saved, info->saved_size) == CHARLET_OK);
     CHECK(charlet_session_restore(session, saved, info->saved_size) == CHARLET_OK);
     logits = (float *)exactly(info->vocab_size * sizeof *logits);
     CHECK(charlet_session_step(session, (uint16_t)info->start, logits, info->vocab_size) == CHARLET_OK);

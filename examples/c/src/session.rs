@@ -115,6 +115,18 @@ pub(crate) unsafe fn session(
     }
 }
 
+/// The same to look at only.
+///
+/// # Safety
+/// It is one of `charlet_session_init`, which nothing changes meanwhile, or NULL.
+unsafe fn look(session: *const charlet_session) -> Result<&'static Inner, charlet_error> {
+    // SAFETY: the caller promises it.
+    match unsafe { session.as_ref() } {
+        Some(session) => Ok(&session.session),
+        None => Err(CHARLET_NULL),
+    }
+}
+
 /// A character as C has it.
 pub(crate) fn number(char: Option<char>) -> i32 {
     char.map_or(CHARLET_END, |char| u32::from(char).cast_signed())
@@ -330,21 +342,21 @@ pub unsafe extern "C" fn charlet_session_score(
 
 /// Bytes of a saved session; 0 for NULL.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn charlet_session_saved_size(session: *mut charlet_session) -> usize {
+pub unsafe extern "C" fn charlet_session_saved_size(session: *const charlet_session) -> usize {
     // SAFETY: it is a session, or NULL.
-    unsafe { self::session(session) }.map_or(0, |session| session.saved_len())
+    unsafe { look(session) }.map_or(0, Inner::saved_len)
 }
 
 /// Writes the text's position into `size` bytes, exactly charlet_session_saved_size: the same on every chip.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn charlet_session_save(
-    session: *mut charlet_session,
+    session: *const charlet_session,
     saved: *mut u8,
     size: usize,
 ) -> charlet_error {
     code((|| {
         // SAFETY: it is a session, or NULL, and a buffer of C's.
-        unsafe { self::session(session)?.save(write(saved, size)?) }?;
+        unsafe { look(session)?.save(write(saved, size)?) }?;
         Ok(())
     })())
 }
