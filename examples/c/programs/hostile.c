@@ -250,8 +250,11 @@ static void small_buffers(const unsigned char *bytes, size_t len) {
     }
     for (size = 0; size <= sizeof text; size++) {
         char *small = (char *)exactly(size);
-        charlet_error error = charlet_decompress(session, message, message_len, false, small, size, &out);
+        charlet_error error;
+        out = 99;
+        error = charlet_decompress(session, message, message_len, false, small, size, &out);
         CHECK(error == (size < sizeof text ? CHARLET_BUFFER_FULL : CHARLET_OK));
+        CHECK(out == (size < sizeof text ? 99 : strlen(text)));
         free(small);
     }
     for (size = 0; size < info.saved_size; size += size < 16 ? 1 : 61) {
@@ -278,6 +281,8 @@ static void small_buffers(const unsigned char *bytes, size_t len) {
         CHECK(charlet_session_step(session, 0, &one, 1) == CHARLET_BUFFER_LENGTH);
         CHECK(charlet_session_layer(session, 0, &one, &one, 1) == CHARLET_BUFFER_LENGTH);
         CHECK(charlet_session_layer(session, 99, &one, &one, 1) == CHARLET_UNKNOWN_LAYER);
+        CHECK(charlet_session_set_layer(session, 0, NULL, &one, 1) == CHARLET_NULL);
+        CHECK(charlet_session_set_layer(session, 0, &one, NULL, 1) == CHARLET_NULL);
     }
     CHECK(charlet_session_score(session, "\xff", 1, &score) == CHARLET_NOT_UTF8);
     CHECK(charlet_session_prompt(session, "\xed\xa0\x80", 3) == CHARLET_NOT_UTF8);
