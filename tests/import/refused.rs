@@ -167,6 +167,42 @@ fn parts_that_do_not_fit_are_named() {
     );
 }
 
+/// Two layers of 3 units, with the names that these modules have.
+fn two(one: &str, other: &str) -> Vec<(String, Vec<usize>)> {
+    let of = |name: &str, inputs| {
+        [
+            (format!("{name}.weight_ih_l0"), vec![12, inputs]),
+            (format!("{name}.weight_hh_l0"), vec![12, 3]),
+        ]
+    };
+    let head = ("fc.weight".to_owned(), vec![5, 3]);
+    let lstms = of(one, 5).into_iter().chain(of(other, 3));
+    lstms.chain([head]).collect()
+}
+
+#[test]
+fn layers_without_an_order_are_asked_for() {
+    let named = two("lstm_in", "lstm_hidden");
+    let named: Vec<(&str, &[usize])> = named.iter().map(|(name, dims)| (&name[..], &dims[..])).collect();
+    refuse(
+        &named,
+        &[],
+        &["lstm_hidden and lstm_in", "--map lstm=FIRST"],
+    );
+    accept(&named, &["--map", "lstm=lstm_in", "--map", "lstm=lstm_hidden"]);
+    for (one, other) in [("lstm2", "lstm10"), ("lstm", "lstm_2"), ("net.0.cell", "net.2.cell")] {
+        let numbered = two(one, other);
+        let numbered: Vec<(&str, &[usize])> =
+            numbered.iter().map(|(name, dims)| (&name[..], &dims[..])).collect();
+        accept(&numbered, &[]);
+    }
+    refuse(
+        &with(&[("lstm.weight_ih_l2", &[12, 3]), ("lstm.weight_hh_l2", &[12, 3])]),
+        &[],
+        &["lstm.weight_ih_l2", "lacks layer 1"],
+    );
+}
+
 #[test]
 fn map_is_a_part_and_a_name() {
     let place = Place::new();

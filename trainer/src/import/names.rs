@@ -121,4 +121,16 @@ impl Natural {
         }
         Self(pieces)
     }
+
+    /// Whether two names are alike but for their numbers, which then tell their order.
+    pub(super) fn is_counted_with(&self, other: &Self) -> bool {
+        let letters = |name: &Self| -> String {
+            let texts = name.0.iter().filter_map(|piece| match piece {
+                Piece::Text(text) => Some(text.as_str()),
+                Piece::Number(_) => None,
+            });
+            texts.flat_map(str::chars).filter(|char| char.is_alphabetic()).collect()
+        };
+        letters(self) == letters(other)
+    }
 }

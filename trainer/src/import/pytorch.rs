@@ -49,6 +49,7 @@ pub(super) fn from_safetensors(bytes: &[u8], mapping: &Mapping) -> Result<Foreig
     weights.sort_by_key(|weight| Natural::of(&weight.name));
     assemble(
         weights,
+        false,
         Names::found(&Value::Object(metadata.collect())),
         mapping,
     )?
@@ -58,7 +59,7 @@ pub(super) fn from_safetensors(bytes: &[u8], mapping: &Mapping) -> Result<Foreig
 /// Reads what `torch.save` has written.
 pub(super) fn from_pickle(bytes: &[u8], mapping: &Mapping) -> Result<Foreign> {
     let saved = pickle::read(bytes)?;
-    assemble(saved.weights, Names::found(&saved.others), mapping)
+    assemble(saved.weights, true, Names::found(&saved.others), mapping)
 }
 
 /// The weights of a layer.
@@ -67,6 +68,14 @@ struct Cell {
     weight_ih: Option<Weight>,
     weight_hh: Option<Weight>,
     biases: Vec<Weight>,
+}
+
+impl Cell {
+    fn first_name(&self) -> &str {
+        let weights = self.weight_ih.iter().chain(&self.weight_hh);
+        let mut weights = weights.chain(&self.biases);
+        weights.next().map_or("it", |weight| &weight.name)
+    }
 }
 
 /// Which weight of a layer a name means.
@@ -96,16 +105,42 @@ fn role(name: &str) -> Option<(Role, usize, &str)> {
     Some((role, layer.parse().ok()?, rest))
 }
 
-/// Puts a network together.
+/// The LSTM modules in their order: the user's, else that of their numbers, else that of the file if it keeps one.
+fn ordered(modules: &mut [(usize, String)], is_ordered: bool) -> Result<()> {
+    let natural = |module: &(usize, String)| Natural::of(&module.1);
+    modules.sort_by_key(|module| module.0);
+    for same in modules.chunk_by_mut(|one, other| one.0 == other.0) {
+        let first = natural(&same[0]);
+        if let Some(other) = same
+            .iter()
+            .find(|other| !natural(other).is_counted_with(&first))
+        {
+            ensure!(
+                is_ordered,
+                "{} and {} are LSTM layers, and the file doesn't say which comes first: list them in their order \
+                 with --map lstm=FIRST --map lstm=SECOND",
+                same[0].1,
+                other.1
+            );
+        } else {
+            same.sort_by_key(natural);
+        }
+    }
+    Ok(())
+}
+
+/// Puts a network together; `is_ordered` says whether the weights stand in the order that their program gave them.
 fn assemble(
     weights: Vec<Weight>,
+    is_ordered: bool,
     vocabularies: Vec<(String, Names)>,
     mapping: &Mapping,
 ) -> Result<Foreign> {
     mapping.check(weights.iter().map(|weight| weight.name.as_str()))?;
     let all: Vec<String> = weights.iter().map(|weight| weight.name.clone()).collect();
     let all = || listed(all.iter().map(String::as_str));
-    let mut cells: BTreeMap<(usize, Natural, usize), Cell> = BTreeMap::new();
+    let mut modules: Vec<(usize, String)> = Vec::new();
+    let mut cells: BTreeMap<((usize, String), usize), Cell> = BTreeMap::new();
     let mut others = Vec::new();
     for weight in weights {
         if mapping.place(Part::Ignore, &weight.name).is_some() {
@@ -120,8 +155,11 @@ fn assemble(
             continue;
         };
         let module = name.rfind('.').map_or("", |at| &name[..at]);
-        let key = (place.unwrap_or(0), Natural::of(module), layer);
-        let cell = cells.entry(key).or_default();
+        let module = (place.unwrap_or(0), module.to_owned());
+        if !modules.contains(&module) {
+            modules.push(module.clone());
+        }
+        let cell = cells.entry((module, layer)).or_default();
         match role {
             Role::WeightIh => cell.weight_ih = Some(weight),
             Role::WeightHh => cell.weight_hh = Some(weight),
@@ -133,7 +171,20 @@ fn assemble(
         "it has no weights of an nn.LSTM, such as weight_ih_l0, but {}",
         all()
     );
-    let layers = cells.into_values().map(layer);
+    ordered(&mut modules, is_ordered)?;
+    let place = |module: &(usize, String)| modules.iter().position(|other| other == module);
+    let mut cells: Vec<_> = cells.into_iter().collect();
+    cells.sort_by_key(|((module, layer), _)| (place(module), *layer));
+    for same in cells.chunk_by(|((one, _), _), ((other, _), _)| one == other) {
+        for (at, ((_, layer), cell)) in same.iter().enumerate() {
+            ensure!(
+                at == *layer,
+                "{} is of layer {layer}, and the file lacks layer {at} before it",
+                cell.first_name()
+            );
+        }
+    }
+    let layers = cells.into_iter().map(|(_, cell)| layer(cell));
     let layers = layers.collect::<Result<Vec<Layer>>>()?;
     let inputs = layers[0].weight_ih.columns;
     let hidden = layers[layers.len() - 1].weight_hh.columns;
