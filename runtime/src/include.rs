@@ -150,7 +150,10 @@ pub const fn __model(file: &[u8]) -> Model<'_> {
     }
 }
 
-#[expect(clippy::panic, reason = "it is called while compiling: the build fails")]
+#[expect(
+    clippy::panic,
+    reason = "it is called while compiling: the build fails"
+)]
 #[track_caller]
 const fn fail(error: Error) -> ! {
     panic!("{}", error.of_build())

@@ -250,3 +250,49 @@ fn what_was_exported_comes_back_as_the_same_file() {
         }
     }
 }
+
+#[test]
+fn a_list_of_characters_is_one_or_its_fault_is_named() {
+    let place = Place::new();
+    let net = path("one_hot.safetensors");
+    let fail = |chars: &str, words: &[&str]| {
+        let import = ["import", &net, "-o", "net.charlet", "--chars", chars];
+        place.fail_with(&import, words);
+        assert!(!place.path("net.charlet").exists());
+    };
+    for missing in ["vocab.json", "abcdefgh.txt", "data/vocab"] {
+        fail(missing, &[missing, "no such file"]);
+    }
+    fail(".", &["no file"]);
+    let latin = place.write("latin.txt", b"abcdefghijk\xe9");
+    fail(&latin, &["latin.txt", "not UTF-8", "iconv"]);
+    for (text, words) in [
+        (r#"{"a": 0, "b""#, "no JSON"),
+        (
+            r#"{"a": 0, "b": 1, "c": 1}"#,
+            r#""b" and "c" have the same number 1"#,
+        ),
+        (r#"{"a": 0, "b": -1}"#, r#""b": -1"#),
+        (r#"{"a": 0, "b": 1.5}"#, r#""b": 1.5"#),
+        (r#"{"a": 0, "b": 10000000}"#, "none has 1"),
+        (r#"["a", null]"#, "entry 1 is null"),
+        (
+            r#"{"stoi": {"a": 0, "b": 1}, "itos": ["b", "a"]}"#,
+            "stoi and itos name other characters",
+        ),
+    ] {
+        let file = place.write("tokens.json", text);
+        fail(&file, &["tokens.json", words]);
+    }
+    let from_1: Vec<String> = ('a'..='l')
+        .zip(1..)
+        .map(|(char, at)| format!("\"{char}\": {at}"))
+        .collect();
+    let from_1 = place.write("tokens.json", format!("{{{}}}", from_1.join(", ")));
+    let output = place.run(&["import", &net, "-o", "net.charlet", "--chars", &from_1]);
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.contains("counts from 1"), "{told}");
+
+    let help = place.succeed(&["import", "--help"]);
+    assert!(help.contains(r#"["a", "b"]"#), "{help}");
+}

@@ -183,21 +183,36 @@ fn two(one: &str, other: &str) -> Vec<(String, Vec<usize>)> {
 #[test]
 fn layers_without_an_order_are_asked_for() {
     let named = two("lstm_in", "lstm_hidden");
-    let named: Vec<(&str, &[usize])> = named.iter().map(|(name, dims)| (&name[..], &dims[..])).collect();
+    let named: Vec<(&str, &[usize])> = named
+        .iter()
+        .map(|(name, dims)| (&name[..], &dims[..]))
+        .collect();
     refuse(
         &named,
         &[],
         &["lstm_hidden and lstm_in", "--map lstm=FIRST"],
     );
-    accept(&named, &["--map", "lstm=lstm_in", "--map", "lstm=lstm_hidden"]);
-    for (one, other) in [("lstm2", "lstm10"), ("lstm", "lstm_2"), ("net.0.cell", "net.2.cell")] {
+    accept(
+        &named,
+        &["--map", "lstm=lstm_in", "--map", "lstm=lstm_hidden"],
+    );
+    for (one, other) in [
+        ("lstm2", "lstm10"),
+        ("lstm", "lstm_2"),
+        ("net.0.cell", "net.2.cell"),
+    ] {
         let numbered = two(one, other);
-        let numbered: Vec<(&str, &[usize])> =
-            numbered.iter().map(|(name, dims)| (&name[..], &dims[..])).collect();
+        let numbered: Vec<(&str, &[usize])> = numbered
+            .iter()
+            .map(|(name, dims)| (&name[..], &dims[..]))
+            .collect();
         accept(&numbered, &[]);
     }
     refuse(
-        &with(&[("lstm.weight_ih_l2", &[12, 3]), ("lstm.weight_hh_l2", &[12, 3])]),
+        &with(&[
+            ("lstm.weight_ih_l2", &[12, 3]),
+            ("lstm.weight_hh_l2", &[12, 3]),
+        ]),
         &[],
         &["lstm.weight_ih_l2", "lacks layer 1"],
     );
@@ -336,6 +351,12 @@ fn what_keras_has_and_we_have_not_is_refused_by_name() {
             "\"activation\": \"relu\"".to_owned(),
             "a Dense layer with the activation relu",
         ),
+        (
+            "keras_embedding.keras",
+            "\"mask_zero\": false".to_owned(),
+            "\"mask_zero\": true".to_owned(),
+            "passes over token 0 (mask_zero=True)",
+        ),
     ] {
         refuse_bytes("net.keras", &keras(name, &[(&from, &to)]), &[words]);
     }
@@ -416,6 +437,32 @@ fn what_onnx_has_and_we_have_not_is_refused_by_name() {
     refuse_nodes(
         instead("Add", "Mul"),
         &["Mul, behind the first linear layer"],
+    );
+    // Arithmetic on a token's number.
+    let bytes = fs::read(file_of("onnx_embedding.onnx")).unwrap();
+    let mut model = OnnxModel::decode(&bytes[..]).unwrap();
+    let graph = model.graph.as_mut().unwrap();
+    let weights: Vec<String> = graph
+        .initializer
+        .iter()
+        .map(|tensor| tensor.name.clone())
+        .collect();
+    let lookup = graph
+        .node
+        .iter_mut()
+        .find(|node| node.op_type == "Gather" && weights.contains(&node.input[0]))
+        .unwrap();
+    let fed = std::mem::replace(&mut lookup.input[1], "next".to_owned());
+    graph.node.push(Node {
+        op_type: "Add".to_owned(),
+        input: vec![fed.clone(), fed],
+        output: vec!["next".to_owned()],
+        ..Node::default()
+    });
+    refuse_bytes(
+        "net.onnx",
+        &model.encode_to_vec(),
+        &["Add, before the embedding"],
     );
     refuse_bytes("noise.onnx", &[0xff; 100], &["no ONNX file"]);
 }

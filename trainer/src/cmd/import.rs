@@ -53,8 +53,8 @@ pub(crate) struct Args {
     /// `quantize` take
     #[arg(short, long, value_name = "MODEL")]
     output: PathBuf,
-    /// The characters in the order of their tokens, or a file with them: JSON, such as [\"a\", \"b\"], {\"a\": 0},
-    /// {\"0\": \"a\"}, or a text. If a character comes twice it is a text that was learnt, and its characters are taken
+    /// The characters in the order of their tokens, or a file with them: JSON, such as ["a", "b"], {"a": 0},
+    /// {"0": "a"}, or a text. If a character comes twice it is a text that was learnt, and its characters are taken
     /// in ascending order, as by sorted(set(text)) [default: what the file says]
     #[arg(long, value_name = "FILE|STRING")]
     chars: Option<String>,
@@ -111,7 +111,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let tokens = args
         .tokens(&foreign)
         .with_context(|| format!("can't import {}", memory::name(&args.file)))?;
-    let text = args.check.as_deref().map(Source::read).transpose()?;
+    let text = args.check.as_deref().map(Source::read_utf8).transpose()?;
     let alphabet = tokens.alphabet();
     let network = foreign.network(&tokens)?;
     of_export(network.shape()).check(available())?;
@@ -224,13 +224,16 @@ impl Args {
             return Tokens::new(Names::read(chars)?, count, &marks);
         }
         let found = foreign.vocabularies.iter();
-        let fitting = found.filter(|(_, names)| names.fits(count));
-        let Some((_, names)) = fitting.into_iter().next() else {
+        let mut fitting = found.filter(|(_, names)| names.fits(count));
+        let Some((key, names)) = fitting.next() else {
             bail!(
                 "it doesn't say which characters its {count} tokens are: give them in their order with --chars, \
                  or the text that it has learnt if they are those of sorted(set(text))"
             );
         };
+        if let Some((other, _)) = fitting.find(|(_, other)| other != names) {
+            bail!("its {key} and {other} name other characters: say with --chars which are meant");
+        }
         Tokens::new(names.clone(), count, &marks)
     }
 

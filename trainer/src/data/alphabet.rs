@@ -107,7 +107,9 @@ impl Alphabet {
             size: header.vocab_size,
             start: header.start,
             end: header.end,
-            unknown: header.has_unknown.then(|| header.vocab_size.saturating_sub(1)),
+            unknown: header
+                .has_unknown
+                .then(|| header.vocab_size.saturating_sub(1)),
         }
     }
 

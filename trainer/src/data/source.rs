@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use indicatif::HumanCount;
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 
@@ -33,6 +33,27 @@ impl Source {
     /// If it can't be read, doesn't fit into memory, is empty, of another encoding, or has a NUL.
     pub fn read(path: &Path) -> Result<Self> {
         Self::read_as(path, None)
+    }
+
+    /// Reads a file for a command that has no `--encoding`, which errors then don't propose.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn read_utf8(path: &Path) -> Result<Self> {
+        let bytes = file_kind::read(path, Kind::Text, COPIES)?;
+        if !bytes.contains(&0)
+            && let Err(error) = std::str::from_utf8(&bytes)
+            && !bytes.starts_with(&[0xff, 0xfe])
+            && !bytes.starts_with(&[0xfe, 0xff])
+        {
+            bail!(
+                "can't use {}: it is not UTF-8 from byte offset {} on: `iconv -f ENCODING -t UTF-8` converts other \
+                 encodings",
+                memory::name(path),
+                error.valid_up_to()
+            );
+        }
+        Self::decode(bytes, None).with_context(|| format!("can't use {}", memory::name(path)))
     }
 
     /// Reads a file of this encoding, or of UTF-8.

@@ -130,6 +130,8 @@ pub struct Foreign {
     pub head: Dense,
     /// Lists of tokens that came with it, each with its name.
     pub vocabularies: Vec<(String, super::tokens::Names)>,
+    /// Whether token 0 is padding that it passes over.
+    pub masks_first: bool,
     /// Its alphabet, and the size that its embedding had, if it is a network of ours that comes back.
     pub own: Option<Description>,
     /// What its user should know.
@@ -232,9 +234,14 @@ impl Foreign {
     /// The network with these tokens.
     ///
     /// # Errors
-    /// If there is no memory left.
+    /// If it passes over a token, or there is no memory left.
     pub fn network(&self, tokens: &Tokens) -> Result<Network> {
         let order = tokens.order();
+        ensure!(
+            !self.masks_first || !order.contains(&Some(0)),
+            "its embedding passes over token 0 (mask_zero=True), and a charlet model feeds each of its tokens: call \
+             token 0 <pad> in --chars if it is padding, or train without mask_zero"
+        );
         let widest = self.layers.iter().map(Layer::hidden).max().unwrap_or(0);
         let columns = match &self.embedding {
             Some(embedding) => embedding.columns,

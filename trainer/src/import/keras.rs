@@ -298,6 +298,7 @@ fn configured(mut containers: Containers, config: &Value) -> Result<Foreign> {
     flatten(config, 0, &mut settings)?;
     let (mut embedding, mut layers, mut head) = (None, Vec::new(), None);
     let (mut vocabularies, mut notes) = (Vec::new(), Vec::new());
+    let mut masks_first = false;
     let window = settings.iter().find_map(Setting::window);
     for setting in &settings {
         let is_after_head = head.is_some();
@@ -314,6 +315,7 @@ fn configured(mut containers: Containers, config: &Value) -> Result<Foreign> {
                 let part = containers.take(setting.name, class)?;
                 let weight = part.weight(2, 0).context("its embedding has no weights")?;
                 embedding = Some(weight.matrix()?);
+                masks_first = setting.is("mask_zero");
             }
             "LSTM" if !is_after_head => {
                 setting.check_lstm()?;
@@ -323,7 +325,7 @@ fn configured(mut containers: Containers, config: &Value) -> Result<Foreign> {
                         window.map_or(String::new(), |window| format!(" of {window} characters"));
                     notes.push(format!(
                         "it was trained to continue windows{of} (return_sequences=False); charlet carries h and c \
-                         through the whole text: compare with --check"
+                         through the whole text, as --check does: what that costs, a comparison with Keras tells"
                     ));
                 }
             }
@@ -369,6 +371,7 @@ fn configured(mut containers: Containers, config: &Value) -> Result<Foreign> {
         layers,
         head,
         vocabularies,
+        masks_first,
         own: None,
         notes,
     }
@@ -439,6 +442,7 @@ fn unconfigured(containers: Containers) -> Result<Foreign> {
         layers,
         head: head.dense()?,
         vocabularies: Vec::new(),
+        masks_first: false,
         own: None,
         notes: vec![
             "it has weights alone: its activations are taken for tanh, sigmoid and softmax"

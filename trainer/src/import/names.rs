@@ -129,7 +129,10 @@ impl Natural {
                 Piece::Text(text) => Some(text.as_str()),
                 Piece::Number(_) => None,
             });
-            texts.flat_map(str::chars).filter(|char| char.is_alphabetic()).collect()
+            texts
+                .flat_map(str::chars)
+                .filter(|char| char.is_alphabetic())
+                .collect()
         };
         letters(self) == letters(other)
     }

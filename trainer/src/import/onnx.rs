@@ -54,6 +54,7 @@ pub(super) fn read(bytes: &[u8], path: &Path) -> Result<Foreign> {
         head: reader.head(head_of)?,
         layers,
         vocabularies,
+        masks_first: false,
         own: None,
         notes: Vec::new(),
     }
@@ -349,6 +350,18 @@ impl<'g> Reader<'g> {
             return Ok(None);
         };
         let of = |at| input(source, at).map_or(Ok(None), |name| self.constant(name));
+        // Which token is meant is said by what is fed, not by what is computed of it.
+        let index = match source.op_type.as_str() {
+            "Gather" => input(source, 1),
+            "Equal" if of(0)?.is_some() => input(source, 1),
+            _ => input(source, 0),
+        };
+        if let Some(index) = self.source(index.unwrap_or(""))? {
+            let what = format!("{}, before the embedding", index.op_type);
+            if ["Gather", "OneHot", "Equal"].contains(&source.op_type.as_str()) {
+                return Err(part_refusal(&shown(index), &what));
+            }
+        }
         match source.op_type.as_str() {
             "OneHot" => Ok(None),
             // With each of all numbers.

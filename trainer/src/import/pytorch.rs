@@ -201,6 +201,7 @@ fn assemble(
         layers,
         head,
         vocabularies,
+        masks_first: false,
         own: None,
         notes: Vec::new(),
     }

@@ -1,5 +1,6 @@
 //! Which characters a foreign network's tokens are, and which of them mark starts and ends.
 
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -54,25 +55,46 @@ impl Names {
         let path = Path::new(given);
         if !path.is_file() {
             ensure!(
+                !path.exists(),
+                "--chars {given} is no file: name a file with the characters, or write them"
+            );
+            // The characters of a list come once, those of a path hardly.
+            let mut once = HashSet::new();
+            let is_path = given.contains('/') && !given.chars().all(|char| once.insert(char));
+            let lower = given.to_lowercase();
+            ensure!(
+                !is_path && ![".json", ".txt"].iter().any(|end| lower.ends_with(end)),
+                "--chars {given}: there is no such file"
+            );
+            ensure!(
                 !given.is_empty(),
                 "--chars is empty: give the characters in the order of their tokens, or a file with them"
             );
             return Ok(Self::of_text(given));
         }
-        let source = Source::read(path)?;
+        let source = Source::read_utf8(path)?;
         let text = &source.text;
-        if text.trim_start().starts_with(['{', '['])
-            && let Ok(value) = serde_json::from_str(text)
-        {
-            let found = Self::of_json(&value, 0);
-            return found.with_context(|| {
-                    format!(
-                        "{given} has no list of tokens: write [\"a\", \"b\"], {{\"a\": 0, \"b\": 1}} or \
-                         {{\"0\": \"a\", \"1\": \"b\"}}"
-                    )
-                });
+        let is_json = path
+            .extension()
+            .is_some_and(|end| end.eq_ignore_ascii_case("json"));
+        if !is_json && !text.trim_start().starts_with(['{', '[']) {
+            return Ok(Self::of_text(text));
         }
-        Ok(Self::of_text(text))
+        let value: Value = match serde_json::from_str(text) {
+            Ok(value) => value,
+            Err(_) if !is_json => return Ok(Self::of_text(text)),
+            Err(error) => bail!("{given} is no JSON, as its name says: {error}"),
+        };
+        if let Some([one, other]) = contradiction(&value, 0) {
+            bail!("{given}: its {one} and {other} name other characters: leave one of them out");
+        }
+        Self::of_json(&value, 0).with_context(|| {
+            let fault = fault(&value, 0).map_or(String::new(), |fault| format!(" ({fault})"));
+            format!(
+                "{given} has no list of tokens{fault}: write [\"a\", \"b\"], {{\"a\": 0, \"b\": 1}} or \
+                 {{\"0\": \"a\", \"1\": \"b\"}}"
+            )
+        })
     }
 
     /// The characters of a text: in their order if each comes once, else sorted, as
@@ -181,6 +203,70 @@ impl Names {
     }
 }
 
+/// Two entries of a dict that list as many tokens, and not the same.
+fn contradiction(value: &Value, depth: usize) -> Option<[&'static str; 2]> {
+    let map = value.as_object().filter(|_| depth < MAX_DEPTH)?;
+    let known = KEYS.iter().filter_map(|key| Some((*key, map.get(*key)?)));
+    let lists = known.filter_map(|(key, value)| Some((key, Names::of_json(value, depth + 1)?.0)));
+    let mut lists = lists.collect::<Vec<_>>().into_iter();
+    let Some((key, names)) = lists.next() else {
+        let mut inner = map.values();
+        return inner.find_map(|value| contradiction(value, depth + 1));
+    };
+    let (other, _) = lists.find(|(_, other)| other.len() == names.len() && *other != names)?;
+    Some([key, other])
+}
+
+/// Why JSON is no list of tokens, as far as an entry of it tells.
+fn fault(value: &Value, depth: usize) -> Option<String> {
+    if let Value::Array(list) = value {
+        let at = list.iter().position(|name| !name.is_string())?;
+        return Some(format!("its entry {at} is {}, no text", brief(&list[at])));
+    }
+    let map = value.as_object()?;
+    if map
+        .values()
+        .any(|value| value.is_array() || value.is_object())
+    {
+        let mut inner = map.values().filter(|_| depth < MAX_DEPTH);
+        return inner.find_map(|value| fault(value, depth + 1));
+    }
+    let mut numbers = HashMap::new();
+    for (key, value) in map {
+        let number = match value {
+            Value::String(_) => key.parse().ok(),
+            _ => value.as_u64(),
+        };
+        let Some(number) = number else {
+            let value = brief(value);
+            return Some(format!(
+                "its entry {key:?}: {value} has no number of a token"
+            ));
+        };
+        if let Some(other) = numbers.insert(number, key) {
+            return Some(format!(
+                "its entries {other:?} and {key:?} have the same number {number}"
+            ));
+        }
+    }
+    let first = u64::from(!numbers.contains_key(&0));
+    let missing = (first..).find(|number| !numbers.contains_key(number))?;
+    let beyond = numbers.iter().filter(|(number, _)| **number > missing);
+    let (number, key) = beyond.min()?;
+    Some(format!(
+        "its entry {key:?} has the number {number}, and none has {missing}"
+    ))
+}
+
+/// As much of a value as an error shows.
+fn brief(value: &Value) -> String {
+    match value {
+        Value::Array(_) => "a list".to_owned(),
+        Value::Object(_) => "a dict".to_owned(),
+        _ => value.to_string().chars().take(40).collect(),
+    }
+}
+
 /// Which tokens mark something.
 #[derive(Clone, Debug, Default)]
 pub struct Marks {
@@ -204,6 +290,7 @@ impl Tokens {
     /// # Errors
     /// If there are more or fewer names than tokens, or a token is no character and marks nothing.
     pub fn new(names: Names, count: usize, marks: &Marks) -> Result<Self> {
+        let counts_from_1 = names.0.len() == count + 1 && names.0.first() == Some(&None);
         let Names(names) = names.fitted(count)?;
         let place = |option: &str, given: &Option<String>| -> Result<Option<usize>> {
             let Some(given) = given else {
@@ -272,6 +359,12 @@ impl Tokens {
         let size = u16::try_from(order.len()).context("it has more than 65,535 tokens")?;
         let text: String = chars.iter().map(|&(char, _)| char).collect();
         let mut notes = Vec::new();
+        if counts_from_1 && let Some(Some(first)) = names.first() {
+            notes.push(format!(
+                "the list of its characters counts from 1, and the network's tokens from 0: {first:?} is taken for \
+                 token 0"
+            ));
+        }
         if !dropped.is_empty() {
             notes.push(format!("left out, as no character: {}", dropped.join(", ")));
         }
