@@ -14,7 +14,7 @@ use charlet_trainer::export::exported::Description;
 use charlet_trainer::export::form::Form;
 use charlet_trainer::export::model_file::{header, with_header};
 use charlet_trainer::import::{self, Foreign, Mapping, Marks, Names, Tokens};
-use charlet_trainer::inference::text_model::{Evaluation, TextModel};
+use charlet_trainer::inference::text_model::TextModel;
 use charlet_trainer::model::network::Network;
 use charlet_trainer::model::shape::Shape;
 use charlet_trainer::train::checkpoint::{self, Checkpoint};
@@ -113,9 +113,11 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         .with_context(|| format!("can't import {}", memory::name(&args.file)))?;
     let text = args.check.as_deref().map(Source::read_utf8).transpose()?;
     let alphabet = tokens.alphabet();
+    // Narrow layers are filled up: a small file may need much.
+    of_export(foreign.shape(&tokens)).check(available())?;
     let network = foreign.network(&tokens)?;
-    of_export(network.shape()).check(available())?;
-    let checkpoint = Checkpoint::imported(&network, alphabet)?;
+    let unfit = || format!("can't import {}", memory::name(&args.file));
+    let checkpoint = Checkpoint::imported(&network, alphabet).with_context(unfit)?;
     let mut training = checkpoint.description.config.training.clone();
     training.quantize = match args.to {
         To::F32 => None,
@@ -143,7 +145,13 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let bytes = if is_checkpoint {
         checkpoint.to_bytes()?
     } else {
-        export(precision)?
+        export(precision).with_context(unfit)?
+    };
+    let summary = network_summary(network.shape(), alphabet, &training)?;
+    // All that may fail comes before the file, which may replace another.
+    let losses = match &text {
+        Some(text) => measured(&foreign, &tokens, text, export)?,
+        None => Vec::new(),
     };
     atomic_write(&args.output, &bytes)?;
 
@@ -153,16 +161,15 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let mut out = std::io::stdout().lock();
     let shown = Shown::on(&out);
     writeln!(out, "tokens    {}", described(alphabet))?;
-    let summary = network_summary(network.shape(), alphabet, &training)?;
     writeln!(out, "{}", summary.trim_end())?;
-    if let Some(text) = &text {
-        for (name, evaluation) in measured(&foreign, &tokens, text, export)? {
-            let nats = evaluation.nats_per_char();
-            writeln!(
+    for (name, loss) in losses {
+        match loss {
+            Ok(nats) => writeln!(
                 out,
                 "{name:9} {nats:.4} nats/char, {:.4} bits/char",
                 nats / std::f64::consts::LN_2
-            )?;
+            )?,
+            Err(error) => writeln!(out, "{name:9} none: {error:#}")?,
         }
     }
     let output = args.output.display().to_string();
@@ -190,7 +197,13 @@ impl Args {
         inputs.extend(chars.map(|chars| ("--chars", chars)));
         refuse_overwriting(&self.output, &inputs)?;
         if !is_checkpoint {
-            return refuse_replacing(&self.output, "charlet model", &MAGIC);
+            refuse_replacing(&self.output, "charlet model", &MAGIC)?;
+            ensure!(
+                self.output.extension() == Some("charlet".as_ref()),
+                "{}: an import writes a model or a checkpoint: name the output .charlet or .safetensors",
+                self.output.display()
+            );
+            return Ok(());
         }
         refuse_replacing(&self.output, "checkpoint of charlet", b"")?;
         let metadata = self.output.metadata();
@@ -277,20 +290,26 @@ fn described(alphabet: &Alphabet) -> String {
     }
 }
 
-/// The losses on a text: as the network is, and as a model in each precision.
+/// The losses on a text in nats per character: as the network is, and as a model in each precision, or why there is
+/// no such model.
 fn measured(
     foreign: &Foreign,
     tokens: &Tokens,
     text: &Source,
     export: impl Fn(Precision) -> Result<Vec<u8>>,
-) -> Result<Vec<(String, Evaluation)>> {
-    let mut losses = Vec::new();
+) -> Result<Vec<(String, Result<f64>)>> {
+    let original = import::evaluate(foreign, tokens, text)?.nats_per_char();
+    let mut losses = vec![("original".to_owned(), Ok(original))];
     for precision in [Precision::F32, Precision::I8, Precision::I4] {
-        let bytes = export(precision)?;
-        let evaluation = TextModel::new(&Model::from_bytes(&bytes)?).evaluate(text)?;
-        losses.push((precision.to_string(), evaluation));
+        let loss = match export(precision) {
+            Ok(bytes) => {
+                let evaluation = TextModel::new(&Model::from_bytes(&bytes)?).evaluate(text)?;
+                Ok(evaluation.nats_per_char())
+            }
+            // One that isn't asked for is no reason to refuse the others.
+            Err(error) => Err(error),
+        };
+        losses.push((precision.to_string(), loss));
     }
-    let original = import::evaluate(foreign, tokens, text)?;
-    losses.insert(0, ("original".to_owned(), original));
     Ok(losses)
 }

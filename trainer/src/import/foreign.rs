@@ -13,6 +13,10 @@ use crate::model::shape::Shape;
 
 /// The logit of a token that is fed and never predicted: its probability is nothing beside the others'.
 const NEVER: f32 = -32.0;
+/// The most layers of a model.
+const MAX_LAYERS: usize = 16;
+/// The largest size of a model: tokens, units, or numbers of an embedding.
+pub(super) const MAX_SIZE: usize = u16::MAX as usize;
 
 /// A matrix in row order.
 #[derive(Clone, Debug, PartialEq)]
@@ -147,6 +151,11 @@ impl Foreign {
     pub(super) fn checked(mut self) -> Result<Self> {
         let tokens = self.head.weight.rows;
         let first = self.layers.first().context("it has no LSTM layer")?;
+        ensure!(
+            self.layers.len() <= MAX_LAYERS,
+            "it has {} LSTM layers, and a charlet model {MAX_LAYERS} at most",
+            self.layers.len()
+        );
         let inputs = first.weight_ih.columns;
         if self.embedding.is_none() && inputs == 1 && tokens > 1 {
             // As the write-ups do that feed a character as one number.
@@ -193,6 +202,11 @@ impl Foreign {
                 layer.weight_hh.rows,
                 layer.bias.len()
             );
+            // It may be the sum of two.
+            ensure!(
+                layer.bias.iter().all(|value| value.is_finite()),
+                "the biases of LSTM layer {at} have sums that are infinite or not a number"
+            );
             before = hidden;
         }
         ensure!(
@@ -202,6 +216,11 @@ impl Foreign {
         );
         let widths = self.layers.iter().map(Layer::hidden);
         let widest = widths.clone().max().unwrap_or(0);
+        let largest = tokens.max(inputs).max(widest);
+        ensure!(
+            largest <= MAX_SIZE,
+            "it has a size of {largest}, and a charlet model's tokens, embedding and units are {MAX_SIZE} at most"
+        );
         if widths.clone().any(|width| width < widest) {
             let widths: Vec<_> = widths.map(|width| width.to_string()).collect();
             self.notes.push(format!(
@@ -218,6 +237,11 @@ impl Foreign {
         if let Some(own) = &self.own {
             let count = own.alphabet.size();
             ensure!(
+                (1..=MAX_SIZE).contains(&own.embedding_size),
+                "its {METADATA_KEY} is damaged: its embedding_size is {}",
+                own.embedding_size
+            );
+            ensure!(
                 count == self.tokens(),
                 "its {METADATA_KEY} has {count} tokens, and its head {}",
                 self.tokens()
@@ -231,6 +255,19 @@ impl Foreign {
         self.head.weight.rows
     }
 
+    /// The sizes of the network with these tokens.
+    pub fn shape(&self, tokens: &Tokens) -> Shape {
+        Shape {
+            vocab_size: tokens.order().len(),
+            embedding_size: match &self.embedding {
+                Some(embedding) => embedding.columns,
+                None => self.tokens(),
+            },
+            hidden_size: self.layers.iter().map(Layer::hidden).max().unwrap_or(0),
+            num_layers: self.layers.len(),
+        }
+    }
+
     /// The network with these tokens.
     ///
     /// # Errors
@@ -242,17 +279,8 @@ impl Foreign {
             "its embedding passes over token 0 (mask_zero=True), and a charlet model feeds each of its tokens: call \
              token 0 <pad> in --chars if it is padding, or train without mask_zero"
         );
-        let widest = self.layers.iter().map(Layer::hidden).max().unwrap_or(0);
-        let columns = match &self.embedding {
-            Some(embedding) => embedding.columns,
-            None => self.tokens(),
-        };
-        let shape = Shape {
-            vocab_size: order.len(),
-            embedding_size: columns,
-            hidden_size: widest,
-            num_layers: self.layers.len(),
-        };
+        let shape = self.shape(tokens);
+        let (columns, widest) = (shape.embedding_size, shape.hidden_size);
         let mut tensors: HashMap<String, Tensor> = HashMap::new();
         let mut put = |name: String, matrix: Matrix| -> Result<()> {
             let Matrix {

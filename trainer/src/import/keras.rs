@@ -6,15 +6,15 @@ use std::collections::BTreeMap;
 use std::io::Cursor;
 
 use anyhow::{Context, Result, bail, ensure};
-use hdf5_pure::{DType, File, Group};
+use hdf5_pure::{DType, Datatype, DatatypeByteOrder, File, Group};
 use serde_json::Value;
 use zip::ZipArchive;
 
 use super::foreign::{Dense, Foreign, Layer};
 use super::names::{Mapping, Natural, Part, listed};
 use super::tokens::Names;
-use super::weight::Weight;
-use super::{part_refusal, refusal, unpacked};
+use super::weight::{Weight, floats};
+use super::{part_refusal, refusal, unpacked, weight_limit};
 
 /// Names of the files in a `.keras` archive.
 const CONFIG: &str = "config.json";
@@ -55,7 +55,10 @@ pub(super) fn from_hdf5(bytes: &[u8], mapping: &Mapping) -> Result<Foreign> {
 
 fn read(bytes: &[u8], config: Option<Value>, mapping: &Mapping) -> Result<Foreign> {
     let file = File::from_bytes(bytes.to_vec()).context("its HDF5 file is damaged")?;
-    let mut containers = Containers::default();
+    let mut containers = Containers {
+        left: weight_limit(bytes.len()),
+        ..Containers::default()
+    };
     containers.collect(&file.root(), "", 0)?;
     let config = match config {
         Some(config) => Some(config),
@@ -106,6 +109,30 @@ struct Container {
 struct Containers {
     parts: BTreeMap<Natural, Container>,
     groups: usize,
+    /// Bytes that weights may still take.
+    left: u64,
+}
+
+/// The type of a data set's numbers, if they have fractions.
+fn float(dtype: &DType) -> Option<candle_core::DType> {
+    match dtype {
+        DType::F32 => Some(candle_core::DType::F32),
+        DType::F64 => Some(candle_core::DType::F64),
+        // The library has no name for half precision.
+        DType::Other(other) => match **other {
+            Datatype::FloatingPoint {
+                size: 2,
+                byte_order: DatatypeByteOrder::LittleEndian,
+                layout,
+            } => match layout.mantissa_size {
+                10 => Some(candle_core::DType::F16),
+                7 => Some(candle_core::DType::BF16),
+                _ => None,
+            },
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 /// Which layer a weight's group belongs to: what stands before `vars`, or the first name.
@@ -136,15 +163,31 @@ impl Containers {
         for (name, data) in group.iter_datasets().with_context(damaged)? {
             let name = name.trim_end_matches(":0").to_owned();
             // Others count steps or seed random numbers.
-            if !matches!(data.dtype().with_context(damaged)?, DType::F32 | DType::F64) {
+            let Some(dtype) = float(&data.dtype().with_context(damaged)?) else {
                 continue;
-            }
+            };
+            let full = format!("{path}/{name}").trim_start_matches('/').to_owned();
             let shape = data.shape().with_context(damaged)?;
+            let chunk = data.chunk_shape().with_context(damaged)?;
+            self.count(&shape, chunk.as_ref().unwrap_or(&shape))
+                .with_context(|| {
+                    format!(
+                        "{full} {shape:?} is too large for its file or for memory: is it damaged?"
+                    )
+                })?;
             let dims = shape.iter().map(|&dim| Ok(usize::try_from(dim)?));
+            let dims = dims.collect::<Result<Vec<usize>>>()?;
+            let values = match dtype {
+                candle_core::DType::F16 | candle_core::DType::BF16 => {
+                    let bytes = data.read_raw().with_context(damaged)?;
+                    floats(&bytes, dtype, dims.iter().product())?.unwrap_or_default()
+                }
+                _ => data.read_f32().with_context(damaged)?,
+            };
             let weight = Weight {
-                name: format!("{path}/{name}").trim_start_matches('/').to_owned(),
-                dims: dims.collect::<Result<_>>()?,
-                values: data.read_f32().with_context(damaged)?,
+                name: full,
+                dims,
+                values,
             };
             let part = self.parts.entry(Natural::of(&layer_of(path))).or_default();
             part.weights.insert(name, weight);
@@ -165,6 +208,18 @@ impl Containers {
             self.collect(&inner, &inside, depth + 1)?;
         }
         Ok(())
+    }
+
+    /// Counts what a weight will take, which the library allocates at once; `None` if it is too much. A part of one,
+    /// as it is compressed, may be larger than the whole.
+    fn count(&mut self, shape: &[u64], chunk: &[u64]) -> Option<()> {
+        let bytes = |dims: &[u64]| {
+            let size = size_of::<f32>() as u64;
+            dims.iter().try_fold(size, |all, &dim| all.checked_mul(dim))
+        };
+        self.left.checked_sub(bytes(chunk)?)?;
+        self.left = self.left.checked_sub(bytes(shape)?)?;
+        Some(())
     }
 
     /// Takes the weights of a layer by its name in the settings.

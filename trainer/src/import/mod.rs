@@ -21,12 +21,15 @@ pub use foreign::{Dense, Foreign, Layer, Matrix};
 pub use names::Mapping;
 pub use reference::{Original, evaluate};
 pub use tokens::{Marks, Names, Tokens};
+use zip::result::ZipError;
 
 use crate::util::file_kind::{self, Kind};
 use crate::util::memory;
 
 /// How many times a file has to fit into memory: as it is, as weights, and as a network with its model.
 const COPIES: u64 = 6;
+/// What weights may take at least, however small their file is.
+const MIN_WEIGHTS: u64 = 64 << 20;
 
 /// Reads a network; where names leave a doubt, the mapping says what is what.
 ///
@@ -44,6 +47,10 @@ pub fn read(path: &Path, mapping: &Mapping) -> Result<Foreign> {
              torch.save(torch.load(...), ...)",
             memory::name(path)
         ),
+        // Its beginning is damaged.
+        Format::Unknown if path.extension() == Some("safetensors".as_ref()) => {
+            pytorch::from_safetensors(&bytes, mapping)
+        }
         // Its beginning says little.
         Format::Unknown => onnx::read(&bytes, path),
     };
@@ -95,6 +102,13 @@ fn refusal(name: &str, what: &str) -> anyhow::Error {
     anyhow::anyhow!("{refusal} (--map ignore=NAME leaves out what isn't used)")
 }
 
+/// What the weights of a file of this many bytes may take: they may be in half precision, compressed, or have two names.
+/// A damaged file may say that they are more than any memory has.
+fn weight_limit(len: usize) -> u64 {
+    let most = (16 * len as u64).max(MIN_WEIGHTS);
+    most.min(memory::available().bytes / COPIES)
+}
+
 /// A file in a zip archive, which may say less of its size than it has.
 fn unpacked(
     archive: &mut zip::ZipArchive<std::io::Cursor<&[u8]>>,
@@ -102,9 +116,12 @@ fn unpacked(
     limit: u64,
 ) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    let file = archive
-        .by_name(name)
-        .with_context(|| format!("it lacks {name}"))?;
+    let file = match archive.by_name(name) {
+        Err(ZipError::CompressionMethodNotSupported(_)) => bail!(
+            "{name} in it is compressed: save it again, or unpack it and pack it without compression (zip -0 -r)"
+        ),
+        file => file.with_context(|| format!("it lacks {name}"))?,
+    };
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
     anyhow::ensure!(
         bytes.len() as u64 <= limit,

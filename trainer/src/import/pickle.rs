@@ -4,15 +4,17 @@
 //! numbers of each tensor. Objects are kept by their numbers, and none is copied: what refers to another often
 //! takes no more memory for it.
 
+use std::collections::HashMap;
 use std::io::Cursor;
+use std::rc::Rc;
 
 use anyhow::{Context, Result, bail, ensure};
 use candle_core::DType;
 use serde_json::{Map, Value};
 use zip::ZipArchive;
 
-use super::unpacked;
 use super::weight::{Weight, floats};
+use super::{unpacked, weight_limit};
 
 /// The largest pickle: a state dict's has about a hundred bytes for each tensor.
 const MAX_PICKLE: u64 = 64 << 20;
@@ -20,6 +22,10 @@ const MAX_PICKLE: u64 = 64 << 20;
 const MAX_DEPTH: usize = 32;
 /// How many objects are looked at, of which one may be seen by many ways.
 const MAX_VISITS: usize = 1 << 20;
+/// How many objects there are.
+const MAX_OBJECTS: usize = 4 << 20;
+/// How many bytes the names and texts have that are looked at, of which one may be seen by many ways.
+const MAX_TEXTS: usize = 256 << 20;
 
 /// What was saved.
 pub(super) struct Saved {
@@ -53,6 +59,9 @@ pub(super) fn read(bytes: &[u8]) -> Result<Saved> {
         objects: &objects,
         weights: Vec::new(),
         visits: 0,
+        texts: 0,
+        left: weight_limit(bytes.len()),
+        stored: HashMap::new(),
     };
     let others = reader.walk(root, "", 0)?;
     Ok(Saved {
@@ -147,7 +156,7 @@ struct Machine {
     objects: Vec<Object>,
     stack: Vec<Id>,
     marks: Vec<usize>,
-    memo: std::collections::HashMap<usize, Id>,
+    memo: HashMap<usize, Id>,
 }
 
 impl Machine {
@@ -155,7 +164,13 @@ impl Machine {
     fn run(program: &[u8]) -> Result<(Vec<Object>, Id)> {
         let mut machine = Self::default();
         let mut input = Input(program);
-        while machine.step(&mut input)? {}
+        while machine.step(&mut input)? {
+            // Each is much larger than its instruction.
+            ensure!(
+                machine.objects.len() <= MAX_OBJECTS,
+                "it has too many objects"
+            );
+        }
         let root = machine.pop()?;
         Ok((machine.objects, root))
     }
@@ -379,12 +394,18 @@ struct Reader<'o> {
     objects: &'o [Object],
     weights: Vec<Weight>,
     visits: usize,
+    /// Bytes of the names and texts that were looked at.
+    texts: usize,
+    /// Bytes that weights may still take.
+    left: u64,
+    /// Stored numbers by their type, name and count.
+    stored: HashMap<(&'o str, &'o str, usize), Rc<[f32]>>,
 }
 
 /// Attributes of a module that hold other modules and weights; their names are no part of a weight's name.
 const TRANSPARENT: [&str; 3] = ["_modules", "_parameters", "_buffers"];
 
-impl Reader<'_> {
+impl<'o> Reader<'o> {
     /// Collects the tensors below an object, and returns what else it is.
     fn walk(&mut self, id: Id, name: &str, depth: usize) -> Result<Value> {
         self.visits += 1;
@@ -393,11 +414,15 @@ impl Reader<'_> {
             "its pickle has too many objects"
         );
         let objects = self.objects;
+        self.count(name)?;
         Ok(match &objects[id] {
             Object::Bool(value) => Value::Bool(*value),
             Object::Int(value) => Value::from(*value),
             Object::Float(value) => Value::from(*value),
-            Object::Text(text) => Value::from(text.as_str()),
+            Object::Text(text) => {
+                self.count(text)?;
+                Value::from(text.as_str())
+            }
             Object::List(values) => {
                 let mut list = Vec::new();
                 for (at, &value) in values.iter().enumerate() {
@@ -417,12 +442,25 @@ impl Reader<'_> {
         })
     }
 
+    /// Counts a text that is kept, which may be one that others have, too.
+    fn count(&mut self, text: &str) -> Result<()> {
+        self.texts += text.len();
+        ensure!(
+            self.texts <= MAX_TEXTS,
+            "its pickle has texts that are too long"
+        );
+        Ok(())
+    }
+
     fn dict(&mut self, entries: &[(Id, Id)], name: &str, depth: usize) -> Result<Value> {
         let objects = self.objects;
         let mut map = Map::new();
         for &(key, value) in entries {
             let key = match &objects[key] {
-                Object::Text(key) => key.clone(),
+                Object::Text(key) => {
+                    self.count(key)?;
+                    key.clone()
+                }
                 Object::Int(key) => key.to_string(),
                 _ => continue,
             };
@@ -456,7 +494,9 @@ impl Reader<'_> {
     }
 
     fn numbers(&self, id: Id) -> Result<Vec<usize>> {
-        let values = self.list(id)?.iter();
+        let values = self.list(id)?;
+        ensure!(values.len() <= MAX_DEPTH, "it has too many dimensions");
+        let values = values.iter();
         values.map(|&value| self.number(value)).collect()
     }
 
@@ -533,41 +573,55 @@ impl Reader<'_> {
             _ => return Ok(weight(Vec::new())),
         };
         let stored = self.number(count)?;
-        let bytes = stored.checked_mul(dtype.size_in_bytes());
-        let bytes = bytes.context("it is too large")?;
-        let path = format!("{}data/{key}", self.folder);
-        let bytes = unpacked(&mut self.archive, &path, bytes as u64)?;
-        let values = floats(&bytes, dtype, stored)?.unwrap_or_default();
-        let values = strided(&values, offset, &dims, &strides);
+        // Tensors may share what is stored: it is read once.
+        let numbers = match self.stored.get(&(kind, key, stored)) {
+            Some(numbers) => Rc::clone(numbers),
+            None => {
+                self.take(stored)?;
+                let path = format!("{}data/{key}", self.folder);
+                let bytes = (stored * dtype.size_in_bytes()) as u64;
+                let bytes = unpacked(&mut self.archive, &path, bytes)?;
+                let numbers: Rc<[f32]> = floats(&bytes, dtype, stored)?.unwrap_or_default().into();
+                self.stored.insert((kind, key, stored), numbers.clone());
+                numbers
+            }
+        };
+        let count = dims
+            .iter()
+            .try_fold(1usize, |all, &dim| all.checked_mul(dim));
+        let count = count.filter(|&count| count <= numbers.len());
+        self.take(count.context("it is larger than what is stored of it")?)?;
+        let values = strided(&numbers, offset, &dims, &strides);
         Ok(weight(
             values.context("it is larger than what is stored of it")?,
         ))
+    }
+
+    /// Takes memory for so many numbers of what weights may take.
+    fn take(&mut self, count: usize) -> Result<()> {
+        let bytes = (count as u64).checked_mul(size_of::<f32>() as u64);
+        let left = bytes.and_then(|bytes| self.left.checked_sub(bytes));
+        self.left = left.context("the weights are too large for their file or for memory")?;
+        Ok(())
     }
 }
 
 /// The numbers of a tensor in row order, where a step in each dimension is so far in the stored ones.
 fn strided(values: &[f32], offset: usize, dims: &[usize], strides: &[usize]) -> Option<Vec<f32>> {
-    let count = dims
-        .iter()
-        .try_fold(1usize, |all, &dim| all.checked_mul(dim))?;
-    if strides.len() != dims.len() || count > values.len() {
+    let count = dims.iter().product();
+    if strides.len() != dims.len() {
         return None;
     }
-    if count == 0 {
-        return Some(Vec::new());
-    }
-    let mut places = vec![offset];
-    for (&dim, &stride) in dims.iter().zip(strides) {
-        let mut inner = Vec::with_capacity(places.len().checked_mul(dim)?);
-        for place in places {
-            for at in 0..dim {
-                inner.push(place.checked_add(at.checked_mul(stride)?)?);
-            }
+    let mut taken = Vec::with_capacity(count);
+    for mut at in 0..count {
+        let mut place = offset;
+        for (&dim, &stride) in dims.iter().zip(strides).rev() {
+            place = place.checked_add((at % dim).checked_mul(stride)?)?;
+            at /= dim;
         }
-        places = inner;
+        taken.push(*values.get(place)?);
     }
-    let values = places.into_iter().map(|place| values.get(place).copied());
-    values.collect()
+    Some(taken)
 }
 
 fn joined(name: &str, part: &str) -> String {

@@ -395,6 +395,13 @@ fn layer(cell: Cell) -> Result<Layer> {
         rows if rows == 3 * hh.columns => return Err(refusal(name, "a GRU")),
         _ => {}
     }
+    ensure!(
+        hh.rows == ih.rows && Some(hh.rows) == hh.columns.checked_mul(4),
+        "{} is {:?} and {name} {:?}: an LSTM layer's have 4 rows for each of its units",
+        weight_ih.name,
+        weight_ih.dims,
+        weight_hh.dims
+    );
     let mut bias = vec![0.0f64; hh.rows];
     for one in &biases {
         for (sum, &value) in bias.iter_mut().zip(one.vector(hh.rows)?) {

@@ -41,7 +41,13 @@ impl Weight {
     fn checked(&self) -> Result<&[f32]> {
         let count: usize = self.dims.iter().product();
         ensure!(
-            count > 0 && count == self.values.len(),
+            count > 0,
+            "{} is {:?}: it has no numbers",
+            self.name,
+            self.dims
+        );
+        ensure!(
+            count == self.values.len(),
             "{} {:?} has no floating-point numbers",
             self.name,
             self.dims
