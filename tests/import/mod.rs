@@ -15,6 +15,8 @@ use crate::support::{memory, repository};
 
 /// What the command says and writes.
 mod command;
+/// Files that say they are more than they are, and what failures leave.
+mod limits;
 /// What can't be imported, and the sentence for it.
 mod refused;
 

@@ -21,7 +21,6 @@ pub use foreign::{Dense, Foreign, Layer, Matrix};
 pub use names::Mapping;
 pub use reference::{Original, evaluate};
 pub use tokens::{Marks, Names, Tokens};
-use zip::result::ZipError;
 
 use crate::util::file_kind::{self, Kind};
 use crate::util::memory;
@@ -116,12 +115,13 @@ fn unpacked(
     limit: u64,
 ) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    let file = match archive.by_name(name) {
-        Err(ZipError::CompressionMethodNotSupported(_)) => bail!(
-            "{name} in it is compressed: save it again, or unpack it and pack it without compression (zip -0 -r)"
-        ),
-        file => file.with_context(|| format!("it lacks {name}"))?,
-    };
+    let file = archive
+        .by_name(name)
+        .with_context(|| format!("it lacks {name}"))?;
+    anyhow::ensure!(
+        file.compression() == zip::CompressionMethod::Stored,
+        "{name} in it is compressed: save it again, or unpack it and pack it without compression (zip -0 -r)"
+    );
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
     anyhow::ensure!(
         bytes.len() as u64 <= limit,
