@@ -294,5 +294,5 @@ fn a_list_of_characters_is_one_or_its_fault_is_named() {
     assert!(told.contains("counts from 1"), "{told}");
 
     let help = place.succeed(&["import", "--help"]);
-    assert!(help.contains(r#"["a", "b"]"#), "{help}");
+    assert!(!help.contains("\\\""), "{help}");
 }

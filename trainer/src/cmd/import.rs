@@ -115,8 +115,8 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let alphabet = tokens.alphabet();
     // Narrow layers are filled up: a small file may need much.
     of_export(foreign.shape(&tokens)).check(available())?;
-    let network = foreign.network(&tokens)?;
     let unfit = || format!("can't import {}", memory::name(&args.file));
+    let network = foreign.network(&tokens).with_context(unfit)?;
     let checkpoint = Checkpoint::imported(&network, alphabet).with_context(unfit)?;
     let mut training = checkpoint.description.config.training.clone();
     training.quantize = match args.to {
