@@ -52,7 +52,7 @@ fn a_check_that_fails_leaves_the_older_model() {
     let import = ["import", net, "--chars", chars, "-o", "net.charlet"];
     place.succeed(&import);
     let before = fs::read(place.path("net.charlet")).unwrap();
-    let text = place.write("text", "ЖЖЖ\n");
+    let text = place.write("text", "ЖЖЖ");
     let check = ["--to", "i8", "--check", &text];
     place.fail_with(
         &[&import[..], &check].concat(),
