@@ -106,14 +106,16 @@ impl EmbeddingScale {
 
     /// A row of the embedding as inputs.
     pub(crate) fn inputs(&self, row: &[f32]) -> impl Iterator<Item = f32> {
-        let max = Self::MAX_INPUT;
-        row.iter().zip(&self.units).map(move |(value, unit)| {
-            if *unit > 0.0 {
-                (value / unit).round().clamp(-max, max)
-            } else {
-                0.0
-            }
-        })
+        row.iter().zip(&self.units).map(Self::input)
+    }
+
+    fn input((value, &unit): (&f32, &f32)) -> f32 {
+        if unit > 0.0 {
+            let max = Self::MAX_INPUT;
+            (value / unit).round().clamp(-max, max)
+        } else {
+            0.0
+        }
     }
 
     /// The weights of the inputs, from those of a row of the embedding.
@@ -124,23 +126,21 @@ impl EmbeddingScale {
 
     /// Rounds a row of the embedding.
     fn round(&self, row: &mut [f32]) {
-        let inputs: Vec<f32> = self.inputs(row).collect();
-        for ((value, input), unit) in row.iter_mut().zip(inputs).zip(&self.units) {
-            *value = input * unit;
+        for (value, unit) in row.iter_mut().zip(&self.units) {
+            *value = Self::input((value, unit)) * unit;
         }
     }
 
     /// Rounds a row of input weights, with those of h that have the same scale.
     fn round_weights(&self, bits: WeightBits, x: &mut [f32], h: &mut [f32]) {
-        let mut weights: Vec<f32> = self.weights(x).collect();
-        round_row(bits, [&mut weights, h]);
-        for ((value, weight), unit) in x.iter_mut().zip(weights).zip(&self.units) {
+        let gains = || self.units.iter().map(|unit| unit * Self::INPUTS_OF_ONE);
+        for (value, gain) in x.iter_mut().zip(gains()) {
+            *value *= gain;
+        }
+        round_row(bits, [&mut *x, h]);
+        for (value, gain) in x.iter_mut().zip(gains()) {
             // Of a column that is 0 throughout any weight is right.
-            *value = if *unit > 0.0 {
-                weight / (unit * Self::INPUTS_OF_ONE)
-            } else {
-                0.0
-            };
+            *value = if gain > 0.0 { *value / gain } else { 0.0 };
         }
     }
 }
