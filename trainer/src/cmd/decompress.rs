@@ -22,7 +22,7 @@ use super::{check_model, read_model};
 /// Nothing is written before all is read, but with --lines each message as it arrives.
 ///
 /// A damaged message gives an error or wrong text; with a check byte, 255 of 256 changed messages
-/// are noticed. Bytes added behind the end never are.
+/// are noticed. Of bytes added behind the end most are not.
 #[derive(Debug, Parser)]
 #[command(after_help = "Examples:
   charlet decompress book.charlet book.clz -o book.txt
