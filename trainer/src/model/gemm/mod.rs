@@ -17,6 +17,10 @@ const DEPTH: usize = 256;
 /// `DEPTH` columns they take 48 KiB, which stay in the second cache.
 const ROWS: usize = 48;
 
+/// Rows that are a multiple of so many elements apart share a few sets of the first cache, and drive each other out
+/// of it: a tile takes twice as long.
+const SAME_SETS: usize = 512;
+
 /// A matrix in row order, as it is or transposed.
 #[derive(Clone, Copy, Debug)]
 pub enum Operand<'a> {
@@ -159,15 +163,33 @@ pub fn add_rows_of_matmul(
     );
     let kernel = Kernel::best();
     let mut packed = Vec::new();
+    let far_apart = right.inner.is_multiple_of(SAME_SETS);
     for block in right.blocks() {
         for (index, out) in out.chunks_mut(ROWS * right.columns).enumerate() {
             let first = first + index * ROWS;
             let groups = Groups::of(out.len() / right.columns, kernel.height());
-            if let Operand::Transposed(elements) = left {
-                let columns = elements[block.first * rows..].chunks_exact(rows);
-                pack_left(&mut packed, columns.take(block.depth), first, groups);
+            match left {
+                Operand::Transposed(elements) => {
+                    let columns = elements[block.first * rows..].chunks_exact(rows);
+                    pack_left(&mut packed, columns.take(block.depth), first, groups);
+                }
+                Operand::Plain(elements) if far_apart => {
+                    packed.clear();
+                    for row in elements[first * right.inner..]
+                        .chunks_exact(right.inner)
+                        .take(groups.rows)
+                    {
+                        packed.extend_from_slice(&row[block.first..][..block.depth]);
+                    }
+                }
+                Operand::Plain(_) => {}
             }
             add_block(kernel, out, groups, &block, |group| match left {
+                Operand::Plain(_) if far_apart => Left {
+                    elements: &packed[group.first * block.depth..],
+                    row: block.depth,
+                    column: 1,
+                },
                 Operand::Plain(elements) => Left {
                     elements: &elements[(first + group.first) * right.inner + block.first..],
                     row: right.inner,
