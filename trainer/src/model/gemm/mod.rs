@@ -19,7 +19,7 @@ const ROWS: usize = 48;
 
 /// Rows that are a multiple of so many elements apart share a few sets of the first cache, and drive each other out
 /// of it: a tile takes twice as long.
-const SAME_SETS: usize = 512;
+const SAME_SETS: usize = 1024;
 
 /// A matrix in row order, as it is or transposed.
 #[derive(Clone, Copy, Debug)]
