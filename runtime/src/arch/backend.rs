@@ -25,6 +25,8 @@ pub enum Backend {
     Portable,
     /// AVX2, on x86-64.
     Avx2,
+    /// AVX-512 with VNNI, on x86-64.
+    Avx512,
     /// The SIMD of WebAssembly.
     Simd128,
     /// Assembly for Armv6-M: Cortex-M0, M0+ and M23.
@@ -36,7 +38,8 @@ pub enum Backend {
 }
 
 impl Backend {
-    /// What this build has beside AVX2.
+    /// What a build has that can't pick its backend when it runs.
+    #[cfg(not(target_arch = "x86_64"))]
     const BUILT: Self = if cfg!(kernel = "armv6m") {
         Self::Armv6M
     } else if cfg!(kernel = "armv7m") {
@@ -52,18 +55,16 @@ impl Backend {
     /// The backends that this build has and this processor can run, the fastest first.
     pub fn available() -> &'static [Self] {
         #[cfg(target_arch = "x86_64")]
-        if x86::available() {
-            return &[Self::Avx2, Self::Portable];
-        }
+        return x86::available();
+        #[cfg(not(target_arch = "x86_64"))]
         &[Self::BUILT]
     }
 
     /// The backend of the next step.
     pub fn current() -> Self {
         #[cfg(target_arch = "x86_64")]
-        if x86::selected() {
-            return Self::Avx2;
-        }
+        return x86::selected();
+        #[cfg(not(target_arch = "x86_64"))]
         Self::BUILT
     }
 
@@ -78,7 +79,7 @@ impl Backend {
             return Err(Error::UnavailableBackend);
         }
         #[cfg(target_arch = "x86_64")]
-        x86::select(self == Self::Avx2);
+        x86::select(self);
         Ok(())
     }
 }
@@ -88,6 +89,7 @@ impl fmt::Display for Backend {
         f.pad(match self {
             Self::Portable => "portable",
             Self::Avx2 => "avx2",
+            Self::Avx512 => "avx512",
             Self::Simd128 => "simd128",
             Self::Armv6M => "armv6m",
             Self::Armv7M => "armv7m",

@@ -1,5 +1,7 @@
 //! Picks the backend: while compiling for microcontrollers and WebAssembly, when running on desktops.
 
+#[cfg(target_arch = "x86_64")]
+use super::Backend;
 #[cfg(any(kernel = "armv6m", kernel = "armv7m", kernel = "armv7em"))]
 use super::arm;
 use super::portable;
@@ -9,6 +11,20 @@ use super::wasm;
 use super::x86;
 use super::{Inputs, NibbleInputs, Quad, Scales, Shifts, StartValues};
 use crate::format::layout::ROWS_PER_QUAD;
+
+/// Returns what the selected backend's function gives, if it is one of x86-64.
+#[cfg(target_arch = "x86_64")]
+macro_rules! return_on_x86 {
+    ($function:ident($($argument:ident),*)) => {
+        match x86::selected() {
+            // SAFETY: only what the processor has is ever selected.
+            Backend::Avx512 => return unsafe { x86::avx512::$function($($argument),*) },
+            // SAFETY: as above.
+            Backend::Avx2 => return unsafe { x86::avx2::$function($($argument),*) },
+            _ => {}
+        }
+    };
+}
 
 /// A computation that can be compiled for several sets of instructions. Closures can't be inlined by
 /// force, which is what makes the compiler use them.
@@ -20,10 +36,7 @@ pub(crate) trait Operation {
 /// Runs an operation in code compiled for the best instructions that the chip has.
 pub(crate) fn run(operation: impl Operation) {
     #[cfg(target_arch = "x86_64")]
-    if x86::selected() {
-        // SAFETY: the processor has AVX2.
-        return unsafe { x86::run(operation) };
-    }
+    return_on_x86!(run(operation));
     operation.compute();
 }
 
@@ -39,10 +52,7 @@ pub(crate) fn dot(weights: &[Quad], inputs: &[Inputs], sums: &mut [[i32; ROWS_PE
     #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
     return wasm::dot(weights, inputs, sums);
     #[cfg(target_arch = "x86_64")]
-    if x86::selected() {
-        // SAFETY: the processor has AVX2.
-        return unsafe { x86::dot(weights, inputs, sums) };
-    }
+    return_on_x86!(dot(weights, inputs, sums));
     portable::dot(weights, inputs, sums);
 }
 
@@ -60,10 +70,7 @@ pub(crate) fn dot_nibbles(
     #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
     return wasm::dot_nibbles(weights, inputs, sums);
     #[cfg(target_arch = "x86_64")]
-    if x86::selected() {
-        // SAFETY: the processor has AVX2.
-        return unsafe { x86::dot_nibbles(weights, inputs, sums) };
-    }
+    return_on_x86!(dot_nibbles(weights, inputs, sums));
     portable::dot_nibbles(weights, inputs, sums);
 }
 
@@ -79,10 +86,7 @@ pub(crate) fn values(
     #[cfg(kernel = "armv7em")]
     return arm::values(shifts, scales, start, sums);
     #[cfg(target_arch = "x86_64")]
-    if x86::selected() {
-        // SAFETY: the processor has AVX2.
-        return unsafe { x86::values(shifts, scales, start, sums) };
-    }
+    return_on_x86!(values(shifts, scales, start, sums));
     portable::values(shifts, scales, start, sums);
 }
 
@@ -90,9 +94,6 @@ pub(crate) fn values(
 #[inline]
 pub(crate) fn cells(sums: &[[i32; ROWS_PER_QUAD]], c: &mut [i32], h: &mut [i8]) {
     #[cfg(target_arch = "x86_64")]
-    if x86::selected() {
-        // SAFETY: the processor has AVX2.
-        return unsafe { x86::cells(sums, c, h) };
-    }
+    return_on_x86!(cells(sums, c, h));
     portable::cells(sums, c, h);
 }

@@ -1,7 +1,7 @@
 //! Single precision, in code that compilers vectorise, and in AVX2 for several blocks at once.
 
 #[cfg(target_arch = "x86_64")]
-use super::x86;
+use super::{Backend, x86};
 use crate::format::layout::ROWS;
 
 /// One column of a block of rows as it stands in the file: little-endian `f32`, at any alignment.
@@ -40,8 +40,8 @@ pub(crate) fn accumulate_blocks<const N: usize>(
     inputs: &[f32],
 ) {
     #[cfg(target_arch = "x86_64")]
-    if x86::selected() {
-        // SAFETY: the processor has AVX2.
+    if x86::selected() != Backend::Portable {
+        // SAFETY: the processor has AVX2, as each backend but the portable one needs it.
         return unsafe { avx2::accumulate(sums, blocks, inputs) };
     }
     for (sums, block) in sums.iter_mut().zip(blocks) {

@@ -23,6 +23,21 @@ struct Backend {
     cells: fn(&[[i32; ROWS_PER_QUAD]], &mut [i32], &mut [i8]),
 }
 
+/// The functions of a module, which are safe to call where the processor has its instructions.
+#[cfg(target_arch = "x86_64")]
+macro_rules! backend_of {
+    ($($module:ident)::+) => {
+        Backend {
+            dot: |weights, inputs, sums| $($module)::+::dot(weights, inputs, sums),
+            dot_nibbles: |weights, inputs, sums| $($module)::+::dot_nibbles(weights, inputs, sums),
+            values: |shifts, scales, start, sums| {
+                $($module)::+::values(shifts, scales, start, sums);
+            },
+            cells: |sums, c, h| $($module)::+::cells(sums, c, h),
+        }
+    };
+}
+
 /// The backends apart from the portable one: the chosen one, and all that can be had.
 fn backends() -> Vec<Backend> {
     let mut backends = std::vec![Backend {
@@ -32,31 +47,31 @@ fn backends() -> Vec<Backend> {
         cells: super::cells,
     }];
     #[cfg(target_arch = "x86_64")]
-    if super::x86::available() {
-        // SAFETY: the processor has AVX2.
-        backends.push(unsafe {
-            Backend {
-                dot: |weights, inputs, sums| super::x86::dot(weights, inputs, sums),
-                dot_nibbles: |weights, inputs, sums| {
-                    super::x86::dot_nibbles(weights, inputs, sums);
-                },
-                values: |shifts, scales, start, sums| {
-                    super::x86::values(shifts, scales, start, sums);
-                },
-                cells: |sums, c, h| super::x86::cells(sums, c, h),
+    for backend in super::Backend::available() {
+        // SAFETY: the processor has the instructions of what is available.
+        unsafe {
+            match backend {
+                super::Backend::Avx2 => backends.push(backend_of!(super::x86::avx2)),
+                super::Backend::Avx512 => backends.push(backend_of!(super::x86::avx512)),
+                _ => {}
             }
-        });
+        }
     }
     backends
 }
 
 #[cfg(target_arch = "x86_64")]
 #[test]
-fn avx2_is_found_as_std_finds_it() {
-    assert_eq!(
-        super::x86::available(),
-        std::is_x86_feature_detected!("avx2")
-    );
+fn backends_are_found_as_std_finds_them() {
+    use super::Backend::{Avx2, Avx512, Portable};
+    use std::is_x86_feature_detected as has;
+    let avx512 = has!("avx512f") && has!("avx512bw") && has!("avx512vl") && has!("avx512vnni");
+    let expected: &[_] = match (has!("avx2"), avx512) {
+        (true, true) => &[Avx512, Avx2, Portable],
+        (true, false) => &[Avx2, Portable],
+        _ => &[Portable],
+    };
+    assert_eq!(super::Backend::available(), expected);
 }
 
 /// Inputs, as kernels take them.
