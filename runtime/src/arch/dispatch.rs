@@ -40,6 +40,14 @@ pub(crate) fn run(operation: impl Operation) {
     operation.compute();
 }
 
+/// Widens an even number of inputs, and gives their sum.
+#[inline]
+pub(crate) fn widen(inputs: &[i8], words: &mut [u32]) -> i32 {
+    #[cfg(target_arch = "x86_64")]
+    return_on_x86!(widen(inputs, words));
+    portable::widen(inputs, words)
+}
+
 /// For each block of four rows, `sums[row] += weights[row][column] * inputs[column]`, modulo 2^32.
 ///
 /// `weights` has as many quads for each block as there are quads of inputs. The build script sets

@@ -28,7 +28,7 @@ mod wasm;
 mod x86;
 
 pub use backend::Backend;
-pub(crate) use dispatch::{Operation, cells, dot, dot_nibbles, run, values};
+pub(crate) use dispatch::{Operation, cells, dot, dot_nibbles, run, values, widen};
 
 use crate::format::layout::{COLUMNS, NIBBLE_COLUMNS, QUAD_BYTES, ROWS_PER_QUAD, SCALE_BYTES};
 

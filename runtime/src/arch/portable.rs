@@ -4,6 +4,19 @@ use super::{Inputs, NibbleInputs, Quad, Scales, Shifts, StartValues};
 use crate::arithmetic::cell;
 use crate::format::layout::ROWS_PER_QUAD;
 
+/// Widens an even number of inputs, and gives their sum.
+// Part of x86-64's backends, which have instructions for it.
+#[cfg_attr(target_arch = "x86_64", inline(always))]
+#[cfg_attr(not(target_arch = "x86_64"), inline(never))]
+pub(crate) fn widen(inputs: &[i8], words: &mut [u32]) -> i32 {
+    let mut total = 0;
+    for (word, &[low, high]) in words.iter_mut().zip(inputs.as_chunks().0) {
+        total += i32::from(low) + i32::from(high);
+        *word = (i32::from(low) & 0xffff | i32::from(high) << 16).cast_unsigned();
+    }
+    total
+}
+
 /// For each block of four rows, `sums[row] += weights[row][column] * inputs[column]`, modulo 2^32.
 ///
 /// `weights` has as many quads for each block as there are quads of inputs.

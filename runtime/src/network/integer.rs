@@ -4,7 +4,7 @@
 
 use bytemuck::{must_cast_slice, must_cast_slice_mut};
 
-use crate::arch::{Quad, Scales, Shifts, StartValues, cells, dot, dot_nibbles, values};
+use crate::arch::{Quad, Scales, Shifts, StartValues, cells, dot, dot_nibbles, values, widen};
 use crate::arithmetic::fixed::{C_BITS, H_BITS};
 use crate::error::Error;
 use crate::format::layout::{IntegerSections, QUAD_BYTES, ROWS_PER_QUAD, WeightBits};
@@ -168,19 +168,6 @@ struct Widened<'w> {
     words: &'w [u32],
     /// The sum of all inputs.
     total: i32,
-}
-
-/// Widens an even number of inputs, and gives their sum.
-// Large processors have instructions for it, which the caller may be compiled for.
-#[cfg_attr(target_arch = "x86_64", inline(always))]
-#[cfg_attr(not(target_arch = "x86_64"), inline(never))]
-fn widen(inputs: &[i8], words: &mut [u32]) -> i32 {
-    let mut total = 0;
-    for (word, &[low, high]) in words.iter_mut().zip(inputs.as_chunks().0) {
-        total += i32::from(low) + i32::from(high);
-        *word = (i32::from(low) & 0xffff | i32::from(high) << 16).cast_unsigned();
-    }
-    total
 }
 
 /// What the values of rows become.

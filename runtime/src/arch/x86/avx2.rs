@@ -5,15 +5,15 @@ use core::arch::x86_64::{
     __m128i, __m256i, _mm_add_epi32, _mm_cvtsi32_si128, _mm_cvtsi64_si128, _mm_packs_epi16,
     _mm_packs_epi32, _mm_unpackhi_epi64, _mm_unpacklo_epi64, _mm256_abs_epi32, _mm256_add_epi16,
     _mm256_add_epi32, _mm256_and_si256, _mm256_blend_epi16, _mm256_broadcastsi128_si256,
-    _mm256_castsi256_si128, _mm256_cvtepu8_epi32, _mm256_extracti128_si256, _mm256_madd_epi16,
-    _mm256_maddubs_epi16, _mm256_max_epi32, _mm256_min_epi32, _mm256_min_epu32, _mm256_mulhi_epu16,
-    _mm256_set1_epi8, _mm256_set1_epi16, _mm256_set1_epi32, _mm256_setzero_si256,
-    _mm256_shuffle_epi8, _mm256_sign_epi32, _mm256_slli_epi32, _mm256_sra_epi32, _mm256_srai_epi32,
-    _mm256_srli_epi16, _mm256_srli_epi32, _mm256_sub_epi32, _mm256_unpackhi_epi32,
-    _mm256_unpackhi_epi64, _mm256_unpacklo_epi32, _mm256_unpacklo_epi64,
+    _mm256_castsi256_si128, _mm256_cvtepi8_epi16, _mm256_cvtepu8_epi32, _mm256_extracti128_si256,
+    _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_max_epi32, _mm256_min_epi32, _mm256_min_epu32,
+    _mm256_mulhi_epu16, _mm256_set1_epi8, _mm256_set1_epi16, _mm256_set1_epi32,
+    _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_sign_epi32, _mm256_slli_epi32,
+    _mm256_sra_epi32, _mm256_srai_epi32, _mm256_srli_epi16, _mm256_srli_epi32, _mm256_sub_epi32,
+    _mm256_unpackhi_epi32, _mm256_unpackhi_epi64, _mm256_unpacklo_epi32, _mm256_unpacklo_epi64,
 };
 
-use super::walk::{self, GROUP, GroupSums, QUADS_AT_ONCE};
+use super::walk::{self, GROUP, Group, GroupSums, QUADS_AT_ONCE};
 use crate::arch::{Inputs, NibbleInputs, Operation, Quad, Scales, Shifts, StartValues, portable};
 use crate::arithmetic::fixed::{C_BITS, GATE_BITS, H_BITS, ONE, SIGMOID, STEP_BITS, SUM_BITS};
 use crate::format::layout::{COLUMN_ORDER, COLUMNS, ROWS_PER_QUAD};
@@ -24,6 +24,22 @@ pub(crate) fn run(operation: impl Operation) {
     operation.compute();
 }
 
+/// As [`portable::widen`], sixteen inputs at a time.
+#[target_feature(enable = "avx2")]
+pub(crate) fn widen(inputs: &[i8], words: &mut [u32]) -> i32 {
+    let (whole_inputs, _) = inputs.as_chunks::<16>();
+    let (whole_words, last_words) = words.as_chunks_mut::<8>();
+    let mut totals = _mm256_setzero_si256();
+    for (words, inputs) in whole_words.iter_mut().zip(whole_inputs) {
+        let wide = _mm256_cvtepi8_epi16(must_cast(*inputs));
+        totals = _mm256_add_epi32(totals, widened(wide));
+        *words = must_cast(wide);
+    }
+    let last_inputs = inputs.get(16 * whole_words.len()..).unwrap_or_default();
+    let totals: [i32; 8] = must_cast(totals);
+    totals.iter().sum::<i32>() + portable::widen(last_inputs, last_words)
+}
+
 /// As [`portable::dot`], 32 weights with each instruction.
 #[target_feature(enable = "avx2")]
 pub(crate) fn dot(weights: &[Quad], inputs: &[Inputs], sums: &mut [[i32; ROWS_PER_QUAD]]) {
@@ -32,7 +48,7 @@ pub(crate) fn dot(weights: &[Quad], inputs: &[Inputs], sums: &mut [[i32; ROWS_PE
         inputs,
         sums,
         |inputs| [spread(must_cast(inputs))],
-        |blocks, inputs, sums| add_bytes(blocks, inputs, sums),
+        |group, inputs, sums| add_bytes(group, inputs, sums),
     );
 }
 
@@ -54,7 +70,7 @@ pub(crate) fn dot_nibbles(
                 spread(_mm_unpackhi_epi64(first, second)),
             ]
         },
-        |blocks, inputs, sums| add_nibbles(blocks, inputs, sums),
+        |group, inputs, sums| add_nibbles(group, inputs, sums),
     );
 }
 
@@ -73,10 +89,10 @@ const LARGEST_INPUT: usize = 0x80;
 /// 16 bits; another adds pairs of those.
 #[target_feature(enable = "avx2")]
 #[inline]
-fn add_bytes(blocks: [&[Quad]; GROUP], inputs: &[[__m256i; 1]], sums: &mut GroupSums) {
+fn add_bytes(group: Group<'_>, inputs: &[[__m256i; 1]], sums: &mut GroupSums) {
     const { assert!(2 * MAX_BYTE * LARGEST_INPUT < 1 << 15) };
     let mut totals = [_mm256_setzero_si256(); GROUP];
-    walk::each_turn::<_, QUADS, 1, 2>(blocks, inputs, part, |registers| {
+    group.each_turn::<_, QUADS, 1, 2>(inputs, part, |registers| {
         for (weights, [inputs]) in registers {
             for (total, weights) in totals.iter_mut().zip(weights) {
                 let products = _mm256_maddubs_epi16(weights, inputs);
@@ -90,13 +106,13 @@ fn add_bytes(blocks: [&[Quad]; GROUP], inputs: &[[__m256i; 1]], sums: &mut Group
 /// The same of weights of half a byte, the lower ones and the upper ones apart.
 #[target_feature(enable = "avx2")]
 #[inline]
-fn add_nibbles(blocks: [&[Quad]; GROUP], inputs: &[[__m256i; 2]], sums: &mut GroupSums) {
+fn add_nibbles(group: Group<'_>, inputs: &[[__m256i; 2]], sums: &mut GroupSums) {
     /// Registers of quads whose sums have 16 bits.
     const REGISTERS: usize = 4;
     const { assert!(REGISTERS * 4 * 0xf * LARGEST_INPUT < 1 << 15) };
     let mask = _mm256_set1_epi8(0xf);
     let mut totals = [_mm256_setzero_si256(); GROUP];
-    walk::each_turn::<_, QUADS, 2, REGISTERS>(blocks, inputs, part, |registers| {
+    group.each_turn::<_, QUADS, 2, REGISTERS>(inputs, part, |registers| {
         let mut sums = [_mm256_setzero_si256(); GROUP];
         for (weights, [lower, upper]) in registers {
             for (sum, weights) in sums.iter_mut().zip(weights) {

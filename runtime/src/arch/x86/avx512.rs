@@ -2,22 +2,23 @@
 //! with 64 that have one, and adds four products to each of 16 sums.
 
 use core::arch::x86_64::{
-    __m128i, __m512i, _mm_cvtsi32_si128, _mm512_abs_epi16, _mm512_add_epi16, _mm512_add_epi32,
-    _mm512_and_si512, _mm512_andnot_si512, _mm512_castsi256_si512, _mm512_cvtepu8_epi32,
-    _mm512_cvtsepi32_epi8, _mm512_dpbusd_epi32, _mm512_madd_epi16, _mm512_mask_adds_epi16,
-    _mm512_mask_blend_epi16, _mm512_mask_permutexvar_epi16, _mm512_mask_sub_epi16,
-    _mm512_maskz_loadu_epi64, _mm512_max_epi32, _mm512_min_epi32, _mm512_min_epu16,
-    _mm512_movepi16_mask, _mm512_mulhi_epi16, _mm512_mulhi_epu16, _mm512_mullo_epi16,
-    _mm512_packs_epi32, _mm512_permutex2var_epi16, _mm512_permutex2var_epi32,
-    _mm512_permutexvar_epi64, _mm512_set1_epi8, _mm512_set1_epi16, _mm512_set1_epi32,
-    _mm512_setzero_si512, _mm512_shuffle_epi8, _mm512_shuffle_i64x2, _mm512_slli_epi32,
-    _mm512_sra_epi32, _mm512_srai_epi32, _mm512_srli_epi16, _mm512_srli_epi32,
-    _mm512_test_epi16_mask,
+    __m128i, __m512i, _mm_cvtsi32_si128, _mm256_dpbusd_epi32, _mm256_permutexvar_epi32,
+    _mm256_set1_epi8, _mm256_setzero_si256, _mm512_abs_epi16, _mm512_add_epi16, _mm512_add_epi32,
+    _mm512_adds_epi16, _mm512_and_si512, _mm512_andnot_si512, _mm512_castsi256_si512,
+    _mm512_cvtepi8_epi16, _mm512_cvtepu8_epi32, _mm512_cvtsepi16_epi8, _mm512_dpbusd_epi32,
+    _mm512_madd_epi16, _mm512_mask_adds_epi16, _mm512_mask_blend_epi16,
+    _mm512_mask_permutexvar_epi16, _mm512_mask_sub_epi16, _mm512_maskz_loadu_epi64,
+    _mm512_min_epu16, _mm512_movepi16_mask, _mm512_mulhi_epi16, _mm512_mulhi_epu16,
+    _mm512_mullo_epi16, _mm512_packs_epi32, _mm512_permutex2var_epi16, _mm512_permutex2var_epi32,
+    _mm512_permutexvar_epi64, _mm512_reduce_add_epi32, _mm512_set1_epi8, _mm512_set1_epi16,
+    _mm512_set1_epi32, _mm512_setzero_si512, _mm512_shuffle_epi8, _mm512_shuffle_i64x2,
+    _mm512_slli_epi32, _mm512_sra_epi32, _mm512_srai_epi16, _mm512_srai_epi32, _mm512_srli_epi16,
+    _mm512_srli_epi32, _mm512_test_epi16_mask, _mm512_zextsi256_si512,
 };
 
-use bytemuck::must_cast;
+use bytemuck::{must_cast, must_cast_mut};
 
-use super::walk::{self, GROUP, GroupSums, QUADS_AT_ONCE};
+use super::walk::{self, GROUP, Group, GroupSums, QUADS_AT_ONCE};
 use crate::arch::{Inputs, NibbleInputs, Operation, Quad, Scales, Shifts, StartValues, portable};
 use crate::arithmetic::fixed::{C_BITS, GATE_BITS, H_BITS, ONE, SIGMOID, STEP_BITS, SUM_BITS};
 use crate::format::layout::{COLUMN_ORDER, COLUMNS, ROWS_PER_QUAD};
@@ -26,6 +27,22 @@ use crate::format::layout::{COLUMN_ORDER, COLUMNS, ROWS_PER_QUAD};
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 pub(crate) fn run(operation: impl Operation) {
     operation.compute();
+}
+
+/// As [`portable::widen`], 32 inputs at a time.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+pub(crate) fn widen(inputs: &[i8], words: &mut [u32]) -> i32 {
+    let (whole_inputs, _) = inputs.as_chunks::<32>();
+    let (whole_words, last_words) = words.as_chunks_mut::<16>();
+    let ones = _mm256_set1_epi8(1);
+    let mut totals = _mm256_setzero_si256();
+    for (words, inputs) in whole_words.iter_mut().zip(whole_inputs) {
+        totals = _mm256_dpbusd_epi32(totals, ones, must_cast(*inputs));
+        *words = must_cast(_mm512_cvtepi8_epi16(must_cast(*inputs)));
+    }
+    let last_inputs = inputs.get(32 * whole_words.len()..).unwrap_or_default();
+    _mm512_reduce_add_epi32(_mm512_zextsi256_si512(totals))
+        + portable::widen(last_inputs, last_words)
 }
 
 /// As [`portable::dot`], 64 weights with each instruction.
@@ -41,7 +58,7 @@ pub(crate) fn dot(weights: &[Quad], inputs: &[Inputs], sums: &mut [[i32; ROWS_PE
             let lanes = _mm512_permutexvar_epi64(must_cast([0u64, 0, 1, 0, 2, 0, 3, 0]), inputs);
             [spread::<0>(lanes)]
         },
-        |blocks, inputs, sums| add_bytes(blocks, inputs, sums),
+        |group, inputs, sums| add_bytes(group, inputs, sums),
     );
 }
 
@@ -60,7 +77,7 @@ pub(crate) fn dot_nibbles(
             let lanes = must_cast(inputs);
             [spread::<0>(lanes), spread::<8>(lanes)]
         },
-        |blocks, inputs, sums| add_nibbles(blocks, inputs, sums),
+        |group, inputs, sums| add_nibbles(group, inputs, sums),
     );
 }
 
@@ -73,22 +90,38 @@ const PLACES: usize = QUADS_AT_ONCE / QUADS;
 /// once for each row.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 #[inline]
-fn spread<const START: u8>(lanes: __m512i) -> __m512i {
-    let order = COLUMN_ORDER.map(|column| 2 * column as u8 + START);
+fn spread<const START: usize>(lanes: __m512i) -> __m512i {
+    let order = const {
+        let [a, b, c, d] = COLUMN_ORDER;
+        [
+            (2 * a + START) as u8,
+            (2 * b + START) as u8,
+            (2 * c + START) as u8,
+            (2 * d + START) as u8,
+        ]
+    };
     _mm512_shuffle_epi8(lanes, must_cast([order; ROWS_PER_QUAD * QUADS]))
 }
 
 /// Adds the products of some blocks, of weights of a byte, to the sums of their rows.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 #[inline]
-fn add_bytes(blocks: [&[Quad]; GROUP], inputs: &[[__m512i; 1]], sums: &mut GroupSums) {
+fn add_bytes(group: Group<'_>, inputs: &[[__m512i; 1]], sums: &mut GroupSums) {
     let mut totals = [_mm512_setzero_si512(); GROUP];
+    // Each addition waits for the one before it, so that two sums are faster.
+    let mut other_totals = totals;
     let part = |quads: &[Quad]| part(quads);
-    walk::each_turn::<_, QUADS, 1, 1>(blocks, inputs, part, |[(weights, [inputs])]| {
+    group.each_turn::<_, QUADS, 1, 2>(inputs, part, |[(weights, [inputs]), (others, [last])]| {
         for (total, weights) in totals.iter_mut().zip(weights) {
             *total = _mm512_dpbusd_epi32(*total, weights, inputs);
         }
+        for (total, weights) in other_totals.iter_mut().zip(others) {
+            *total = _mm512_dpbusd_epi32(*total, weights, last);
+        }
     });
+    for (total, other) in totals.iter_mut().zip(other_totals) {
+        *total = _mm512_add_epi32(*total, other);
+    }
     add_totals(totals, sums);
 }
 
@@ -96,7 +129,7 @@ fn add_bytes(blocks: [&[Quad]; GROUP], inputs: &[[__m512i; 1]], sums: &mut Group
 /// are, so that their sums are 16 times as large.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 #[inline]
-fn add_nibbles(blocks: [&[Quad]; GROUP], inputs: &[[__m512i; 2]], sums: &mut GroupSums) {
+fn add_nibbles(group: Group<'_>, inputs: &[[__m512i; 2]], sums: &mut GroupSums) {
     /// The largest weight in its place, and the largest magnitude of an input.
     const LARGEST: [usize; 2] = [0xf0, 0x80];
     const { assert!(PLACES * COLUMNS * LARGEST[0] * LARGEST[1] < 1 << 31) };
@@ -104,7 +137,7 @@ fn add_nibbles(blocks: [&[Quad]; GROUP], inputs: &[[__m512i; 2]], sums: &mut Gro
     let mut lower_totals = [_mm512_setzero_si512(); GROUP];
     let mut upper_totals = lower_totals;
     let part = |quads: &[Quad]| part(quads);
-    walk::each_turn::<_, QUADS, 2, 1>(blocks, inputs, part, |[(weights, [lower, upper])]| {
+    group.each_turn::<_, QUADS, 2, 1>(inputs, part, |[(weights, [lower, upper])]| {
         for (total, weights) in lower_totals.iter_mut().zip(weights) {
             *total = _mm512_dpbusd_epi32(*total, _mm512_and_si512(low, weights), lower);
         }
@@ -138,18 +171,18 @@ fn add_totals([a, b, c, d]: [__m512i; GROUP], sums: &mut GroupSums) {
     /// The first and third, or the second and fourth, parts of two registers.
     const EVEN: i32 = 0b10_00_10_00;
     const ODD: i32 = 0b11_01_11_01;
-    let [ab, cd] = [[a, b], [c, d]].map(|[a, b]| {
-        let (lower, upper) = (
-            _mm512_shuffle_i64x2::<LOWER>(a, b),
-            _mm512_shuffle_i64x2::<UPPER>(a, b),
-        );
-        _mm512_add_epi32(lower, upper)
-    });
-    let (even, odd) = (
+    let ab = _mm512_add_epi32(
+        _mm512_shuffle_i64x2::<LOWER>(a, b),
+        _mm512_shuffle_i64x2::<UPPER>(a, b),
+    );
+    let cd = _mm512_add_epi32(
+        _mm512_shuffle_i64x2::<LOWER>(c, d),
+        _mm512_shuffle_i64x2::<UPPER>(c, d),
+    );
+    let totals = _mm512_add_epi32(
         _mm512_shuffle_i64x2::<EVEN>(ab, cd),
         _mm512_shuffle_i64x2::<ODD>(ab, cd),
     );
-    let totals = _mm512_add_epi32(even, odd);
     *sums = must_cast(_mm512_add_epi32(must_cast(*sums), totals));
 }
 
@@ -163,7 +196,8 @@ pub(crate) fn values(
 ) {
     /// The upper 16 bits of each 32.
     const UPPER: u32 = 0xaaaa_aaaa;
-    let [first, second] = [shifts.first, shifts.second].map(|by| _mm_cvtsi32_si128(by as i32));
+    let first = _mm_cvtsi32_si128(shifts.first as i32);
+    let second = _mm_cvtsi32_si128(shifts.second as i32);
     let half = _mm512_set1_epi32((1 << shifts.second) >> 1);
     let (scales, last_scales) = scales.as_chunks::<4>();
     let (start, last_start) = start.as_chunks::<4>();
@@ -181,16 +215,16 @@ pub(crate) fn values(
 }
 
 /// Units whose cells are computed at once.
-const UNITS: usize = 16;
+const UNITS: usize = 32;
 
-/// As [`portable::cells`], sixteen units at a time.
+/// As [`portable::cells`], 32 units at a time.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 pub(crate) fn cells(sums: &[[i32; ROWS_PER_QUAD]], c: &mut [i32], h: &mut [i8]) {
     let (sums, last_sums) = sums.as_chunks::<UNITS>();
     let (c, last_c) = c.as_chunks_mut::<UNITS>();
     let (h, last_h) = h.as_chunks_mut::<UNITS>();
     for ((sums, c), h) in sums.iter().zip(c).zip(h) {
-        (*c, *h) = sixteen_cells(sums, *c);
+        *h = next_cells(sums, c);
     }
     if !last_sums.is_empty() {
         let mut padded_sums = [[0; ROWS_PER_QUAD]; UNITS];
@@ -201,38 +235,50 @@ pub(crate) fn cells(sums: &[[i32; ROWS_PER_QUAD]], c: &mut [i32], h: &mut [i8]) 
         for (padded, c) in padded_c.iter_mut().zip(&*last_c) {
             *padded = *c;
         }
-        let (new_c, new_h) = sixteen_cells(&padded_sums, padded_c);
-        for (c, new) in last_c.iter_mut().zip(new_c) {
-            *c = new;
+        let padded_h = next_cells(&padded_sums, &mut padded_c);
+        for (c, padded) in last_c.iter_mut().zip(padded_c) {
+            *c = padded;
         }
-        for (h, new) in last_h.iter_mut().zip(new_h) {
-            *h = new;
+        for (h, padded) in last_h.iter_mut().zip(padded_h) {
+            *h = padded;
         }
     }
 }
 
-/// As [`cell::fixed`](crate::arithmetic::cell::fixed).
+/// As [`cell::fixed`](crate::arithmetic::cell::fixed): changes c, and gives h.
 ///
-/// Sums count as 16 bits: 32 gates, those of eight units, fit a register, and are activated together.
-/// Of activated gates, and zeros between them, `madd` makes products of 32 bits.
+/// Sums count as 16 bits: 32 of them fit a register, and are activated together.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 #[inline]
-fn sixteen_cells(sums: &[[i32; 4]; UNITS], c: [i32; UNITS]) -> ([i32; UNITS], [i8; UNITS]) {
-    const H_SHIFT: u32 = 2 * GATE_BITS - H_BITS;
-    const { assert!(H_SHIFT > 16) };
-    let [first, second, third, fourth]: [__m512i; 4] = must_cast(*sums);
-    let [lower, upper] = [[first, second], [third, fourth]].map(|[first, second]| {
-        // tanh(g) is 2 sigmoid(2g) - 1.
-        let gates = _mm512_packs_epi32(first, second);
-        let doubled = _mm512_mask_adds_epi16(gates, G, gates, gates);
-        let less_half = sigmoid_less_half(doubled);
-        let more = _mm512_mask_blend_epi16(G, _mm512_set1_epi16((ONE / 2) as i16), less_half);
-        _mm512_add_epi16(less_half, more)
-    });
-    let i_f = _mm512_permutex2var_epi32(lower, must_cast(pairs_of_gates(0)), upper);
-    let g_o = _mm512_permutex2var_epi32(lower, must_cast(pairs_of_gates(1)), upper);
+fn next_cells(sums: &[[i32; ROWS_PER_QUAD]; UNITS], c: &mut [i32; UNITS]) -> [i8; UNITS] {
+    /// What is left of h's shift once a product's upper half is taken.
+    const H_SHIFT: u32 = 2 * GATE_BITS - H_BITS - 16;
+    let [first, second]: [[__m512i; 4]; 2] = must_cast(*sums);
+    let [first_c, second_c]: &mut [[i32; 16]; 2] = must_cast_mut(c);
+    let (first_sums, first_o) = next_c(first, first_c);
+    let (second_sums, second_o) = next_c(second, second_c);
+    // Four units of the first, four of the second, and so on.
+    let sums = _mm512_packs_epi32(first_sums, second_sums);
+    let o = _mm512_packs_epi32(first_o, second_o);
+    let less_half = sigmoid_less_half(_mm512_adds_epi16(sums, sums));
+    let product = _mm512_mulhi_epi16(o, _mm512_add_epi16(less_half, less_half));
+    let half = _mm512_set1_epi16(1 << (H_SHIFT - 1));
+    let h = _mm512_srai_epi16::<H_SHIFT>(_mm512_add_epi16(product, half));
+    let order = must_cast([0u32, 2, 4, 6, 1, 3, 5, 7]);
+    must_cast(_mm256_permutexvar_epi32(order, _mm512_cvtsepi16_epi8(h)))
+}
+
+/// Changes c of sixteen units, and gives it as sums, and the activated gates o. Of activated gates, and
+/// zeros between them, `madd` makes products of 32 bits.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+#[inline]
+fn next_c([a, b, c, d]: [__m512i; 4], old: &mut [i32; 16]) -> (__m512i, __m512i) {
+    let lower = activated(_mm512_packs_epi32(a, b));
+    let upper = activated(_mm512_packs_epi32(c, d));
+    let i_f = _mm512_permutex2var_epi32(lower, must_cast(const { pairs_of_gates(0) }), upper);
+    let g_o = _mm512_permutex2var_epi32(lower, must_cast(const { pairs_of_gates(1) }), upper);
     // (c * f) >> 16, the upper and the lower half of c apart.
-    let c: __m512i = must_cast(c);
+    let c: __m512i = must_cast(*old);
     let f = _mm512_srli_epi32::<16>(i_f);
     let kept = _mm512_add_epi32(
         _mm512_madd_epi16(_mm512_srai_epi32::<16>(c), f),
@@ -242,27 +288,33 @@ fn sixteen_cells(sums: &[[i32; 4]; UNITS], c: [i32; UNITS]) -> ([i32; UNITS], [i
     let added = _mm512_madd_epi16(i, g_o);
     let added = _mm512_srai_epi32::<{ 2 * GATE_BITS - C_BITS }>(added);
     let c = _mm512_add_epi32(_mm512_add_epi32(kept, kept), added);
-    // From here on in the upper 16 bits, where o is.
-    let sum = _mm512_srai_epi32::<{ C_BITS - SUM_BITS }>(c);
-    let sum = _mm512_min_epi32(sum, _mm512_set1_epi32(0x3fff));
-    let sum = _mm512_max_epi32(sum, _mm512_set1_epi32(-0x4000));
-    let less_half = sigmoid_less_half(_mm512_slli_epi32::<17>(sum));
-    let squashed = _mm512_add_epi16(less_half, less_half);
-    let product = _mm512_mulhi_epi16(g_o, squashed);
-    let half = _mm512_set1_epi32(1 << (H_SHIFT - 1));
-    let h = _mm512_srai_epi32::<H_SHIFT>(_mm512_add_epi32(product, half));
-    (must_cast(c), must_cast(_mm512_cvtsepi32_epi8(h)))
+    *old = must_cast(c);
+    (
+        _mm512_srai_epi32::<{ C_BITS - SUM_BITS }>(c),
+        _mm512_srli_epi32::<16>(g_o),
+    )
+}
+
+/// Activates the gates of eight units: tanh(g) is 2 sigmoid(2g) - 1.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+#[inline]
+fn activated(gates: __m512i) -> __m512i {
+    let doubled = _mm512_mask_adds_epi16(gates, G, gates, gates);
+    let less_half = sigmoid_less_half(doubled);
+    let more = _mm512_mask_blend_epi16(G, _mm512_set1_epi16((ONE / 2) as i16), less_half);
+    _mm512_add_epi16(less_half, more)
 }
 
 /// The gates g among those of eight units.
 const G: u32 = 0x4444_4444;
 
-/// Where the gates i and f, or g and o, of each unit stand: in the first of two registers the units
-/// 0, 4, 1, 5, 2, 6, 3 and 7, which is how pairs of registers are packed, in the second the others.
-const fn pairs_of_gates(pair: u32) -> [u32; UNITS] {
-    let mut places = [0; UNITS];
+/// Where the gates i and f, or g and o, of sixteen units stand: in the first of two registers those of
+/// the units 0, 4, 1, 5, 2, 6, 3 and 7, as sums of four registers are packed, in the second the others.
+#[allow(clippy::indexing_slicing, reason = "it runs while compiling")]
+const fn pairs_of_gates(pair: u32) -> [u32; 16] {
+    let mut places = [0; 16];
     let mut unit = 0;
-    while unit < UNITS as u32 {
+    while unit < 16 {
         let (register, half, lane) = (unit / 8, unit / 4 % 2, unit % 4);
         places[unit as usize] = 16 * register + 4 * lane + 2 * half + pair;
         unit += 1;
@@ -276,8 +328,9 @@ const fn pairs_of_gates(pair: u32) -> [u32; UNITS] {
 fn sigmoid_less_half(sums: __m512i) -> __m512i {
     /// From here on the values are equal.
     const LARGEST: u16 = ((ENTRIES as u16) << STEP_BITS) - 1;
-    let [half, mask, largest] =
-        [HALF, FRACTION, LARGEST].map(|value| _mm512_set1_epi16(value.cast_signed()));
+    let half = _mm512_set1_epi16(HALF.cast_signed());
+    let mask = _mm512_set1_epi16(FRACTION.cast_signed());
+    let largest = _mm512_set1_epi16(LARGEST.cast_signed());
     let magnitude = _mm512_min_epu16(_mm512_abs_epi16(sums), largest);
     let at = _mm512_srli_epi16::<STEP_BITS>(magnitude);
     let fraction = _mm512_and_si512(magnitude, mask);
@@ -293,7 +346,14 @@ fn sigmoid_less_half(sums: __m512i) -> __m512i {
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 #[inline]
 fn entries(table: &Table, at: __m512i) -> __m512i {
-    let [a, b, c, d, e]: [__m512i; REGISTERS] = table.map(must_cast);
+    let &[a, b, c, d, e] = table;
+    let (a, b, c, d, e) = (
+        must_cast(a),
+        must_cast(b),
+        must_cast(c),
+        must_cast(d),
+        must_cast(e),
+    );
     let from_64 = _mm512_test_epi16_mask(at, _mm512_set1_epi16(64));
     let from_128 = _mm512_test_epi16_mask(at, _mm512_set1_epi16(128));
     let below_64 = _mm512_permutex2var_epi16(a, at, b);
