@@ -43,6 +43,7 @@
 //! | --- | --- |
 //! | `f32` | models in single precision; without it no floating-point code is linked |
 //! | `alloc` | `Session::boxed`, which allocates its memory |
+//! | `batch` | [`Batch`]: several texts advance together, for which the weights are read once |
 //! | `defmt` | `defmt::Format` for `Error`, `Ending`, `Sampler`, `Rng`, `Sizes`, `Token`, `Header`, `Backend`, `State`, `Workspace` |
 //! | `rand_core_0_6`, `rand_core_0_9`, `rand_core_0_10` | [`Rng`] as a generator of these versions; sampling takes any closure and needs none |
 //! | `write` | the trainer's half: writing the format, with postcard and serde, and choosing the [`Backend`] to measure |
@@ -71,6 +72,7 @@
 //! session     a text on its way
 //! generator   characters from a session
 //! scorer      probabilities from a session
+//! batch       sessions that take their steps together
 //! coder       compressed text from a session, and back
 //! include     models as part of a program
 //! ```
@@ -88,6 +90,8 @@ extern crate alloc;
 
 mod arch;
 pub mod arithmetic;
+#[cfg(feature = "batch")]
+mod batch;
 mod coder;
 mod error;
 pub mod format;
@@ -118,6 +122,8 @@ pub mod specification {
 }
 
 pub use arch::Backend;
+#[cfg(feature = "batch")]
+pub use batch::Batch;
 pub use coder::{Decoder, Encoder};
 pub use error::Error;
 #[doc(inline)]

@@ -2,6 +2,7 @@
 
 use bytemuck::{must_cast_slice, must_cast_slice_mut};
 
+use crate::arch::{self, Operation};
 use crate::arithmetic::activation::exp;
 use crate::arithmetic::fixed::SUM_BITS;
 use crate::format::Precision;
@@ -58,9 +59,7 @@ impl<'w> Logits<'w> {
         match &self.values {
             #[cfg(feature = "f32")]
             Values::Float(values) => values.get(token.index()).copied(),
-            Values::Fixed(values) => values
-                .get(token.index())
-                .map(|&value| value as f32 / (1 << SUM_BITS) as f32),
+            Values::Fixed(values) => values.get(token.index()).map(|&value| value.value()),
         }
     }
 
@@ -110,15 +109,73 @@ impl<'w> Logits<'w> {
     /// `None` if there is no such token. The sum of the exponentials is taken in token order.
     pub fn log_prob(&self, token: Token) -> Option<f32> {
         let logit = self.get(token)?;
-        let max = self.iter().fold(
-            f32::NEG_INFINITY,
-            |max, value| if value > max { value } else { max },
-        );
-        let mut sum = 0.0;
-        for value in self.iter() {
-            sum += exp(value - max);
+        let mut found = ExpSum::default();
+        let into = &mut found;
+        match &self.values {
+            #[cfg(feature = "f32")]
+            Values::Float(values) => arch::run(AddExps { values, into }),
+            Values::Fixed(values) => arch::run(AddExps { values, into }),
         }
-        Some(logit - max - libm::logf(sum))
+        Some(logit - found.max - libm::logf(found.sum))
+    }
+}
+
+/// A logit in the model's arithmetic.
+trait Logit: Copy + Default {
+    fn value(self) -> f32;
+}
+
+impl Logit for f32 {
+    #[inline(always)]
+    fn value(self) -> f32 {
+        self
+    }
+}
+
+impl Logit for i32 {
+    #[inline(always)]
+    fn value(self) -> f32 {
+        self as f32 / (1 << SUM_BITS) as f32
+    }
+}
+
+/// The largest logit, and the sum of the exponentials of all less that one.
+#[derive(Default)]
+struct ExpSum {
+    max: f32,
+    sum: f32,
+}
+
+/// Adds exponentials up in token order.
+struct AddExps<'l, L> {
+    values: &'l [L],
+    into: &'l mut ExpSum,
+}
+
+impl<L: Logit> Operation for AddExps<'_, L> {
+    #[inline(always)]
+    fn compute(self) {
+        /// Exponentials that are computed at once: a sum in order would keep them from it.
+        const AT_ONCE: usize = 16;
+        let mut max = f32::NEG_INFINITY;
+        for value in self.values {
+            let value = value.value();
+            max = if value > max { value } else { max };
+        }
+        let mut sum = 0.0;
+        for values in self.values.chunks(AT_ONCE) {
+            let mut exps = [0.0; AT_ONCE];
+            for (place, value) in exps.iter_mut().zip(values) {
+                *place = value.value() - max;
+            }
+            for place in &mut exps {
+                *place = exp(*place);
+            }
+            for exp in exps.iter().take(values.len()) {
+                sum += exp;
+            }
+        }
+        *self.into = ExpSum { max, sum };
     }
 }
 

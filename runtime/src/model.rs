@@ -6,6 +6,8 @@ use crate::error::Error;
 use crate::format::layout::IntegerSections;
 use crate::format::{Crc, Header, PRELUDE_LEN, Prelude, Sizes, padding, read_header};
 use crate::logits::Logits;
+#[cfg(feature = "batch")]
+use crate::network::Streams;
 use crate::network::{Checked, Network};
 use crate::state::{State, Workspace};
 use crate::vocab::{Token, Vocab};
@@ -145,12 +147,29 @@ impl<'a> Model<'a> {
         state: &mut [u32],
         workspace: &'w mut [u32],
     ) -> Logits<'w> {
-        let end = self.sizes.workspace;
-        let workspace = workspace.get_mut(..end).unwrap_or_default();
+        let workspace = self.needed(workspace);
         self.network.step(token, state, workspace);
-        let from = end.saturating_sub(self.vocab.size());
-        let logits = workspace.get_mut(from..).unwrap_or_default();
+        self.logits(workspace)
+    }
+
+    /// What a step needs of a workspace, which may be longer.
+    pub(crate) fn needed<'w>(&self, workspace: &'w mut [u32]) -> &'w mut [u32] {
+        workspace
+            .get_mut(..self.sizes.workspace)
+            .unwrap_or_default()
+    }
+
+    /// The logits that a step left at the end of what it needed.
+    pub(crate) fn logits<'w>(&self, needed: &'w mut [u32]) -> Logits<'w> {
+        let from = self.sizes.workspace.saturating_sub(self.vocab.size());
+        let logits = needed.get_mut(from..).unwrap_or_default();
         Logits::new(self.header.precision, logits)
+    }
+
+    /// A step of each of these, whose memory is known to fit.
+    #[cfg(feature = "batch")]
+    pub(crate) fn step_together(&self, streams: &mut impl Streams) {
+        self.network.step_together(streams);
     }
 
     /// The hidden state h of a layer, unit by unit. Layer 0 is next to the input.

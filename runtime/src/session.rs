@@ -4,6 +4,8 @@ use crate::error::Error;
 use crate::format::utf8::Chars;
 use crate::logits::Logits;
 use crate::model::Model;
+#[cfg(feature = "batch")]
+use crate::network::Stream;
 use crate::sampler::Sampler;
 use crate::state::{State, Workspace};
 use crate::vocab::Token;
@@ -188,6 +190,24 @@ where
             self.state.as_words_mut(),
             self.workspace.as_words_mut(),
         )
+    }
+
+    /// What a step takes that others take with it.
+    #[cfg(feature = "batch")]
+    #[inline(always)]
+    pub(crate) fn stream(&mut self) -> Stream<'_> {
+        Stream {
+            token: self.next_input,
+            state: self.state.as_words_mut(),
+            workspace: self.model.needed(self.workspace.as_words_mut()),
+        }
+    }
+
+    /// What the last step predicts.
+    #[cfg(feature = "batch")]
+    pub(crate) fn logits(&mut self) -> Logits<'_> {
+        let model = self.model;
+        model.logits(model.needed(self.workspace.as_words_mut()))
     }
 
     /// Feeds this token in the place of the next input, and predicts what follows: the network's turn for

@@ -9,7 +9,7 @@ use charlet::Model;
 use charlet::format::{Input, Precision};
 use charlet_trainer::config::{Config, InputKind, IntegerPrecision, Mode};
 use charlet_trainer::export::model_file::model_file;
-use charlet_trainer::inference::text_model::Evaluation;
+use charlet_trainer::inference::evaluation::Evaluation;
 use charlet_trainer::report::observers;
 use charlet_trainer::report::progress_bar::Plain;
 use charlet_trainer::train::checkpoint::{Checkpoint, WEIGHTS};

@@ -1,5 +1,8 @@
 //! The network in `f32`: which bytes are which weights, and one step through all layers.
 
+#[cfg(feature = "batch")]
+mod batch;
+
 use bytemuck::must_cast_slice_mut;
 
 use crate::arch::float::{BLOCKS_AT_ONCE, Column, accumulate, accumulate_blocks, load};

@@ -2,6 +2,9 @@
 //!
 //! `ARITHMETIC.md` defines every format and rounding.
 
+#[cfg(feature = "batch")]
+mod batch;
+
 use bytemuck::{must_cast_slice, must_cast_slice_mut};
 
 use crate::arch::{Quad, Scales, Shifts, StartValues, cells, dot, dot_nibbles, values, widen};
@@ -355,16 +358,7 @@ impl<'a> IntegerNetwork<'a> {
             let Some(rows) = self.rows(part, token, &mut left) else {
                 return;
             };
-            let embedding = must_cast_slice(rows.embedding.as_flattened());
-            // x, the h of the layer below, stands just before this layer's own.
-            let below = part.saturating_sub(1) * padded_hidden;
-            let words = memory.get_mut(..rows.columns / 2).unwrap_or_default();
-            let (of_embedding, of_h) = words
-                .split_at_mut_checked(embedding.len() / 2)
-                .unwrap_or_default();
-            let total =
-                widen(embedding, of_embedding) + widen(h.get(below..).unwrap_or_default(), of_h);
-            let inputs = Widened { words, total };
+            let inputs = self.inputs(part, &rows, h, memory);
             let out = if part == num_layers {
                 Out::Logits(must_cast_slice_mut(&mut *logits))
             } else {
@@ -376,6 +370,27 @@ impl<'a> IntegerNetwork<'a> {
             };
             rows.compute(inputs, out);
         }
+    }
+
+    /// Widens the inputs of a part: a token's embedding, and h.
+    #[inline(always)]
+    fn inputs<'w>(
+        &self,
+        part: usize,
+        rows: &Rows<'_>,
+        h: &[i8],
+        memory: &'w mut [u32],
+    ) -> Widened<'w> {
+        let embedding = must_cast_slice(rows.embedding.as_flattened());
+        // x, the h of the layer below, stands just before this layer's own.
+        let below = part.saturating_sub(1) * self.sections.padded_hidden;
+        let words = memory.get_mut(..rows.columns / 2).unwrap_or_default();
+        let (of_embedding, of_h) = words
+            .split_at_mut_checked(embedding.len() / 2)
+            .unwrap_or_default();
+        let total =
+            widen(embedding, of_embedding) + widen(h.get(below..).unwrap_or_default(), of_h);
+        Widened { words, total }
     }
 
     /// h, and the words of c.

@@ -1,8 +1,13 @@
 //! The network of a model, in the precision that its file has.
 
+#[cfg(feature = "batch")]
+mod batch;
 #[cfg(feature = "f32")]
 mod float;
 mod integer;
+
+#[cfg(feature = "batch")]
+pub(crate) use batch::{Stream, Streams};
 
 use crate::arch::{self, Operation};
 use crate::error::Error;

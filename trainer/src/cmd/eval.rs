@@ -7,9 +7,10 @@ use std::process::ExitCode;
 use anyhow::Result;
 use charlet_trainer::config::{Encoding, NormalForm};
 use charlet_trainer::data::source::Source;
-use charlet_trainer::inference::text_model::TextModel;
+use charlet_trainer::inference::evaluation::evaluate;
 use clap::Parser;
 
+use super::threads::Threads;
 use super::{ENCODING, check_model, note, read_model, refuse_second_stdin, with_default};
 
 /// Measure the loss of a model on a file, exactly as the chip computes it
@@ -51,6 +52,8 @@ pub(crate) struct Args {
     /// Print JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    threads: Threads,
 }
 
 /// The default of an option by its id, for the help.
@@ -60,9 +63,9 @@ fn default_of(id: &str) -> Option<String> {
 
 pub(crate) fn run(args: Args) -> Result<ExitCode> {
     refuse_second_stdin(&[("the model", &args.model), ("the text", &args.file)])?;
+    args.threads.start()?;
     let bytes = read_model(&args.model)?;
     let model = check_model(&args.model, &bytes)?;
-    let mut text_model = TextModel::new(&model);
     let mut source = Source::read_as(&args.file, args.encoding)?;
     if args.lowercase {
         source.make_lowercase();
@@ -70,7 +73,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     if let Some(form) = args.normalize {
         source.normalize(form);
     }
-    let evaluation = text_model.evaluate(&source)?;
+    let evaluation = evaluate(&model, &source)?;
     let summary = evaluation.summary();
     let mut out = std::io::stdout().lock();
     if args.json {

@@ -14,7 +14,7 @@ use charlet_trainer::export::exported::Description;
 use charlet_trainer::export::form::Form;
 use charlet_trainer::export::model_file::{header, with_header};
 use charlet_trainer::import::{self, Foreign, Mapping, Marks, Names, Tokens};
-use charlet_trainer::inference::text_model::TextModel;
+use charlet_trainer::inference::evaluation::evaluate;
 use charlet_trainer::model::network::Network;
 use charlet_trainer::model::shape::Shape;
 use charlet_trainer::train::checkpoint::{self, Checkpoint};
@@ -303,7 +303,7 @@ fn measured(
     for precision in [Precision::F32, Precision::I8, Precision::I4] {
         let loss = match export(precision) {
             Ok(bytes) => {
-                let evaluation = TextModel::new(&Model::from_bytes(&bytes)?).evaluate(text)?;
+                let evaluation = evaluate(&Model::from_bytes(&bytes)?, text)?;
                 Ok(evaluation.nats_per_char())
             }
             // One that isn't asked for is no reason to refuse the others.

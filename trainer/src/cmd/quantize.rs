@@ -13,8 +13,9 @@ use charlet_trainer::data::corpus::Corpus;
 use charlet_trainer::data::source::Source;
 use charlet_trainer::export::form::Form;
 use charlet_trainer::export::model_file::model_file;
+use charlet_trainer::inference::evaluation::evaluate;
 use charlet_trainer::inference::sample::texts;
-use charlet_trainer::inference::text_model::{LINE_LIMIT, TextModel, line_limit};
+use charlet_trainer::inference::text_model::{LINE_LIMIT, line_limit};
 use charlet_trainer::model::shape::Shape;
 use charlet_trainer::train::checkpoint::Checkpoint;
 use charlet_trainer::train::metrics::Loss;
@@ -141,7 +142,7 @@ fn write_cost(
     };
     let mut before = None;
     for (precision, bytes) in models {
-        let evaluation = TextModel::new(&Model::from_bytes(bytes)?).evaluate(&held_out)?;
+        let evaluation = evaluate(&Model::from_bytes(bytes)?, &held_out)?;
         let loss = evaluation.nats_per_char();
         let shown = Loss {
             nats_per_char: loss,

@@ -1,26 +1,31 @@
 //! `charlet score`
 
-use std::cmp::Ordering;
-use std::io::{BufRead, BufReader, IsTerminal, Write};
-use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+mod lines;
+mod printer;
 
-use anyhow::{Context, Result, ensure};
+use std::cmp::Ordering;
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::mpsc::Receiver;
+
+use anyhow::{Result, ensure};
+use charlet::Vocab;
 use charlet_trainer::config::Encoding;
-use charlet_trainer::data::lines::LineReader;
 use charlet_trainer::data::source::is_blank;
-use charlet_trainer::inference::surprisal::{Surprisal, Surprisals, Unknown};
-use charlet_trainer::inference::text_model::TextModel;
+use charlet_trainer::inference::reader::chars_of_piece;
+use charlet_trainer::inference::surprisal::{Surprisals, Unknown};
 use charlet_trainer::inference::unknown::hint;
-use charlet_trainer::util::file_kind::{self, Kind};
-use charlet_trainer::util::memory::available;
+use charlet_trainer::util::in_order::in_order;
 use charlet_trainer::util::shown::Shown;
+use charlet_trainer::util::stop::IsStopping;
 use charlet_trainer::util::style::Styles;
 use clap::{Parser, ValueEnum};
-use serde::Serialize;
 
-use super::names::char_name;
-use super::{ENCODING, check_model, note, read_model, refuse_second_stdin, with_default};
+use self::lines::{Line, Piece};
+use self::printer::{Printer, Scored};
+use super::threads::Threads;
+use super::{ENCODING, check_model, read_model, refuse_second_stdin, with_default};
 
 /// Score each line of a text by its surprisal, for example to find anomalies in a log
 ///
@@ -70,6 +75,8 @@ pub(crate) struct Args {
     /// Print one JSON object per line
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    threads: Threads,
 }
 
 /// A number of bits to compare with.
@@ -91,15 +98,6 @@ enum By {
 /// What lines are sorted by unless --by is given.
 const BY: By = By::PerChar;
 
-/// A line and its surprisal.
-struct Scored {
-    number: usize,
-    line: String,
-    surprisal: Surprisal,
-    /// What the model may know in place of the unknown character, or has for it.
-    hint: &'static str,
-}
-
 /// The default of an option by its id, for the help.
 fn default_of(id: &str) -> Option<String> {
     let default = BY.to_possible_value()?.get_name().to_owned();
@@ -112,9 +110,9 @@ fn default_of(id: &str) -> Option<String> {
 
 pub(crate) fn run(args: Args) -> Result<ExitCode> {
     refuse_second_stdin(&[("the model", &args.model), ("the text", &args.file)])?;
+    args.threads.start()?;
     let bytes = read_model(&args.model)?;
     let model = check_model(&args.model, &bytes)?;
-    let mut text_model = TextModel::new(&model);
     let mut out = std::io::stdout().lock();
     let printer = Printer {
         styles: Styles::of_stdout(),
@@ -126,57 +124,122 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     if std::io::stdout().is_terminal() && !args.json {
         printer.header(&mut out)?;
     }
-    let lines = Lines::open(&args.file, args.encoding)?;
-    let mut scored = score(&mut text_model, lines, &args);
+    let lines = lines::open(&args.file, args.encoding, chars_of_piece(&model))?;
+    let scorer = Scorer {
+        args: &args,
+        vocab: *model.vocab(),
+        surprisals: Surprisals::new(&model, !args.each),
+    };
     if args.sort || args.by.is_some() || args.top.is_some() {
-        let mut all = scored.collect::<Result<Vec<_>>>()?;
-        all.sort_by(|a, b| most_surprising_first(a, b, args.by.unwrap_or(BY)));
-        let most = args.top.and_then(|top| usize::try_from(top).ok());
-        all.truncate(most.unwrap_or(all.len()));
-        return all
-            .iter()
-            .try_for_each(|scored| printer.print(&mut out, scored))
-            .map(|()| ExitCode::SUCCESS);
+        for scored in scorer.sorted(&lines)? {
+            printer.print(&mut out, &scored)?;
+        }
+        return Ok(ExitCode::SUCCESS);
     }
-    scored.try_for_each(|scored| printer.print(&mut out, &scored?))?;
+    let print = |scored: Vec<Scored>| {
+        let mut printed = Vec::new();
+        for scored in &scored {
+            printer.print(&mut printed, scored)?;
+        }
+        Ok(printed)
+    };
+    scorer.each_piece(&lines, print, |printed| {
+        out.write_all(&printed)?;
+        Ok(out.flush()?)
+    })?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// The lines to print, each with its surprisal.
-fn score(
-    text_model: &mut TextModel<'_>,
-    lines: Lines,
-    args: &Args,
-) -> impl Iterator<Item = Result<Scored>> {
-    let vocab = *text_model.model().vocab();
-    let mut surprisals = Surprisals::new(text_model, !args.each);
-    let threshold = args.threshold.unwrap_or(f64::NEG_INFINITY);
-    (1..).zip(lines).filter_map(move |(number, line)| {
-        let scored = || -> Result<Option<Scored>> {
-            let (mut line, has_break) = line?;
-            if args.lowercase {
-                line = line.to_lowercase();
-            }
-            if is_blank(&line) && !surprisals.is_carried() {
-                return Ok(None);
-            }
-            let surprisal = surprisals.line(&line, has_break);
-            let is_seen = surprisal.bits_per_char() > threshold;
-            let unknown = surprisal.unknown;
-            let hint = match unknown {
-                Some(_) if vocab.unknown().is_some() => ": priced as its mark for such",
-                Some(unknown) => hint(&vocab, &line, unknown.char),
-                None => "",
-            };
-            Ok(is_seen.then_some(Scored {
-                number,
-                line,
-                surprisal,
-                hint,
-            }))
+/// Scores lines on all threads.
+struct Scorer<'a, 'm> {
+    args: &'a Args,
+    vocab: Vocab<'m>,
+    surprisals: Surprisals<'m>,
+}
+
+impl Scorer<'_, '_> {
+    /// The lines to print, the most surprising first.
+    fn sorted(&self, lines: &Receiver<Piece>) -> Result<Vec<Scored>> {
+        let by = self.args.by.unwrap_or(BY);
+        let top = self.args.top.and_then(|top| usize::try_from(top).ok());
+        let mut all = Vec::new();
+        let mut sort = |all: &mut Vec<Scored>| {
+            all.sort_by(|a, b| most_surprising_first(a, b, by));
+            all.truncate(top.unwrap_or(all.len()));
         };
-        scored().transpose()
-    })
+        self.each_piece(lines, Ok, |scored| {
+            all.extend(scored);
+            // What can't be printed any more is dropped now and then.
+            if top.is_some_and(|top| all.len() / 2 > top) {
+                sort(&mut all);
+            }
+            Ok(())
+        })?;
+        sort(&mut all);
+        Ok(all)
+    }
+
+    /// Scores pieces of a text as they arrive, makes something of each on all threads, and takes that in order.
+    fn each_piece<T: Send>(
+        &self,
+        lines: &Receiver<Piece>,
+        make: impl Fn(Vec<Scored>) -> Result<T> + Sync,
+        mut take: impl FnMut(T) -> Result<()>,
+    ) -> Result<()> {
+        let threads = if self.surprisals.is_carried() {
+            1
+        } else {
+            rayon::current_num_threads()
+        };
+        let work = |piece: Piece, is_stopping: IsStopping<'_>| {
+            let lines = self.score(piece.lines, is_stopping)?;
+            anyhow::Ok((make(lines)?, piece.end))
+        };
+        in_order(threads, lines, work, |result| {
+            let Some(result) = result else {
+                return Ok(());
+            };
+            let (made, end) = result?;
+            take(made)?;
+            end
+        })
+    }
+
+    /// Those of some lines that are to be printed, with their surprisal.
+    fn score(&self, mut lines: Vec<Line>, is_stopping: IsStopping<'_>) -> Result<Vec<Scored>> {
+        if self.args.lowercase {
+            for line in &mut lines {
+                line.text = line.text.to_lowercase();
+            }
+        }
+        if !self.surprisals.is_carried() {
+            lines.retain(|line| !is_blank(&line.text));
+        }
+        let texts = lines
+            .iter()
+            .map(|line| (line.text.as_str(), line.has_break));
+        let surprisals = self.surprisals.of(texts, is_stopping)?;
+        let scored = lines.into_iter().zip(surprisals);
+        let threshold = self.args.threshold.unwrap_or(f64::NEG_INFINITY);
+        Ok(scored
+            .filter(|(_, surprisal)| surprisal.bits_per_char() > threshold)
+            .map(|(line, surprisal)| Scored {
+                number: line.number,
+                hint: self.hint(&line.text, surprisal.unknown),
+                line: line.text,
+                surprisal,
+            })
+            .collect())
+    }
+
+    /// What the model may know in place of an unknown character, or has for it.
+    fn hint(&self, line: &str, unknown: Option<Unknown>) -> &'static str {
+        match unknown {
+            Some(_) if self.vocab.unknown().is_some() => ": priced as its mark for such",
+            Some(unknown) => hint(&self.vocab, line, unknown.char),
+            None => "",
+        }
+    }
 }
 
 fn most_surprising_first(a: &Scored, b: &Scored, by: By) -> Ordering {
@@ -185,154 +248,4 @@ fn most_surprising_first(a: &Scored, b: &Scored, by: By) -> Ordering {
         By::PerChar => scored.surprisal.bits_per_char(),
     };
     bits(b).total_cmp(&bits(a))
-}
-
-/// Lines without their ends, and whether there was one.
-struct Lines {
-    reader: LineReader<Box<dyn BufRead>>,
-    encoding: String,
-    /// Whether it was told that something is malformed.
-    is_told: bool,
-    name: String,
-}
-
-/// How many times a line has to fit into memory: as text, and with a number for each character.
-const COPIES: u64 = 32;
-
-impl Lines {
-    fn open(path: &Path, encoding: Option<Encoding>) -> Result<Self> {
-        let (input, name): (Box<dyn BufRead>, _) = if path == Path::new("-") {
-            (
-                Box::new(std::io::stdin().lock()),
-                "standard input".to_owned(),
-            )
-        } else {
-            let name = path.display().to_string();
-            let file = file_kind::open(path, Kind::Text)?;
-            (Box::new(BufReader::new(file)), name)
-        };
-        Ok(Self {
-            encoding: encoding.map_or("UTF-8".to_owned(), |encoding| encoding.to_string()),
-            is_told: false,
-            reader: LineReader::new(input, encoding, available().bytes / COPIES),
-            name,
-        })
-    }
-}
-
-impl Iterator for Lines {
-    type Item = Result<(String, bool)>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let line = self.reader.next_line();
-        if self.reader.is_malformed() && !std::mem::replace(&mut self.is_told, true) {
-            note(&format!(
-                "{} is not {} everywhere: what is malformed is shown as \u{fffd}; --encoding names another",
-                self.name, self.encoding
-            ));
-        }
-        let line = line.with_context(|| format!("can't read {}", self.name));
-        line.transpose()
-    }
-}
-
-/// How a line is printed.
-struct Printer {
-    styles: Styles,
-    shown: Shown,
-    /// Whether the model has a mark for unknown characters.
-    has_mark: bool,
-    explains: bool,
-    is_json: bool,
-}
-
-/// What scripts read; what is infinite is null.
-#[derive(Serialize)]
-struct Json<'s> {
-    number: usize,
-    line: &'s str,
-    bits: f64,
-    bits_per_char: f64,
-    /// Characters predicted, the end of the line included.
-    chars: usize,
-    unknown: Option<Unknown>,
-    /// How many the mark stands for, in a model with one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    unknown_count: Option<usize>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    bits_of_chars: Option<&'s [f64]>,
-}
-
-impl Printer {
-    fn header(&self, out: &mut impl Write) -> std::io::Result<()> {
-        let style = self.styles.heading();
-        writeln!(out, "{style}    bits  bits/char  line{style:#}")
-    }
-
-    fn print(&self, out: &mut impl Write, scored: &Scored) -> Result<()> {
-        let surprisal = &scored.surprisal;
-        if self.is_json {
-            let json = Json {
-                number: scored.number,
-                line: &scored.line,
-                bits: surprisal.bits(),
-                bits_per_char: surprisal.bits_per_char(),
-                chars: surprisal.chars.len(),
-                unknown: surprisal.unknown,
-                unknown_count: self.has_mark.then_some(surprisal.unknown_count),
-                bits_of_chars: self.explains.then_some(&surprisal.chars),
-            };
-            writeln!(out, "{}", self.shown.json(&serde_json::to_string(&json)?))?;
-            return Ok(());
-        }
-        let (bits, per_char) = (surprisal.bits(), surprisal.bits_per_char());
-        write!(out, "{bits:>8.2}  {per_char:>9.2}  ")?;
-        if self.explains && self.styles.is_styled() {
-            self.coloured(out, scored)?;
-        } else {
-            write!(out, "{}", self.shown.line(&scored.line))?;
-        }
-        if let Some(unknown) = surprisal.unknown {
-            let (alarm, char, at) = (self.styles.alarm(), unknown.char, unknown.at);
-            let hint = scored.hint;
-            let others = match surprisal.unknown_count {
-                count if self.has_mark && count > 1 => format!(", and {} more", count - 1),
-                _ => String::new(),
-            };
-            write!(
-                out,
-                "  {alarm}[the model does not know {char:?}, character {at}{others}{hint}]{alarm:#}"
-            )?;
-        }
-        writeln!(out)?;
-        if self.explains && !self.styles.is_styled() {
-            self.listed(out, scored)?;
-        }
-        Ok(())
-    }
-
-    /// The line, each character on the colour of its surprisal.
-    fn coloured(&self, out: &mut impl Write, scored: &Scored) -> std::io::Result<()> {
-        let mut bits = scored.surprisal.chars.iter();
-        for (char, &bits) in scored.line.chars().zip(bits.by_ref()) {
-            let style = self.styles.heat(bits);
-            let char = self.shown.char(char);
-            write!(out, "{style}{char}{style:#}")?;
-        }
-        if let Some(&end) = bits.next() {
-            let style = self.styles.heat(end);
-            write!(out, "{style}¶{style:#}")?;
-        }
-        Ok(())
-    }
-
-    /// A line below it with each character and its bits.
-    fn listed(&self, out: &mut impl Write, scored: &Scored) -> std::io::Result<()> {
-        let names = scored.line.chars().map(char_name).chain(["end".to_owned()]);
-        write!(out, "       ")?;
-        for (name, bits) in names.zip(&scored.surprisal.chars) {
-            write!(out, " {name} {bits:.2}")?;
-        }
-        writeln!(out)
-    }
 }

@@ -41,6 +41,11 @@ impl<R: BufRead> LineReader<R> {
         self.is_malformed
     }
 
+    /// Whether the next line is here, so that nobody waits for it.
+    pub fn has_line(&self) -> bool {
+        self.text[self.from..].contains('\n')
+    }
+
     /// The next line without its end, and whether it had one; `None` after the last. What is malformed becomes
     /// U+FFFD, which hardly any model knows.
     ///
@@ -92,6 +97,10 @@ impl<R: BufRead> LineReader<R> {
 
 /// A line without the byte order marks of joined files.
 fn clean(line: &str) -> String {
+    // Looking for a few bytes takes longer.
+    if line.is_ascii() {
+        return line.to_owned();
+    }
     line.replace(BYTE_ORDER_MARK, "")
 }
 

@@ -5,7 +5,7 @@ use anyhow::Result;
 use super::foreign::{Foreign, Layer};
 use super::tokens::Tokens;
 use crate::data::source::Source;
-use crate::inference::text_model::Evaluation;
+use crate::inference::evaluation::Evaluation;
 
 /// A foreign network with its state, in double precision.
 #[derive(Clone, Debug)]

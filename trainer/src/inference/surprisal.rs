@@ -1,8 +1,13 @@
 //! Surprisal of each line of a text: -log2 of its probability.
 
+use std::sync::{Mutex, PoisonError};
+
+use charlet::{BoxedSession, Model, Session};
 use serde::Serialize;
 
-use super::text_model::TextModel;
+use super::reader::{Readings, log_prob_of_next};
+use super::token_table::TokenTable;
+use crate::util::stop::{IsStopping, Stopped, unless};
 
 /// The surprisal of a line.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -38,59 +43,105 @@ impl Surprisal {
     }
 }
 
-/// Scores lines one after the other.
+/// A line without its end, and whether it has one.
+pub type LineAndBreak<'l> = (&'l str, bool);
+
+/// Scores lines.
 #[derive(Debug)]
-pub struct Surprisals<'s, 'm> {
-    text_model: &'s mut TextModel<'m>,
-    /// Whether h and c are carried from line to line.
-    is_carried: bool,
+pub struct Surprisals<'m> {
+    model: &'m Model<'m>,
+    table: TokenTable,
+    /// The text, if h and c are carried from line to line.
+    carried: Option<Mutex<BoxedSession<'m>>>,
 }
 
-impl<'s, 'm> Surprisals<'s, 'm> {
+impl<'m> Surprisals<'m> {
     /// Scores each line by itself, or carries the state from line to line. A list model always scores
     /// lines by themselves.
-    pub fn new(text_model: &'s mut TextModel<'m>, carried: bool) -> Self {
-        text_model.session.start_text();
+    pub fn new(model: &'m Model<'m>, carried: bool) -> Self {
+        let is_carried = carried && model.vocab().end().is_none();
         Self {
-            is_carried: carried && text_model.model().vocab().end().is_none(),
-            text_model,
+            model,
+            table: TokenTable::new(model.vocab()),
+            carried: is_carried.then(|| Mutex::new(Session::boxed(model))),
         }
     }
 
-    /// Whether h and c are carried from line to line, so that empty lines count as well.
+    /// Whether h and c are carried from line to line, so that empty lines count as well, and lines are scored in
+    /// their order.
     pub fn is_carried(&self) -> bool {
-        self.is_carried
+        self.carried.is_some()
     }
 
-    /// The surprisal of the next line, and of its end: the model's mark, or the line break of a
+    /// The surprisal of each of these lines, and of its end: the model's mark, or the line break of a
     /// running text if the line has one and the model knows it.
-    pub fn line(&mut self, line: &str, has_break: bool) -> Surprisal {
-        let session = &mut self.text_model.session;
-        if !self.is_carried {
-            session.start_text();
+    ///
+    /// # Errors
+    /// If it was [stopped](Stopped).
+    pub fn of<'l>(
+        &self,
+        lines: impl Iterator<Item = LineAndBreak<'l>>,
+        is_stopping: IsStopping<'_>,
+    ) -> Result<Vec<Surprisal>, Stopped> {
+        let knows_break = self.table.token('\n').is_some();
+        let chars = lines.map(|(line, has_break)| {
+            let line_break = (has_break && knows_break).then_some('\n');
+            line.chars().chain(line_break)
+        });
+        match &self.carried {
+            None => self.each(chars, is_stopping),
+            Some(session) => {
+                let mut session = session.lock().unwrap_or_else(PoisonError::into_inner);
+                let next = |chars| {
+                    unless(is_stopping)?;
+                    Ok(self.next(&mut session, chars))
+                };
+                chars.map(next).collect()
+            }
         }
-        let knows_break = session.model().vocab().token('\n').is_some();
-        let mark = session.model().vocab().unknown();
-        let line_break = (has_break && knows_break).then_some('\n');
+    }
+
+    /// The surprisal of texts, each by itself.
+    fn each(
+        &self,
+        texts: impl Iterator<Item = impl Iterator<Item = char>>,
+        is_stopping: IsStopping<'_>,
+    ) -> Result<Vec<Surprisal>, Stopped> {
+        let mut readings = Readings::default();
+        let unknown: Vec<_> = texts
+            .map(|chars| readings.push(&self.table, chars))
+            .collect();
+        readings.read(self.model, |_| !is_stopping())?;
+        let read = readings.log_probs().zip(unknown);
+        Ok(read
+            .map(|(log_probs, unknown)| Surprisal {
+                chars: log_probs.map(bits).collect(),
+                unknown: unknown.first.map(|(char, at)| Unknown { char, at }),
+                unknown_count: unknown.count,
+            })
+            .collect())
+    }
+
+    /// The surprisal of what comes next in a text.
+    fn next(&self, session: &mut BoxedSession<'_>, chars: impl Iterator<Item = char>) -> Surprisal {
         let mut surprisal = Surprisal::default();
-        for (at, char) in (1..).zip(line.chars().chain(line_break)) {
-            let (bits, is_unknown) = match session.score_char(char) {
-                Ok(log_prob) => (bits(log_prob), mark == Some(session.next_input())),
-                // It is passed over, so that what follows is judged by what came before.
-                Err(_) => (f64::INFINITY, true),
-            };
-            surprisal.chars.push(bits);
-            if is_unknown {
+        for (at, char) in (1..).zip(chars) {
+            let known = self.table.token(char);
+            // Without a mark it is passed over, so that what follows is judged by what came before.
+            let token = known.or(self.table.unknown());
+            let log_prob = token.map(|token| log_prob_of_next(session, token));
+            surprisal.chars.push(bits(log_prob));
+            if known.is_none() {
                 surprisal.unknown.get_or_insert(Unknown { char, at });
                 surprisal.unknown_count += 1;
             }
         }
-        surprisal.chars.extend(session.score_end().map(bits));
         surprisal
     }
 }
 
-fn bits(log_prob: f32) -> f64 {
+fn bits(log_prob: Option<f32>) -> f64 {
+    let nats = log_prob.map_or(f64::INFINITY, |log_prob| -f64::from(log_prob));
     // Of 0, not of -0.
-    (-f64::from(log_prob) / std::f64::consts::LN_2).max(0.0)
+    (nats / std::f64::consts::LN_2).max(0.0)
 }

@@ -18,8 +18,8 @@ use crate::data::corpus::Corpus;
 use crate::data::source::Source;
 use crate::export::form::Form;
 use crate::export::model_file::model_file;
+use crate::inference::evaluation::{Evaluation, evaluate_while};
 use crate::inference::sample::{Sample, sorted_samples};
-use crate::inference::text_model::{Evaluation, TextModel};
 use crate::util::atomic_file::atomic_write;
 use crate::util::rng::Random;
 use crate::util::run_dir::RunFolder;
@@ -28,7 +28,7 @@ use crate::util::stop::{IsStopping, Stopped};
 
 /// Time between two figures of how far long work is.
 const PROGRESS_EVERY: Duration = Duration::from_millis(100);
-/// Characters from one look at the clock to the next.
+/// Characters from one look at the clock to the next, at least.
 const CHARS_PER_LOOK: usize = 64;
 
 /// How well a run's weights predict in a precision.
@@ -193,14 +193,17 @@ fn measure(
     };
     let what = format!("measuring as {precision}");
     let all = corpus.validation.predictions();
-    let mut shown = Instant::now();
+    let (mut shown, mut looked) = (Instant::now(), 0);
     let model_bytes = model.len();
     let model = Model::from_bytes(model)?;
-    let evaluation = TextModel::new(&model).evaluate_while(&held_out, |done| {
+    let evaluation = evaluate_while(&model, &held_out, |done| {
         // The clock takes time itself, beside a step of a small model.
-        if done.is_multiple_of(CHARS_PER_LOOK) && shown.elapsed() >= PROGRESS_EVERY {
-            observer.progress(&what, done, all);
-            shown = Instant::now();
+        if done >= looked + CHARS_PER_LOOK {
+            looked = done;
+            if shown.elapsed() >= PROGRESS_EVERY {
+                observer.progress(&what, done, all);
+                shown = Instant::now();
+            }
         }
         !is_stopping()
     });

@@ -10,7 +10,7 @@ use super::observer::Observer;
 use super::session::Session;
 use crate::config::Config;
 use crate::data::corpus::Corpus;
-use crate::inference::text_model::Evaluation;
+use crate::inference::evaluation::Evaluation;
 use crate::util::rng::{Random, Streams};
 use crate::util::run_dir::RunFolder;
 use crate::util::stop::Stopped;

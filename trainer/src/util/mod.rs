@@ -4,6 +4,7 @@
 pub mod atomic_file;
 pub mod distinct;
 pub mod file_kind;
+pub mod in_order;
 pub mod lock;
 pub mod memory;
 pub mod onnx;
