@@ -241,3 +241,42 @@ fn malformed_bytes_are_told_once_and_empty_answers_are_refused() {
         assert!(String::from_utf8(output.stderr).unwrap().contains(option));
     }
 }
+
+/// Lines of a list are read together, and pieces of it on several threads.
+#[test]
+fn a_long_list_is_scored_in_its_order_whatever_the_threads() {
+    let place = Place::new();
+    let mut list = String::new();
+    for number in 0..20_000 {
+        let name = ["anna", "", "maria?", "xqzt", "katharina"][number % 5];
+        list += &format!("{name}{}\n", "a".repeat(number % 7));
+    }
+    place.write("list", &list);
+    let names = names();
+    let options: [&[&str]; 4] = [
+        &[],
+        &["--json", "--explain"],
+        &["--threshold", "3.5"],
+        &["--top", "70"],
+    ];
+    for options in options {
+        let score = |threads: &str| {
+            let command = ["score", &names, "list", "--threads", threads];
+            place.succeed(&[&command[..], options].concat())
+        };
+        let alone = score("1");
+        assert_eq!(score("2"), alone, "{options:?}");
+    }
+    let scored = json(&place.succeed(&["score", &names, "list", "--json"]));
+    let lines = (1..).zip(list.lines());
+    let expected: Vec<(u64, &str)> = lines.filter(|(_, line)| !line.is_empty()).collect();
+    assert_eq!(scored.len(), expected.len());
+    for (scored, (number, line)) in scored.iter().zip(expected) {
+        assert_eq!(scored["number"].as_u64(), Some(number));
+        assert_eq!(scored["line"].as_str(), Some(line));
+    }
+    // Only the most surprising are kept meanwhile: they are those of all.
+    let sorted = place.succeed(&["score", &names, "list", "--sort"]);
+    let top = place.succeed(&["score", &names, "list", "--top", "70"]);
+    assert!(top.lines().eq(sorted.lines().take(70)));
+}

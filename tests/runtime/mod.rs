@@ -4,6 +4,8 @@
 mod activation;
 /// Texts at random through every model, and hostile messages.
 mod any_text;
+/// Sessions that take their steps together.
+mod batch;
 /// One model, one file.
 mod canonical;
 /// Compressed text.
