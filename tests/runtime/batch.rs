@@ -26,7 +26,6 @@ fn forms() -> Vec<Form> {
     forms
 }
 
-
 /// Lets sessions take steps together, of which each step leaves out some, and compares each with one that is
 /// alone. Texts end now and then, and sessions change their order.
 fn compare(model: &Model<'_>, count: usize, steps: usize, seed: u64) {
@@ -148,7 +147,8 @@ fn characters_made_together_are_those_made_alone() {
 
 #[test]
 fn a_batch_has_sessions_of_one_model_and_may_have_none() {
-    let read = |name: &str| std::fs::read(repository(&format!("models/names/{name}.charlet"))).unwrap();
+    let read =
+        |name: &str| std::fs::read(repository(&format!("models/names/{name}.charlet"))).unwrap();
     let files = ["names-i8", "names-i4"].map(read);
     let [first, second] = [&files[0], &files[1]].map(|file| Model::from_bytes(file).unwrap());
     let same = Model::from_bytes(&files[0]).unwrap();
