@@ -8,7 +8,7 @@ const WITH_DSP: [&str; 4] = ["cortex-m33", "cortex-m35p", "cortex-m55", "cortex-
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     println!(
-        "cargo:rustc-check-cfg=cfg(kernel, values(\"portable\", \"armv6m\", \"armv7m\", \"armv7em\"))"
+        "cargo:rustc-check-cfg=cfg(kernel, values(\"portable\", \"armv6m\", \"armv7m\", \"armv7em\", \"neon\"))"
     );
     let target = env::var("TARGET").unwrap_or_default();
     let kernel = match target.split('-').next().unwrap_or_default() {
@@ -17,6 +17,7 @@ fn main() {
         "thumbv7em" => "armv7em",
         "thumbv8m.main" if has_dsp() => "armv7em",
         "thumbv8m.main" => "armv7m",
+        _ if has_neon() => "neon",
         _ => "portable",
     };
     println!("cargo:rustc-cfg=kernel=\"{kernel}\"");
@@ -34,6 +35,16 @@ fn has_dsp() -> bool {
         .iter()
         .any(|core| flags.contains(&format!("target-cpu={core}")));
     (named || flags.contains("+dsp")) && !flags.contains("-dsp")
+}
+
+/// Whether every processor of the target has NEON of 64 bits; what orders bytes otherwise has no kernel.
+fn has_neon() -> bool {
+    let of_target = |name| env::var(format!("CARGO_CFG_TARGET_{name}")).unwrap_or_default();
+    of_target("ARCH") == "aarch64"
+        && of_target("ENDIAN") == "little"
+        && of_target("FEATURE")
+            .split(',')
+            .any(|feature| feature == "neon")
 }
 
 fn flags() -> String {

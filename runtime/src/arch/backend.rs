@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+#[cfg(kernel = "neon")]
+use super::aarch64;
 #[cfg(target_arch = "x86_64")]
 use super::x86;
 #[cfg(feature = "write")]
@@ -10,7 +12,7 @@ use crate::error::Error;
 /// The instructions that a step is computed with. All give the same bits.
 ///
 /// A build for a microcontroller or for WebAssembly has one, which was picked when it was compiled.
-/// On x86-64 the best is picked when the program runs.
+/// On x86-64 and arm64 the best is picked when the program runs.
 ///
 /// ```
 /// use charlet::Backend;
@@ -27,6 +29,10 @@ pub enum Backend {
     Avx2,
     /// AVX-512 with VNNI, on x86-64.
     Avx512,
+    /// NEON, on arm64.
+    Neon,
+    /// NEON with its dot products, on arm64.
+    NeonDotprod,
     /// The SIMD of WebAssembly.
     Simd128,
     /// Assembly for Armv6-M: Cortex-M0, M0+ and M23.
@@ -39,7 +45,7 @@ pub enum Backend {
 
 impl Backend {
     /// What a build has that can't pick its backend when it runs.
-    #[cfg(not(target_arch = "x86_64"))]
+    #[cfg(not(any(target_arch = "x86_64", kernel = "neon")))]
     const BUILT: Self = if cfg!(kernel = "armv6m") {
         Self::Armv6M
     } else if cfg!(kernel = "armv7m") {
@@ -56,7 +62,9 @@ impl Backend {
     pub fn available() -> &'static [Self] {
         #[cfg(target_arch = "x86_64")]
         return x86::available();
-        #[cfg(not(target_arch = "x86_64"))]
+        #[cfg(kernel = "neon")]
+        return aarch64::available();
+        #[cfg(not(any(target_arch = "x86_64", kernel = "neon")))]
         &[Self::BUILT]
     }
 
@@ -64,7 +72,9 @@ impl Backend {
     pub fn current() -> Self {
         #[cfg(target_arch = "x86_64")]
         return x86::selected();
-        #[cfg(not(target_arch = "x86_64"))]
+        #[cfg(kernel = "neon")]
+        return aarch64::selected();
+        #[cfg(not(any(target_arch = "x86_64", kernel = "neon")))]
         Self::BUILT
     }
 
@@ -80,6 +90,8 @@ impl Backend {
         }
         #[cfg(target_arch = "x86_64")]
         x86::select(self);
+        #[cfg(kernel = "neon")]
+        aarch64::select(self);
         Ok(())
     }
 }
@@ -90,6 +102,8 @@ impl fmt::Display for Backend {
             Self::Portable => "portable",
             Self::Avx2 => "avx2",
             Self::Avx512 => "avx512",
+            Self::Neon => "neon",
+            Self::NeonDotprod => "neon-dotprod",
             Self::Simd128 => "simd128",
             Self::Armv6M => "armv6m",
             Self::Armv7M => "armv7m",

@@ -2,6 +2,8 @@
 
 #[cfg(target_arch = "x86_64")]
 use super::Backend;
+#[cfg(kernel = "neon")]
+use super::aarch64;
 #[cfg(any(kernel = "armv6m", kernel = "armv7m", kernel = "armv7em"))]
 use super::arm;
 use super::portable;
@@ -55,6 +57,8 @@ pub(crate) fn widen(inputs: &[i8], words: &mut [u32]) -> i32 {
 #[inline]
 #[allow(unreachable_code, reason = "some builds know their backend")]
 pub(crate) fn dot(weights: &[Quad], inputs: &[Inputs], sums: &mut [[i32; ROWS_PER_QUAD]]) {
+    #[cfg(kernel = "neon")]
+    return aarch64::dot(weights, inputs, sums);
     #[cfg(any(kernel = "armv6m", kernel = "armv7m", kernel = "armv7em"))]
     return arm::dot(weights, inputs, sums);
     #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
@@ -73,6 +77,8 @@ pub(crate) fn dot_nibbles(
     inputs: &[NibbleInputs],
     sums: &mut [[i32; ROWS_PER_QUAD]],
 ) {
+    #[cfg(kernel = "neon")]
+    return aarch64::dot_nibbles(weights, inputs, sums);
     #[cfg(any(kernel = "armv6m", kernel = "armv7m", kernel = "armv7em"))]
     return arm::dot_nibbles(weights, inputs, sums);
     #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
@@ -91,6 +97,8 @@ pub(crate) fn values(
     start: &[StartValues],
     sums: &mut [[i32; ROWS_PER_QUAD]],
 ) {
+    #[cfg(kernel = "neon")]
+    return aarch64::values(shifts, scales, start, sums);
     #[cfg(kernel = "armv7em")]
     return arm::values(shifts, scales, start, sums);
     #[cfg(target_arch = "x86_64")]
@@ -100,7 +108,10 @@ pub(crate) fn values(
 
 /// c and h of units after a step, from the sums of their gates.
 #[inline]
+#[allow(unreachable_code, reason = "some builds know their backend")]
 pub(crate) fn cells(sums: &[[i32; ROWS_PER_QUAD]], c: &mut [i32], h: &mut [i8]) {
+    #[cfg(kernel = "neon")]
+    return aarch64::cells(sums, c, h);
     #[cfg(target_arch = "x86_64")]
     return_on_x86!(cells(sums, c, h));
     portable::cells(sums, c, h);

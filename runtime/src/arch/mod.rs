@@ -13,6 +13,8 @@
     reason = "backends for instructions that not every chip has"
 )]
 
+#[cfg(kernel = "neon")]
+mod aarch64;
 #[cfg(any(kernel = "armv6m", kernel = "armv7m", kernel = "armv7em"))]
 mod arm;
 mod backend;

@@ -15,13 +15,16 @@ type Dot<Inputs> = fn(&[Quad], &[Inputs], &mut [[i32; ROWS_PER_QUAD]]);
 /// What turns sums into values.
 type Values = fn(Shifts, &[Scales], &[StartValues], &mut [[i32; ROWS_PER_QUAD]]);
 
+/// What computes cells from the sums of their gates.
+type Cells = fn(&[[i32; ROWS_PER_QUAD]], &mut [i32], &mut [i8]);
+
 /// A backend's functions.
 struct Backend {
     widen: fn(&[i8], &mut [u32]) -> i32,
     dot: Dot<Inputs>,
     dot_nibbles: Dot<NibbleInputs>,
     values: Values,
-    cells: fn(&[[i32; ROWS_PER_QUAD]], &mut [i32], &mut [i8]),
+    cells: Cells,
 }
 
 /// The functions of a module, which are safe to call where the processor has its instructions.
@@ -60,6 +63,37 @@ fn backends() -> Vec<Backend> {
             }
         }
     }
+    #[cfg(kernel = "neon")]
+    {
+        use super::aarch64::{cells, dotprod, plain};
+        let values: Values =
+            // SAFETY: every processor of the target has NEON.
+            |shifts, scales, start, sums| unsafe { cells::values(shifts, scales, start, sums) };
+        // SAFETY: every processor of the target has NEON.
+        let cells: Cells = |sums, c, h| unsafe { cells::cells(sums, c, h) };
+        backends.push(Backend {
+            // SAFETY: every processor of the target has NEON.
+            dot: |weights, inputs, sums| unsafe { plain::dot(weights, inputs, sums) },
+            dot_nibbles: |weights, inputs, sums| {
+                // SAFETY: every processor of the target has NEON.
+                unsafe { plain::dot_nibbles(weights, inputs, sums) }
+            },
+            values,
+            cells,
+        });
+        if super::aarch64::available().contains(&crate::Backend::NeonDotprod) {
+            backends.push(Backend {
+                // SAFETY: the processor has dot products.
+                dot: |weights, inputs, sums| unsafe { dotprod::dot(weights, inputs, sums) },
+                dot_nibbles: |weights, inputs, sums| {
+                    // SAFETY: the processor has dot products.
+                    unsafe { dotprod::dot_nibbles(weights, inputs, sums) }
+                },
+                values,
+                cells,
+            });
+        }
+    }
     backends
 }
 
@@ -75,6 +109,18 @@ fn backends_are_found_as_std_finds_them() {
         _ => &[Portable],
     };
     assert_eq!(super::Backend::available(), expected);
+}
+
+#[cfg(kernel = "neon")]
+#[test]
+fn dot_products_are_found_as_std_finds_them_and_the_stage_expects() {
+    assert_eq!(
+        super::aarch64::available().contains(&crate::Backend::NeonDotprod),
+        std::arch::is_aarch64_feature_detected!("dotprod")
+    );
+    if let Ok(expected) = std::env::var("CHARLET_BACKEND") {
+        assert_eq!(std::format!("{}", crate::Backend::current()), expected);
+    }
 }
 
 /// Inputs, as kernels take them.
@@ -300,6 +346,53 @@ fn every_sum_is_activated_equally_and_every_limit_kept() {
                 &[a, b, c, d],
             );
             compare_cells(&[[a, b, c, d]; 4], &[i32::MIN, i32::MAX, 0, -1]);
+        }
+    }
+}
+
+#[cfg(feature = "f32")]
+#[test]
+fn sums_of_floats_are_equal() {
+    use super::float::{BLOCKS_AT_ONCE, Column, accumulate, accumulate_blocks};
+    use crate::format::layout::ROWS;
+
+    let mut random = Xoshiro256PlusPlus::seed_from_u64(5);
+    // Of all magnitudes, so that every order of additions and every rounding left out shows.
+    let mut float = || {
+        let magnitude = f32::from_bits((random.next_u32() % (1 << 28)) + (100 << 23));
+        if random.next_u32() % 2 == 0 {
+            magnitude
+        } else {
+            -magnitude
+        }
+    };
+    for columns in [0, 1, 2, 3, 31, 64, 129] {
+        for longer in [0, 1] {
+            let inputs: Vec<f32> = (0..columns).map(|_| float()).collect();
+            let blocks: [Vec<Column>; BLOCKS_AT_ONCE] = core::array::from_fn(|_| {
+                let column = |_| {
+                    bytemuck::must_cast(core::array::from_fn::<u32, ROWS, _>(|_| {
+                        float().to_bits().to_le()
+                    }))
+                };
+                (0..columns + longer).map(column).collect()
+            });
+            let start: [[f32; ROWS]; BLOCKS_AT_ONCE] =
+                core::array::from_fn(|_| core::array::from_fn(|_| float()));
+            let mut actual = start;
+            accumulate_blocks(
+                &mut actual,
+                blocks.each_ref().map(|block| &block[..]),
+                &inputs,
+            );
+            for ((actual, start), block) in actual.iter().zip(start).zip(&blocks) {
+                let expected = accumulate(start, block, &inputs);
+                assert_eq!(
+                    actual.map(f32::to_bits),
+                    expected.map(f32::to_bits),
+                    "{columns} columns"
+                );
+            }
         }
     }
 }

@@ -16,7 +16,11 @@ use crate::vocab::Token;
 
 /// Units whose sums are taken at once, so that a kernel can use an input for several rows, and that
 /// large processors have several units' cells in flight.
-const UNITS_AT_ONCE: usize = if cfg!(target_arch = "x86_64") { 64 } else { 4 };
+const UNITS_AT_ONCE: usize = if cfg!(any(target_arch = "x86_64", kernel = "neon")) {
+    64
+} else {
+    4
+};
 
 /// The largest shifts for which nothing overflows.
 const MAX_SHIFTS: Shifts = Shifts {
