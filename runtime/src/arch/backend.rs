@@ -41,6 +41,9 @@ pub enum Backend {
     Armv7M,
     /// Assembly for Armv7E-M: Cortex-M4, M7, M33, and other cores with DSP instructions.
     Armv7EM,
+    /// Assembly for RV32IMC, unless charlet is optimized for size: ESP32-C3 and C6, the Hazard3 cores of
+    /// RP2350, and others.
+    Riscv32,
 }
 
 impl Backend {
@@ -52,6 +55,8 @@ impl Backend {
         Self::Armv7M
     } else if cfg!(kernel = "armv7em") {
         Self::Armv7EM
+    } else if cfg!(kernel = "riscv") {
+        Self::Riscv32
     } else if cfg!(all(target_arch = "wasm32", target_feature = "simd128")) {
         Self::Simd128
     } else {
@@ -108,6 +113,7 @@ impl fmt::Display for Backend {
             Self::Armv6M => "armv6m",
             Self::Armv7M => "armv7m",
             Self::Armv7EM => "armv7em",
+            Self::Riscv32 => "riscv32",
         })
     }
 }

@@ -50,10 +50,21 @@ pub(crate) fn widen(inputs: &[i8], words: &mut [u32]) -> i32 {
     portable::widen(inputs, words)
 }
 
+/// Makes the inputs of [`dot`] what its kernel takes, once for all rows.
+#[inline]
+#[cfg_attr(
+    not(any(kernel = "armv7m", kernel = "riscv")),
+    allow(unused_variables, reason = "most kernels take them as they are")
+)]
+pub(crate) fn prepare(inputs: &mut [Inputs]) {
+    #[cfg(any(kernel = "armv7m", kernel = "riscv"))]
+    super::packed::pack(inputs);
+}
+
 /// For each block of four rows, `sums[row] += weights[row][column] * inputs[column]`, modulo 2^32.
 ///
-/// `weights` has as many quads for each block as there are quads of inputs. The build script sets
-/// `kernel` for Arm.
+/// `weights` has as many quads for each block as there are quads of inputs, which are [`prepare`]d. The
+/// build script sets `kernel` for Arm and RISC-V.
 #[inline]
 #[allow(unreachable_code, reason = "some builds know their backend")]
 pub(crate) fn dot(weights: &[Quad], inputs: &[Inputs], sums: &mut [[i32; ROWS_PER_QUAD]]) {
@@ -61,6 +72,8 @@ pub(crate) fn dot(weights: &[Quad], inputs: &[Inputs], sums: &mut [[i32; ROWS_PE
     return aarch64::dot(weights, inputs, sums);
     #[cfg(any(kernel = "armv6m", kernel = "armv7m", kernel = "armv7em"))]
     return arm::dot(weights, inputs, sums);
+    #[cfg(kernel = "riscv")]
+    return super::pairs::dot(weights, inputs, sums);
     #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
     return wasm::dot(weights, inputs, sums);
     #[cfg(target_arch = "x86_64")]

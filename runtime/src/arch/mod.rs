@@ -21,7 +21,13 @@ mod backend;
 mod dispatch;
 #[cfg(feature = "f32")]
 pub(crate) mod float;
+#[cfg(any(kernel = "armv7m", kernel = "riscv", test))]
+mod packed;
+#[cfg(any(kernel = "armv6m", kernel = "armv7m", kernel = "riscv"))]
+mod pairs;
 mod portable;
+#[cfg(kernel = "riscv")]
+mod riscv;
 #[cfg(test)]
 mod tests;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
@@ -30,7 +36,7 @@ mod wasm;
 mod x86;
 
 pub use backend::Backend;
-pub(crate) use dispatch::{Operation, cells, dot, dot_nibbles, run, values, widen};
+pub(crate) use dispatch::{Operation, cells, dot, dot_nibbles, prepare, run, values, widen};
 
 use crate::format::layout::{COLUMNS, NIBBLE_COLUMNS, QUAD_BYTES, ROWS_PER_QUAD, SCALE_BYTES};
 
@@ -39,6 +45,12 @@ use crate::format::layout::{COLUMNS, NIBBLE_COLUMNS, QUAD_BYTES, ROWS_PER_QUAD, 
 pub(crate) type Quad = [u8; QUAD_BYTES];
 /// Four inputs, as kernels take them: 16 bits each, the first in the lower half of a word.
 pub(crate) type Inputs = [u32; COLUMNS / 2];
+
+/// The two inputs of a word.
+fn halves(word: u32) -> [i16; 2] {
+    [word as u16, (word >> 16) as u16].map(u16::cast_signed)
+}
+
 /// The eight inputs of a quad of weights of half a byte.
 pub(crate) type NibbleInputs = [u32; NIBBLE_COLUMNS / 2];
 /// For each row of a block two multipliers of 15 bits, little-endian: of its sum, of its start value.

@@ -1,6 +1,6 @@
 //! The safe reference that every other backend must equal.
 
-use super::{Inputs, NibbleInputs, Quad, Scales, Shifts, StartValues};
+use super::{Inputs, NibbleInputs, Quad, Scales, Shifts, StartValues, halves};
 use crate::arithmetic::cell;
 use crate::format::layout::ROWS_PER_QUAD;
 
@@ -36,11 +36,6 @@ pub(crate) fn dot(weights: &[Quad], inputs: &[Inputs], sums: &mut [[i32; ROWS_PE
             }
         }
     }
-}
-
-/// The two inputs of a word.
-fn halves(word: u32) -> [i16; 2] {
-    [word as u16, (word >> 16) as u16].map(u16::cast_signed)
 }
 
 /// As [`dot`], with weights of half a byte: the lower ones for the first four inputs, the upper ones

@@ -7,7 +7,9 @@ mod batch;
 
 use bytemuck::{must_cast_slice, must_cast_slice_mut};
 
-use crate::arch::{Quad, Scales, Shifts, StartValues, cells, dot, dot_nibbles, values, widen};
+use crate::arch::{
+    Quad, Scales, Shifts, StartValues, cells, dot, dot_nibbles, prepare, values, widen,
+};
 use crate::arithmetic::fixed::{C_BITS, H_BITS};
 use crate::error::Error;
 use crate::format::layout::{IntegerSections, QUAD_BYTES, ROWS_PER_QUAD, WeightBits};
@@ -394,6 +396,9 @@ impl<'a> IntegerNetwork<'a> {
             .unwrap_or_default();
         let total =
             widen(embedding, of_embedding) + widen(h.get(below..).unwrap_or_default(), of_h);
+        if let WeightBits::Eight = rows.weight_bits {
+            prepare(words.as_chunks_mut().0);
+        }
         Widened { words, total }
     }
 

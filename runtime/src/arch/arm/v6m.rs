@@ -68,9 +68,9 @@ macro_rules! rows {
     };
 }
 
-/// See [`Pair`](super::pairs::Pair).
+/// See [`Pair`](crate::arch::pairs::Pair).
 #[unsafe(naked)]
-pub(super) unsafe extern "C" fn pair(
+pub(in crate::arch) unsafe extern "C" fn pair(
     first: *const Quad,
     inputs: *const u32,
     second: *const Quad,
@@ -119,9 +119,9 @@ pub(super) unsafe extern "C" fn pair(
     )
 }
 
-/// See [`Pair`](super::pairs::Pair), and [`pairs`](super::pairs) for what the factors are.
+/// See [`Pair`](crate::arch::pairs::Pair), and [`pairs`](crate::arch::pairs) for what the factors are.
 #[unsafe(naked)]
-pub(super) unsafe extern "C" fn pair_nibbles(
+pub(in crate::arch) unsafe extern "C" fn pair_nibbles(
     first: *const Quad,
     inputs: *const u32,
     second: *const Quad,

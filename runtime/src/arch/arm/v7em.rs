@@ -3,10 +3,9 @@
 
 use core::arch::asm;
 
-use bytemuck::must_cast_ref;
-
+use super::blocks::each_block;
 use crate::arch::{Inputs, NibbleInputs, Quad, Scales, Shifts, StartValues};
-use crate::format::layout::{COLUMNS, ROWS_PER_QUAD};
+use crate::format::layout::ROWS_PER_QUAD;
 
 /// What [`portable::dot`](crate::arch::portable::dot) computes.
 pub(crate) fn dot(weights: &[Quad], inputs: &[Inputs], sums: &mut [[i32; ROWS_PER_QUAD]]) {
@@ -24,52 +23,6 @@ pub(crate) fn dot_nibbles(
     let words = size_of::<NibbleInputs>() / size_of::<u32>();
     // SAFETY: as above.
     unsafe { each_block(weights, inputs.as_flattened(), words, sums, block_nibbles) };
-}
-
-/// Adds the products of weights and the inputs before `end` to the sums of a block.
-///
-/// # Safety
-/// The inputs must be those of at least one quad, with as many weights, which are aligned to words.
-type Block = unsafe fn(
-    weights: *const Quad,
-    inputs: *const u32,
-    sums: &mut [i32; ROWS_PER_QUAD],
-    end: *const u32,
-);
-
-/// Calls a kernel for each block.
-///
-/// # Safety
-/// The kernel must take so many words of inputs for a quad.
-// One function for both kinds of weights, to be small.
-#[inline(never)]
-unsafe fn each_block(
-    weights: &[Quad],
-    inputs: &[u32],
-    words: usize,
-    sums: &mut [[i32; ROWS_PER_QUAD]],
-    block: Block,
-) {
-    let is_aligned = weights.as_ptr().cast::<u32>().is_aligned();
-    let quads = inputs.len() / words;
-    let mut weights = weights;
-    for sums in sums {
-        let weights = weights.split_off(..quads).unwrap_or_default();
-        if is_aligned && !weights.is_empty() {
-            let range = inputs.as_ptr_range();
-            // SAFETY: the weights are aligned, as many as there are inputs for, and not none.
-            unsafe { block(weights.as_ptr(), range.start, sums, range.end) };
-            continue;
-        }
-        for (quad, inputs) in weights.iter().zip(inputs.chunks_exact(words)) {
-            // Word by word: a copy of 16 bytes would be made with memcpy.
-            let [a, b, c, d]: &[[u8; COLUMNS]; ROWS_PER_QUAD] = must_cast_ref(quad);
-            let quad = [a, b, c, d].map(|&row| u32::from_le_bytes(row));
-            let range = inputs.as_ptr_range();
-            // SAFETY: it is one quad, in words now, and its inputs.
-            unsafe { block(quad.as_ptr().cast(), range.start, sums, range.end) };
-        }
-    }
 }
 
 // Runs a kernel that has all registers: weights r0, inputs r1, their end r3, sums r4 to r7. The addresses
@@ -99,9 +52,9 @@ macro_rules! with_sums {
     };
 }
 
-/// See [`Block`].
+/// See [`Block`](super::blocks::Block).
 #[inline(never)]
-unsafe fn block(
+unsafe extern "C" fn block(
     weights: *const Quad,
     inputs: *const u32,
     sums: &mut [i32; ROWS_PER_QUAD],
@@ -163,12 +116,12 @@ unsafe fn block(
     }
 }
 
-/// See [`Block`].
+/// See [`Block`](super::blocks::Block).
 ///
 /// Masked, and shifted with the same instruction, a row's word is the weights of two columns, one in
 /// each half, as smlad takes them.
 #[inline(never)]
-unsafe fn block_nibbles(
+unsafe extern "C" fn block_nibbles(
     weights: *const Quad,
     inputs: *const u32,
     sums: &mut [i32; ROWS_PER_QUAD],

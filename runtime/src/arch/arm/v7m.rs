@@ -1,9 +1,11 @@
-//! Cortex-M3, and Cortex-M33 without DSP instructions: a byte at a time, eight rows for each input.
+//! Cortex-M3, and Cortex-M33 without DSP instructions: two products with each multiplication. Of weights of half a
+//! byte a byte at a time, eight rows for each input.
 #![allow(unsafe_code)]
 
 use core::arch::naked_asm;
 
-use crate::arch::Quad;
+use super::blocks::each_block;
+use crate::arch::{Inputs, Quad};
 use crate::format::layout::ROWS_PER_QUAD;
 
 // Calls a macro for each of the eight rows: its sum, and where its byte is. Rows 0 and 4 come last, so that
@@ -23,48 +25,71 @@ macro_rules! rows {
     };
 }
 
-/// See [`Pair`](super::pairs::Pair).
+/// What [`portable::dot`](crate::arch::portable::dot) computes, of inputs that are [packed](crate::arch::packed).
+pub(crate) fn dot(weights: &[Quad], inputs: &[Inputs], sums: &mut [[i32; ROWS_PER_QUAD]]) {
+    let words = size_of::<Inputs>() / size_of::<u32>();
+    // SAFETY: these are the inputs of all quads, as the kernel takes them.
+    unsafe { each_block(weights, inputs.as_flattened(), words, sums, block) };
+}
+
+/// See [`Block`](super::blocks::Block).
 #[unsafe(naked)]
-pub(super) unsafe extern "C" fn pair(
-    first: *const Quad,
+unsafe extern "C" fn block(
+    weights: *const Quad,
     inputs: *const u32,
-    second: *const Quad,
-    sums: &mut [[i32; ROWS_PER_QUAD]; 2],
-    end: *const Quad,
+    sums: &mut [i32; ROWS_PER_QUAD],
+    end: *const u32,
 ) {
-    // Sums r4 to r11, an input r3, a weight r12; the first block ends at lr.
+    // A row's word r12 and its odd half lr; the mask r10, factors r2 and r8, what the bias adds r9.
     macro_rules! row {
-        ($sum:literal, $($weight:literal),+) => {
-            concat!("ldrb r12, ", $($weight,)+ "\n mla ", $sum, ", r12, r3, ", $sum, "\n")
-        };
-    }
-    // A column: its input, its byte in each row's word, and where the words of rows 0 and 4 are.
-    macro_rules! column {
-        ($input:literal, $byte:literal, $row0:literal, $row4:literal) => {
-            concat!("ldrsh r3, ", $input, "\n", rows!(row, $byte, $row0, $row4),)
+        ($sum:literal) => {
+            concat!(
+                "ldr r12, [r0], #4\n",
+                "and lr, r10, r12, lsr #8\n",
+                "mla r12, r12, r2, r9\n",
+                "mla lr, lr, r8, r12\n",
+                "add ",
+                $sum,
+                ", ",
+                $sum,
+                ", lr, asr #16\n",
+            )
         };
     }
     naked_asm!(
-        "push {{r3-r11, lr}}",
-        "ldr lr, [sp, #40]",
-        "ldm r3, {{r4-r11}}",
+        "push {{r2, r4-r11, lr}}",
+        "ldm r2, {{r4-r7}}",
+        "mov r10, #0x00ff00ff",
+        "mov r11, #0",
         "2:",
-        column!("[r1, #2]", "2", "[r0, #2]", "[r2, #2]"),
-        column!("[r1, #4]", "1", "[r0, #1]", "[r2, #1]"),
-        column!("[r1, #6]", "3", "[r0, #3]", "[r2, #3]"),
-        // The last to use the pointers moves them on.
-        column!("[r1], #8", "0", "[r0], #16", "[r2], #16"),
-        "cmp r0, lr",
+        "ldrd r2, r8, [r1], #8",
+        // Less a row of nothing but the bias, and what rounds.
+        "add r9, r2, r2, lsl #8",
+        "add r9, r9, r8",
+        "add r9, r9, r9, lsl #16",
+        "mvn r9, r9, lsl #6",
+        "sub r9, #0x8000",
+        // The sum of a row with no bits, negative.
+        "sub r11, r11, r9, asr #16",
+        row!("r4"),
+        row!("r5"),
+        row!("r6"),
+        row!("r7"),
+        "cmp r1, r3",
         "bne 2b",
-        "pop {{r3}}",
-        "stm r3, {{r4-r11}}",
+        "pop {{r2}}",
+        "add r4, r11",
+        "add r5, r11",
+        "add r6, r11",
+        "add r7, r11",
+        "stm r2, {{r4-r7}}",
         "pop {{r4-r11, pc}}",
     )
 }
 
-/// See [`Pair`](super::pairs::Pair), and [`pairs`](super::pairs) for what the factors are.
+/// See [`Pair`](crate::arch::pairs::Pair), and [`pairs`](crate::arch::pairs) for what the factors are.
 #[unsafe(naked)]
-pub(super) unsafe extern "C" fn pair_nibbles(
+pub(in crate::arch) unsafe extern "C" fn pair_nibbles(
     first: *const Quad,
     inputs: *const u32,
     second: *const Quad,

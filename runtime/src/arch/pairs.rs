@@ -1,15 +1,21 @@
 //! For chips whose kernels take two blocks, eight rows, at a time.
 //!
-//! Weights of half a byte need no mask there. With a byte `low + 16 * high` and two inputs x and y,
+//! Weights of half a byte need no mask on Arm. With a byte `low + 16 * high` and two inputs x and y,
 //! `low * x + high * y` is `byte * x + high * (y - 16 * x)` modulo 2^32: two products of factors that
 //! serve all eight rows.
 #![allow(unsafe_code)]
 
 #[cfg(kernel = "armv6m")]
-use super::v6m::{pair, pair_nibbles};
-#[cfg(kernel = "armv7m")]
-use super::v7m::{pair, pair_nibbles};
-use crate::arch::{Inputs, NibbleInputs, Quad};
+use super::arm::pair;
+#[cfg(any(kernel = "armv6m", kernel = "armv7m"))]
+use super::arm::pair_nibbles;
+#[cfg(kernel = "riscv")]
+use super::riscv::pair;
+#[cfg(any(kernel = "armv6m", kernel = "riscv"))]
+use crate::arch::Inputs;
+#[cfg(any(kernel = "armv6m", kernel = "armv7m"))]
+use crate::arch::NibbleInputs;
+use crate::arch::Quad;
 use crate::format::layout::ROWS_PER_QUAD;
 
 /// Adds the products of two blocks of weights and the inputs to the sums of both.
@@ -25,19 +31,21 @@ pub(super) type Pair = unsafe extern "C" fn(
 );
 
 /// What [`portable::dot`](crate::arch::portable::dot) computes.
+#[cfg(any(kernel = "armv6m", kernel = "riscv"))]
 pub(crate) fn dot(weights: &[Quad], inputs: &[Inputs], sums: &mut [[i32; ROWS_PER_QUAD]]) {
     // SAFETY: these are the inputs of all quads, as the kernel takes them.
     unsafe { each_pair(weights, inputs.as_ptr().cast(), inputs.len(), sums, pair) };
 }
 
 /// What [`portable::dot_nibbles`](crate::arch::portable::dot_nibbles) computes.
+#[cfg(any(kernel = "armv6m", kernel = "armv7m"))]
 pub(crate) fn dot_nibbles(
     weights: &[Quad],
     inputs: &[NibbleInputs],
     sums: &mut [[i32; ROWS_PER_QUAD]],
 ) {
     let quads = inputs.len();
-    // SAFETY: as above.
+    // SAFETY: these are the inputs of all quads, as the kernel takes them.
     unsafe { each_pair(weights, inputs.as_ptr().cast(), quads, sums, pair_nibbles) };
 }
 
