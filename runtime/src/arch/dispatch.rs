@@ -13,6 +13,8 @@ use super::wasm;
 use super::x86;
 use super::{Inputs, NibbleInputs, Quad, Scales, Shifts, StartValues};
 use crate::format::layout::ROWS_PER_QUAD;
+#[cfg(feature = "batch")]
+use crate::format::layout::WeightBits;
 
 /// Returns what the selected backend's function gives, if it is one of x86-64.
 #[cfg(target_arch = "x86_64")]
@@ -59,6 +61,17 @@ pub(crate) fn widen(inputs: &[i8], words: &mut [u32]) -> i32 {
 pub(crate) fn prepare(inputs: &mut [Inputs]) {
     #[cfg(any(kernel = "armv7m", kernel = "riscv"))]
     super::packed::pack(inputs);
+}
+
+/// The sum of inputs, which are [`prepare`]d for weights of a byte.
+#[cfg(feature = "batch")]
+#[inline(always)]
+pub(crate) fn total(words: &[u32], bits: WeightBits) -> i32 {
+    match bits {
+        #[cfg(any(kernel = "armv7m", kernel = "riscv"))]
+        WeightBits::Eight => super::packed::total(words.as_chunks().0),
+        _ => portable::total(words),
+    }
 }
 
 /// For each block of four rows, `sums[row] += weights[row][column] * inputs[column]`, modulo 2^32.

@@ -36,6 +36,8 @@ mod wasm;
 mod x86;
 
 pub use backend::Backend;
+#[cfg(feature = "batch")]
+pub(crate) use dispatch::total;
 pub(crate) use dispatch::{Operation, cells, dot, dot_nibbles, prepare, run, values, widen};
 
 use crate::format::layout::{COLUMNS, NIBBLE_COLUMNS, QUAD_BYTES, ROWS_PER_QUAD, SCALE_BYTES};

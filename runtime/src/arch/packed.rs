@@ -29,6 +29,21 @@ pub(crate) fn pack(inputs: &mut [Inputs]) {
     }
 }
 
+/// The sum of the inputs that were replaced by these factors.
+#[cfg(any(test, feature = "batch"))]
+pub(crate) fn total(factors: &[Inputs]) -> i32 {
+    let both = |pair: i32| {
+        let low = pair as i16;
+        i32::from(low) + (pair.wrapping_sub(i32::from(low)) >> 16)
+    };
+    let mut total = 0;
+    for factors in factors {
+        let [first, second] = factors.map(u32::cast_signed);
+        total += both(first) + both(second.wrapping_add(first << 8));
+    }
+    total
+}
+
 #[cfg(test)]
 mod tests {
     extern crate std;
@@ -79,6 +94,11 @@ mod tests {
             portable::dot(&[quad], &[words], &mut expected);
             let mut packed = [words];
             pack(&mut packed);
+            assert_eq!(
+                total(&packed),
+                x.iter().copied().map(i32::from).sum(),
+                "{x:?}"
+            );
             let actual = products(u32::from_le_bytes(row), packed[0]);
             assert_eq!(actual, expected[0][0], "{x:?} {row:?}");
         }

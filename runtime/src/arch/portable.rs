@@ -17,6 +17,17 @@ pub(crate) fn widen(inputs: &[i8], words: &mut [u32]) -> i32 {
     total
 }
 
+/// The sum of inputs that were widened.
+#[cfg(feature = "batch")]
+pub(crate) fn total(words: &[u32]) -> i32 {
+    let mut total = 0;
+    for &word in words {
+        let [low, high] = super::halves(word);
+        total += i32::from(low) + i32::from(high);
+    }
+    total
+}
+
 /// For each block of four rows, `sums[row] += weights[row][column] * inputs[column]`, modulo 2^32.
 ///
 /// `weights` has as many quads for each block as there are quads of inputs.

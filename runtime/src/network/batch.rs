@@ -4,9 +4,9 @@ use super::Network;
 use crate::arch::{self, Operation};
 use crate::vocab::Token;
 
-/// Bytes of weights that all streams use before the next are read: half of a small first cache, whose
-/// other half has the streams' inputs.
-pub(super) const GROUP_BYTES: usize = 16 * 1024;
+/// Bytes of weights that all streams use before the next are read: half of a small second cache. Less, which
+/// would stay in the first, costs more than it saves: a kernel begins anew with each group.
+pub(super) const GROUP_BYTES: usize = 256 * 1024;
 
 /// What a step of one stream takes.
 pub struct Stream<'s> {

@@ -5,6 +5,7 @@ use core::ops::Range;
 use bytemuck::must_cast_slice_mut;
 
 use super::{IntegerNetwork, Out, Rows, Widened};
+use crate::arch::total;
 use crate::format::layout::QUAD_BYTES;
 use crate::network::batch::{GROUP_BYTES, Stream, Streams};
 use crate::vocab::Token;
@@ -64,7 +65,11 @@ impl IntegerNetwork<'_> {
             .workspace
             .split_at_mut_checked(stream.workspace.len().saturating_sub(sections.vocab_size))
             .unwrap_or_default();
-        let inputs = Widened::of(inputs.get(..rows.columns / 2).unwrap_or_default());
+        let words = inputs.get(..rows.columns / 2).unwrap_or_default();
+        let inputs = Widened {
+            words,
+            total: total(words, rows.weight_bits),
+        };
         let out = if part == sections.num_layers {
             let logits = logits.get_mut(super::ROWS_PER_QUAD * blocks.start..);
             Out::Logits(must_cast_slice_mut(logits.unwrap_or_default()))
@@ -98,17 +103,5 @@ impl Rows<'_> {
             weights: self.weights.get(quads).unwrap_or_default(),
             ..*self
         }
-    }
-}
-
-impl<'w> Widened<'w> {
-    /// Inputs that were widened before.
-    #[inline(always)]
-    fn of(words: &'w [u32]) -> Self {
-        let mut total = 0;
-        for word in words {
-            total += i32::from(*word as i16) + (word.cast_signed() >> 16);
-        }
-        Self { words, total }
     }
 }
