@@ -42,14 +42,16 @@ fn compare(model: &Model<'_>, count: usize, steps: usize, seed: u64) {
         let mut places = Vec::new();
         let mut taking: Vec<&mut BoxedSession<'_>> = Vec::new();
         for (place, session) in together.iter_mut().enumerate() {
-            if rng.next_u32() % 4 > 0 {
+            if !rng.next_u32().is_multiple_of(4) {
                 places.push(place);
                 taking.push(session);
             }
         }
         let next: Vec<Option<Token>> = places
             .iter()
-            .map(|_| (rng.next_u32() % 8 > 0).then(|| Token((rng.next_u32() % tokens) as u16)))
+            .map(|_| {
+                (!rng.next_u32().is_multiple_of(8)).then(|| Token((rng.next_u32() % tokens) as u16))
+            })
             .collect();
         let mut found = Vec::new();
         Batch::new(&mut taking).unwrap().step(|at, logits| {

@@ -163,7 +163,7 @@ impl Scorer<'_, '_> {
         let by = self.args.by.unwrap_or(BY);
         let top = self.args.top.and_then(|top| usize::try_from(top).ok());
         let mut all = Vec::new();
-        let mut sort = |all: &mut Vec<Scored>| {
+        let sort = |all: &mut Vec<Scored>| {
             all.sort_by(|a, b| most_surprising_first(a, b, by));
             all.truncate(top.unwrap_or(all.len()));
         };
