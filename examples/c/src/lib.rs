@@ -14,7 +14,7 @@
 #![warn(clippy::indexing_slicing)]
 
 /// Brings what a panic does, which can't be reached.
-#[cfg(not(target_os = "none"))]
+#[cfg(not(any(target_os = "none", target_family = "wasm")))]
 extern crate std;
 
 mod coder;
@@ -24,8 +24,9 @@ mod model;
 mod sampler;
 mod session;
 
-/// No panic can be reached, in no function: an archive in which one could doesn't link, for want of this.
-#[cfg(target_os = "none")]
+/// No panic can be reached, in no function: an archive in which one could doesn't link, for want of this. A
+/// WebAssembly module would import it.
+#[cfg(any(target_os = "none", target_family = "wasm"))]
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     unsafe extern "C" {
