@@ -67,10 +67,18 @@ pub enum charlet_error {
 use charlet_error::*;
 
 impl From<Error> for charlet_error {
-    // One table, wherever it is needed.
-    #[inline(never)]
     fn from(error: Error) -> Self {
-        match error {
+        // SAFETY: it is the number of one of them, made narrow and wide again.
+        unsafe { core::mem::transmute::<i32, Self>(i32::from(Self::narrow(error))) }
+    }
+}
+
+impl charlet_error {
+    /// The number of an error of the runtime: one table wherever it is needed, and of bytes, which takes a quarter of
+    /// one of numbers as C has them.
+    #[inline(never)]
+    fn narrow(error: Error) -> u8 {
+        (match error {
             Error::NotAModel => CHARLET_NOT_A_MODEL,
             Error::Truncated { .. } => CHARLET_TRUNCATED,
             Error::TrailingBytes(_) => CHARLET_TRAILING_BYTES,
@@ -93,7 +101,7 @@ impl From<Error> for charlet_error {
             Error::InvalidTemperature => CHARLET_INVALID_TEMPERATURE,
             Error::InvalidTopP => CHARLET_INVALID_TOP_P,
             _ => CHARLET_OTHER_ERROR,
-        }
+        }) as u8
     }
 }
 
