@@ -84,6 +84,8 @@ fn what_is_shipped_is_as_it_would_be_written() {
         "names/names-i8",
         "names/names-i4",
         "names-tiny/names-tiny",
+        "messages/messages",
+        "messages/messages-64k",
         "shakespeare-256k/shakespeare-256k",
     ] {
         let file = std::fs::read(repository(&format!("models/{model}.charlet"))).unwrap();
