@@ -8,13 +8,14 @@ pub mod fuzz;
 use std::path::PathBuf;
 
 use crate::support::repository;
-use fuzz::{checkpoint, logs, message, model, settings, state, text};
+use fuzz::{checkpoint, import, logs, message, model, settings, state, text};
 
 /// The target of a format: its name, what is done with a file, and what it begins with.
 type Target = (&'static str, fn(&[u8]), fn() -> Vec<Vec<u8>>);
 
-const TARGETS: [Target; 7] = [
+const TARGETS: [Target; 8] = [
     ("checkpoint", checkpoint::check, checkpoint::seeds),
+    ("import", import::check, import::seeds),
     ("logs", logs::check, logs::seeds),
     ("message", message::check, message::seeds),
     ("model", model::check, model::seeds),

@@ -6,6 +6,8 @@
 pub mod checkpoint;
 /// A file for those who read one.
 mod file;
+/// Networks of other programs.
+pub mod import;
 /// Which bits of a model file have one value only.
 pub mod layout;
 /// `steps.jsonl` and `metrics.jsonl`.
