@@ -266,6 +266,87 @@ fn damage_ends_with_an_error_or_with_text() {
 }
 
 #[test]
+fn joined_files_are_read_one_after_the_other() {
+    let place = Place::new();
+    for model in [names(), shakespeare()] {
+        let texts = ["maria", "", "To be, or not to be\n", "x\u{1f980}"];
+        let mut joined = Vec::new();
+        for (text, check) in texts.iter().zip([&[][..], &["--check"]].iter().cycle()) {
+            let compress = [&["compress", model.as_str()], *check].concat();
+            joined.extend(pipe(&place, &compress, text.as_bytes()));
+        }
+        let read = pipe(&place, &["decompress", &model], &joined);
+        assert_eq!(String::from_utf8(read).unwrap(), texts.concat());
+        let chars = texts.concat().chars().count();
+        let limit = |most: usize| most.to_string();
+        let decompress = ["decompress", &model, "--max-chars"];
+        let error = refused(
+            &place,
+            &[&decompress[..], &[&limit(chars - 1)]].concat(),
+            &joined,
+        );
+        assert!(error.contains("--max-chars"), "{error}");
+        let read = pipe(
+            &place,
+            &[&decompress[..], &[&limit(chars)]].concat(),
+            &joined,
+        );
+        assert_eq!(read, texts.concat().as_bytes());
+    }
+    // What would be taken for two is not compressed so.
+    let bytes = fs::read(names()).unwrap();
+    let checksum = Model::from_bytes(&bytes).unwrap().checksum();
+    let header = [&b"\xc2\x8fclz\x01\0"[..], &checksum.to_le_bytes()].concat();
+    // Not every checksum is text.
+    if std::str::from_utf8(&header).is_ok() {
+        let error = refused(&place, &["compress", &names()], &header);
+        assert!(error.contains("--raw"), "{error}");
+    }
+}
+
+#[test]
+fn bytes_behind_the_end_of_a_message_are_refused_but_for_zeros() {
+    let place = Place::new();
+    let (model, other) = (names(), model("names/names-i4.charlet"));
+    for text in [
+        "",
+        "maria",
+        "maria josefina anna-lena",
+        "\u{1f980}\u{1f980}",
+    ] {
+        for options in [&[][..], &["--check"], &["--raw"], &["--raw", "--check"]] {
+            let compress = [&["compress", model.as_str()], options].concat();
+            let message = pipe(&place, &compress, text.as_bytes());
+            let decompress = [&["decompress", model.as_str()], options].concat();
+            // To a text that is stored as it is, they are characters.
+            if text.starts_with("maria") {
+                let padded = [&message[..], &[0; 40]].concat();
+                assert_eq!(pipe(&place, &decompress, &padded), text.as_bytes());
+            }
+            let foreign = pipe(&place, &["compress", &other], b"maria");
+            for behind in [&foreign[..], &b"and much more\n".repeat(9)] {
+                let output = piped(&place, &decompress, &[&message[..], behind].concat());
+                // Where the coder left zeros out, what follows may change the text.
+                let error = String::from_utf8(output.stderr).unwrap();
+                let is_read = output.status.success() && output.stdout == text.as_bytes();
+                assert!(!is_read, "{text:?} {options:?}");
+                assert!(
+                    !error.contains("behind its end") || error.contains("cut them off"),
+                    "{error}"
+                );
+            }
+        }
+    }
+    let message = pipe(&place, &["compress", &model], b"maria");
+    let error = refused(
+        &place,
+        &["decompress", &model],
+        &[&message[..], &[0x55; 30]].concat(),
+    );
+    assert!(error.contains("bytes are behind its end"), "{error}");
+}
+
+#[test]
 fn no_output_replaces_an_input_or_another_kind() {
     let place = Place::new();
     fs::copy(names(), place.path("m.charlet")).unwrap();

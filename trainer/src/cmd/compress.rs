@@ -183,15 +183,21 @@ fn whole(args: &Args, model: &Model<'_>, output: &Output) -> Result<ExitCode> {
             figures.chars
         ));
     }
-    let mut file = Vec::new();
+    let mut file = message;
     if !args.raw {
         let header = Header {
             has_check: args.check,
             model: model.checksum(),
         };
-        file = header.to_bytes();
+        file = [header.to_bytes(), file].concat();
+        // Text that the model doesn't know is stored as it is.
+        ensure!(
+            Header::members(&file)?.len() == 1,
+            "{} has the header of a file that was compressed with this model in its text, and would be read as two: \
+             compress and decompress it with --raw",
+            name(&args.file)
+        );
     }
-    file.extend(message);
     figures.bytes = file.len();
     if let Some(form) = args.form.form() {
         file = form.encode(&file).into_bytes();

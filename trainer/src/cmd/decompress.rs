@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail, ensure};
 use charlet::Model;
-use charlet_trainer::inference::compression::{Codec, Header, char_limit};
+use charlet_trainer::inference::compression::{Codec, Header, Progress, char_limit};
 use charlet_trainer::util::file_kind::{COMPRESSED, Kind, check};
 use charlet_trainer::util::memory::{self, available, name};
 use charlet_trainer::util::shown::Shown;
@@ -21,8 +21,11 @@ use super::{check_model, read_model};
 ///
 /// Nothing is written before all is read, but with --lines each message as it arrives.
 ///
+/// Files that were joined give their texts one behind the other, as with gzip.
+///
 /// A damaged message gives an error or wrong text; with a check byte, 255 of 256 changed messages
-/// are noticed. Of bytes added behind the end most are not.
+/// are noticed. Bytes added behind the end are refused, but for zeros and up to four others;
+/// a text that is stored as it is takes them for more of it.
 #[derive(Debug, Parser)]
 #[command(after_help = "Examples:
   charlet decompress book.charlet book.clz -o book.txt
@@ -102,28 +105,50 @@ fn text(args: &Args, model: &Model<'_>, mut bytes: Vec<u8>) -> Result<String> {
         refuse_form(args, &bytes)?;
         check(&args.file, &bytes, Kind::Compressed)?;
     }
-    let (mut message, mut has_check) = (&bytes[..], args.check);
+    let mut messages = vec![(args.check, &bytes[..])];
     if !args.raw {
-        let (header, rest) = Header::split(&bytes).with_context(unusable)?;
-        let checksum = model.checksum();
+        let members = Header::members(&bytes).with_context(unusable)?;
+        // All are of the same model.
+        let (found, checksum) = (
+            members.first().map(|(header, _)| header.model),
+            model.checksum(),
+        );
         ensure!(
-            header.model == checksum,
+            found == Some(checksum),
             "{} was compressed with another model: with that of checksum {:08x}, and {} has {checksum:08x}",
             name(&args.file),
-            header.model,
+            found.unwrap_or(0),
             name(&args.model)
         );
         ensure!(
-            header.has_check || !args.check,
+            !args.check || members.iter().all(|(header, _)| header.has_check),
             "{} has no check byte: leave out --check",
             name(&args.file)
         );
-        (message, has_check) = (rest, header.has_check);
+        let members = members.into_iter();
+        messages = members
+            .map(|(header, message)| (header.has_check, message))
+            .collect();
     }
-    let mut bar = Bar::new(Some(message.len()));
-    let most = limit(args, message.len(), available().bytes);
-    let text = Codec::new(model, has_check).decompress(message, most, |now| bar.show(now));
-    text.with_context(unusable)
+    let length = messages.iter().map(|(_, message)| message.len()).sum();
+    let mut bar = Bar::new(Some(length));
+    let mut most = limit(args, length, available().bytes);
+    let (mut text, mut before) = (String::new(), Progress::default());
+    for (has_check, message) in messages {
+        let decompressed = Codec::new(model, has_check).decompress(message, most, |now| {
+            bar.show(Progress {
+                chars: before.chars + now.chars,
+                read: before.read + now.read,
+            });
+        });
+        let decompressed = decompressed.with_context(unusable)?;
+        let chars = decompressed.chars().count();
+        text.push_str(&decompressed);
+        most -= chars;
+        before.chars += chars;
+        before.read += message.len();
+    }
+    Ok(text)
 }
 
 /// Names the form of a file that is read as bytes.

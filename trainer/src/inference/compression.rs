@@ -20,6 +20,9 @@ use crate::util::file_kind::COMPRESSED;
 /// The version of the header.
 const VERSION: u8 = 1;
 
+/// Bytes of the header.
+const HEADER_LEN: usize = 10;
+
 /// What stands before a message in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
@@ -60,10 +63,32 @@ impl Header {
         };
         Ok((header, message))
     }
+
+    /// The messages of a file with their headers: several may have been joined, as `cat` does.
+    ///
+    /// Another one begins where a header of the same model stands, which 2^79 random bytes have once.
+    ///
+    /// # Errors
+    /// As [`split`](Self::split).
+    pub fn members(file: &[u8]) -> Result<Vec<(Self, &[u8])>> {
+        let (mut header, mut rest) = Self::split(file)?;
+        let (mut members, model) = (Vec::new(), header.model);
+        let is_next = |part: &[u8]| {
+            part.starts_with(&COMPRESSED)
+                && Self::split(part).is_ok_and(|(next, _)| next.model == model)
+        };
+        while let Some(end) = rest.windows(HEADER_LEN).position(is_next) {
+            let (message, next) = rest.split_at(end);
+            members.push((header, message));
+            (header, rest) = Self::split(next)?;
+        }
+        members.push((header, rest));
+        Ok(members)
+    }
 }
 
 /// How far a text is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
     /// Characters done.
     pub chars: usize,
@@ -143,10 +168,11 @@ impl<'m> Codec<'m> {
         Ok(message)
     }
 
-    /// The text of a message, of at most so many characters.
+    /// The text of a message, of at most so many characters. Zeros may follow it, unless it is stored as it is.
     ///
     /// # Errors
-    /// If the message is damaged, as far as that is to be seen, or the text has more characters.
+    /// If the message is damaged, as far as that is to be seen, if it goes on behind its end by more than the few bytes
+    /// that are read ahead, or the text has more characters.
     pub fn decompress(
         &mut self,
         message: &[u8],
@@ -179,7 +205,16 @@ impl<'m> Codec<'m> {
                     "it has more than {most} characters: it is damaged, or --max-chars has to be larger"
                 ),
                 Ok(Some(char)) => text.push(char),
-                Ok(None) => return Ok(text),
+                Ok(None) => {
+                    let behind = message.get(read.get()..).unwrap_or_default();
+                    ensure!(
+                        behind.iter().all(|&byte| byte == 0),
+                        "its last {} bytes are behind its end: cut them off, or decompress them alone if they are another \
+                         message",
+                        behind.len()
+                    );
+                    return Ok(text);
+                }
                 Err(Error::CorruptMessage) => break,
                 Err(error) => return Err(error.into()),
             }
