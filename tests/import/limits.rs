@@ -103,7 +103,7 @@ fn the_output_is_a_model_or_a_checkpoint_by_its_name() {
 }
 
 /// A file of PyTorch with this pickle and stored numbers.
-fn pickled(program: &[u8], numbers: &[f32]) -> Vec<u8> {
+pub(super) fn pickled(program: &[u8], numbers: &[f32]) -> Vec<u8> {
     let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
     let stored = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
     archive.start_file("net/data.pkl", stored).unwrap();
@@ -117,7 +117,7 @@ fn pickled(program: &[u8], numbers: &[f32]) -> Vec<u8> {
     archive.finish().unwrap().into_inner()
 }
 
-fn text(program: &mut Vec<u8>, text: &str) {
+pub(super) fn text(program: &mut Vec<u8>, text: &str) {
     program.push(b'X');
     program.extend((text.len() as u32).to_le_bytes());
     program.extend(text.as_bytes());

@@ -21,7 +21,7 @@ mod limits;
 mod refused;
 
 /// The networks that `generate.py` has made.
-const CASES: [&str; 17] = [
+const CASES: [&str; 20] = [
     "one_hot.safetensors",
     "no_bias.pt",
     "checkpoint.pth",
@@ -39,6 +39,9 @@ const CASES: [&str; 17] = [
     "onnx_dynamo.onnx",
     "onnx_step.onnx",
     "onnx_external.onnx",
+    "onnx_dynamo_large.onnx",
+    "onnx_keras_1.onnx",
+    "onnx_keras_2.onnx",
 ];
 
 /// A file of this folder.

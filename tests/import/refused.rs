@@ -11,6 +11,7 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
 use super::file as file_of;
+use super::limits::{pickled, text};
 use crate::support::place::Place;
 
 /// Weights of a network of 5 tokens and 3 units, by their names and sizes.
@@ -253,6 +254,58 @@ fn refuse_bytes(name: &str, bytes: &[u8], words: &[&str]) {
     assert!(!place.path("net.charlet").exists());
 }
 
+/// A dict with a tensor that this function makes, of these arguments.
+fn made_by(function: &str, arguments: &[&str]) -> Vec<u8> {
+    let mut program = b"\x80\x02}(".to_vec();
+    text(&mut program, "lstm.weight_ih_l0");
+    program.extend(format!("ctorch._utils\n_rebuild_{function}\n(").bytes());
+    for argument in arguments {
+        program.extend(format!("ctorch\n{argument}\n").bytes());
+    }
+    program.extend(b"tRu.");
+    pickled(&program, &[])
+}
+
+#[test]
+fn tensors_without_plain_numbers_are_named_with_what_to_do() {
+    let float8 = ["a", "b", "c", "d", "e", "f", "float8_e4m3fn"];
+    for (function, arguments, words) in [
+        ("tensor_v3", &float8[..], ["float8_e4m3fn", "torch.float32"]),
+        (
+            "meta_tensor_no_storage",
+            &["float32"],
+            ["the device meta", "load its weights"],
+        ),
+        ("sparse_tensor", &[], ["is sparse", ".to_dense()"]),
+        ("qtensor", &[], ["is quantized", ".dequantize()"]),
+        ("nested_tensor", &[], ["nested_tensor", "torch.float32"]),
+    ] {
+        let words = [&["lstm.weight_ih_l0"], &words[..]].concat();
+        refuse_bytes("net.pt", &made_by(function, arguments), &words);
+    }
+    let header =
+        r#"{"lstm.weight_ih_l0":{"dtype":"F8_E4M3","shape":[12,5],"data_offsets":[0,60]}}"#;
+    let length = (header.len() as u64).to_le_bytes();
+    let bytes = [&length[..], header.as_bytes(), &[0; 60]].concat();
+    refuse_bytes(
+        "net.safetensors",
+        &bytes,
+        &["lstm.weight_ih_l0", "F8_E4M3", "torch.float32"],
+    );
+}
+
+#[test]
+fn an_archive_that_is_cut_off_is_copied_again() {
+    for name in ["checkpoint.pth", "keras_1.keras"] {
+        let bytes = fs::read(file_of(name)).unwrap();
+        refuse_bytes(
+            name,
+            &bytes[..bytes.len() / 2],
+            &["cut off or damaged", "copy it again"],
+        );
+    }
+}
+
 /// A Keras file of the tests with other settings.
 fn keras(name: &str, replace: &[(&str, &str)]) -> Vec<u8> {
     let bytes = fs::read(file_of(name)).unwrap();
@@ -429,6 +482,19 @@ fn what_onnx_has_and_we_have_not_is_refused_by_name() {
     refuse_nodes(instead("LSTM", "GRU"), &["a GRU"]);
     refuse_nodes(instead("LSTM", "RNN"), &["a plain RNN"]);
     refuse_nodes(instead("LSTM", "Tanh"), &["no LSTM node"]);
+    let written_out = |node: &mut Node| match node.op_type.as_str() {
+        "LSTM" => node.op_type = "Tanh".to_owned(),
+        "Squeeze" => node.op_type = "Sigmoid".to_owned(),
+        _ => {}
+    };
+    refuse_nodes(written_out, &["written out", "KERAS_BACKEND=tensorflow"]);
+    // A start state of weights, in the size that is fed.
+    let learnt = |node: &mut Node| {
+        if node.op_type == "Expand" {
+            node.input[0] = "net.fc.bias".to_owned();
+        }
+    };
+    refuse_nodes(learnt, &["a start state that isn't 0"]);
     refuse_nodes(
         instead("OneHot", "MatMul"),
         &["MatMul, before the first LSTM"],
@@ -465,4 +531,29 @@ fn what_onnx_has_and_we_have_not_is_refused_by_name() {
         &["Add, before the embedding"],
     );
     refuse_bytes("noise.onnx", &[0xff; 100], &["no ONNX file"]);
+}
+
+#[test]
+fn numbers_in_a_file_beside_the_graph_are_read_if_they_are_all_there() {
+    let graph = fs::read(file_of("onnx_external.onnx")).unwrap();
+    let numbers = fs::read(file_of("onnx_external.onnx.data")).unwrap();
+    let import = [
+        "import",
+        "onnx_external.onnx",
+        "-o",
+        "net.charlet",
+        "--chars",
+        "abcdefghijkl",
+    ];
+    let place = Place::new();
+    place.write("onnx_external.onnx", graph);
+    let name = "onnx_external.onnx.data";
+    place.fail_with(&import, &["can't import onnx_external.onnx", name]);
+    place.write(name, &numbers[..numbers.len() - 1]);
+    place.fail_with(&import, &[name, "too short", "val_80"]);
+    place.write(name, &numbers);
+    place.succeed(&import);
+    fs::remove_file(place.path(name)).unwrap();
+    fs::create_dir(place.path(name)).unwrap();
+    place.fail_with(&import, &[name, "is no file"]);
 }

@@ -14,7 +14,8 @@ use charlet_trainer::export::exported::Description;
 use charlet_trainer::export::form::Form;
 use charlet_trainer::export::model_file::{header, with_header};
 use charlet_trainer::import::{self, Foreign, Mapping, Marks, Names, Tokens};
-use charlet_trainer::inference::evaluation::evaluate;
+use charlet_trainer::inference::compression::Progress;
+use charlet_trainer::inference::evaluation::evaluate_while;
 use charlet_trainer::model::network::Network;
 use charlet_trainer::model::shape::Shape;
 use charlet_trainer::train::checkpoint::{self, Checkpoint};
@@ -28,7 +29,11 @@ use charlet_trainer::util::shell;
 use charlet_trainer::util::shown::Shown;
 use clap::{Parser, ValueEnum};
 
+use super::messages::Bar;
 use super::note;
+
+/// Predictions between two looks at the progress.
+const STRIDE: usize = 256;
 
 /// Make a model of a network that PyTorch or Keras has trained, or that is in an ONNX file
 ///
@@ -114,8 +119,10 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let text = args.check.as_deref().map(Source::read_utf8).transpose()?;
     let alphabet = tokens.alphabet();
     // Narrow layers are filled up: a small file may need much.
-    of_export(foreign.shape(&tokens)).check(available())?;
     let unfit = || format!("can't import {}", memory::name(&args.file));
+    of_export(foreign.shape(&tokens))
+        .check(available())
+        .with_context(unfit)?;
     let network = foreign.network(&tokens).with_context(unfit)?;
     let checkpoint = Checkpoint::imported(&network, alphabet).with_context(unfit)?;
     let mut training = checkpoint.description.config.training.clone();
@@ -149,9 +156,10 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     };
     let summary = network_summary(network.shape(), alphabet, &training)?;
     // All that may fail comes before the file, which may replace another.
-    let losses = match &text {
-        Some(text) => measured(&foreign, &tokens, text, export)?,
-        None => Vec::new(),
+    let losses = match (&text, &args.check) {
+        (Some(text), Some(path)) => measured(&foreign, &tokens, text, export)
+            .with_context(|| format!("can't measure the loss on {}", memory::name(path)))?,
+        _ => Vec::new(),
     };
     atomic_write(&args.output, &bytes)?;
 
@@ -298,13 +306,29 @@ fn measured(
     text: &Source,
     export: impl Fn(Precision) -> Result<Vec<u8>>,
 ) -> Result<Vec<(String, Result<f64>)>> {
-    let original = import::evaluate(foreign, tokens, text)?.nats_per_char();
-    let mut losses = vec![("original".to_owned(), Ok(original))];
-    for precision in [Precision::F32, Precision::I8, Precision::I4] {
+    const PRECISIONS: [Precision; 3] = [Precision::F32, Precision::I8, Precision::I4];
+    // About as many predictions as there are characters, for each.
+    let of_one = text.text.chars().count();
+    let mut bar = Bar::new(Some(of_one * (1 + PRECISIONS.len())));
+    let mut shown = 0;
+    let mut show = |before: usize, chars: usize| {
+        let chars = before * of_one + chars.min(of_one);
+        if chars >= shown + STRIDE {
+            shown = chars;
+            bar.show(Progress { chars, read: chars });
+        }
+    };
+    let original = import::evaluate(foreign, tokens, text, |chars| show(0, chars))?;
+    let mut losses = vec![("original".to_owned(), Ok(original.nats_per_char()))];
+    for (precision, before) in PRECISIONS.into_iter().zip(1..) {
         let loss = match export(precision) {
             Ok(bytes) => {
-                let evaluation = evaluate(&Model::from_bytes(&bytes)?, text)?;
-                Ok(evaluation.nats_per_char())
+                let model = Model::from_bytes(&bytes)?;
+                let evaluation = evaluate_while(&model, text, |chars| {
+                    show(before, chars);
+                    true
+                });
+                Ok(evaluation?.nats_per_char())
             }
             // One that isn't asked for is no reason to refuse the others.
             Err(error) => Err(error),

@@ -1,4 +1,4 @@
-//! What `charlet compress` and `charlet decompress` have in common.
+//! What `charlet compress` and `charlet decompress` have in common; their bar is that of `import --check`, too.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, IsTerminal, Read, Write};

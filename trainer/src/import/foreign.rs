@@ -78,6 +78,7 @@ impl Matrix {
             name: name.to_owned(),
             dims: vec![self.rows, self.columns],
             values: self.values,
+            unreadable: None,
         }
     }
 

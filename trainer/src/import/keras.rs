@@ -3,18 +3,16 @@
 //! Keras has kernels of `[inputs, 4 units]`. Their gates i, f, c, o stand in our order; our g is its c.
 
 use std::collections::BTreeMap;
-use std::io::Cursor;
 
 use anyhow::{Context, Result, bail, ensure};
 use hdf5_pure::{DType, Datatype, DatatypeByteOrder, File, Group};
 use serde_json::Value;
-use zip::ZipArchive;
 
 use super::foreign::{Dense, Foreign, Layer};
 use super::names::{Mapping, Natural, Part, listed};
 use super::tokens::Names;
 use super::weight::{Weight, floats};
-use super::{part_refusal, refusal, unpacked, weight_limit};
+use super::{archive, part_refusal, refusal, unpacked, weight_limit};
 
 /// Names of the files in a `.keras` archive.
 const CONFIG: &str = "config.json";
@@ -39,9 +37,10 @@ const IDLE: [&str; 8] = [
 
 /// Reads a `.keras` archive.
 pub(super) fn from_archive(bytes: &[u8], mapping: &Mapping) -> Result<Foreign> {
-    let mut archive = ZipArchive::new(Cursor::new(bytes)).context("it is damaged")?;
+    let mut archive = archive(bytes)?;
     let config = unpacked(&mut archive, CONFIG, MAX_CONFIG)?;
-    let config = serde_json::from_slice(&config).with_context(|| format!("{CONFIG} is damaged"))?;
+    let config =
+        serde_json::from_slice(&config).with_context(|| format!("{CONFIG} in it is damaged"))?;
     // Weights aren't compressed much, if at all.
     let limit = 64 * bytes.len() as u64;
     let weights = unpacked(&mut archive, WEIGHTS, limit)?;
@@ -188,6 +187,7 @@ impl Containers {
                 name: full,
                 dims,
                 values,
+                unreadable: None,
             };
             let part = self.parts.entry(Natural::of(&layer_of(path))).or_default();
             part.weights.insert(name, weight);

@@ -13,14 +13,15 @@ mod reference;
 mod tokens;
 mod weight;
 
-use std::io::Read;
+use std::io::{Cursor, Read};
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 pub use foreign::{Dense, Foreign, Layer, Matrix};
 pub use names::Mapping;
 pub use reference::{Original, evaluate};
 pub use tokens::{Marks, Names, Tokens};
+use zip::ZipArchive;
 
 use crate::util::file_kind::{self, Kind};
 use crate::util::memory;
@@ -90,7 +91,7 @@ impl Format {
 
 /// Refuses a part that no model of ours can have; `name` is what tells of it.
 fn part_refusal(name: &str, what: &str) -> anyhow::Error {
-    anyhow::anyhow!(
+    anyhow!(
         "{name} belongs to {what}, and a charlet model has none: it is an embedding, LSTM layers and a linear layer"
     )
 }
@@ -98,7 +99,7 @@ fn part_refusal(name: &str, what: &str) -> anyhow::Error {
 /// The same of a weight, which may be one that isn't used.
 fn refusal(name: &str, what: &str) -> anyhow::Error {
     let refusal = part_refusal(name, what);
-    anyhow::anyhow!("{refusal} (--map ignore=NAME leaves out what isn't used)")
+    anyhow!("{refusal} (--map ignore=NAME leaves out what isn't used)")
 }
 
 /// What the weights of a file of this many bytes may take: they may be in half precision, compressed, or have two names.
@@ -108,12 +109,16 @@ fn weight_limit(len: usize) -> u64 {
     most.min(memory::available().bytes / COPIES)
 }
 
+/// The zip archive that a file is.
+fn archive(bytes: &[u8]) -> Result<ZipArchive<Cursor<&[u8]>>> {
+    // What the library finds missing says nothing to those who have the file.
+    ZipArchive::new(Cursor::new(bytes)).map_err(|_| {
+        anyhow!("it is a zip archive that was cut off or damaged: copy it again, or save it again")
+    })
+}
+
 /// A file in a zip archive, which may say less of its size than it has.
-fn unpacked(
-    archive: &mut zip::ZipArchive<std::io::Cursor<&[u8]>>,
-    name: &str,
-    limit: u64,
-) -> Result<Vec<u8>> {
+fn unpacked(archive: &mut ZipArchive<Cursor<&[u8]>>, name: &str, limit: u64) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let file = archive
         .by_name(name)

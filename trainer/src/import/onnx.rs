@@ -2,20 +2,27 @@
 //!
 //! The gates of ONNX stand in the order i, o, f, c; our g is their c.
 
+mod constants;
+mod folded;
+mod index;
+
+use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
-use std::path::{Component, Path};
+use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
-use candle_core::DType;
 use prost::Message;
 use serde_json::Value;
 
+use constants::Constants;
+
 use super::foreign::{Dense, Foreign, Layer, Matrix};
-use super::part_refusal;
 use super::tokens::Names;
-use super::weight::{Weight, floats};
+use super::weight::Weight;
+use super::{COPIES, part_refusal};
 use crate::export::exported::METADATA_KEY;
-use crate::util::onnx::{Attribute, Graph, Model, Node, Tensor, data_type};
+use crate::util::memory;
+use crate::util::onnx::{Attribute, Graph, Model, Node, Tensor};
 
 /// Where ONNX has our gates i, f, g, o.
 const GATES: [usize; 4] = [0, 2, 3, 1];
@@ -65,9 +72,10 @@ pub(super) fn read(bytes: &[u8], path: &Path) -> Result<Foreign> {
 /// A graph, by the names of its values.
 struct Reader<'g> {
     graph: &'g Graph,
-    path: &'g Path,
-    constants: HashMap<&'g str, &'g Tensor>,
+    constants: Constants<'g>,
     producers: HashMap<&'g str, &'g Node>,
+    /// Bytes that weights may still take.
+    left: Cell<u64>,
 }
 
 fn attribute<'n>(node: &'n Node, name: &str) -> Option<&'n Attribute> {
@@ -77,6 +85,10 @@ fn attribute<'n>(node: &'n Node, name: &str) -> Option<&'n Attribute> {
 fn input(node: &Node, at: usize) -> Option<&str> {
     let name = node.input.get(at)?;
     Some(name.as_str()).filter(|name| !name.is_empty())
+}
+
+fn is_zero(weight: &Weight) -> bool {
+    weight.values.iter().all(|&value| value == 0.0)
 }
 
 /// What errors call a node.
@@ -90,7 +102,7 @@ fn shown(node: &Node) -> String {
 }
 
 impl<'g> Reader<'g> {
-    fn new(graph: &'g Graph, path: &'g Path) -> Self {
+    fn new(graph: &'g Graph, path: &Path) -> Self {
         let initializers = graph.initializer.iter();
         let mut constants: HashMap<&str, &Tensor> = initializers
             .map(|tensor| (tensor.name.as_str(), tensor))
@@ -111,107 +123,10 @@ impl<'g> Reader<'g> {
         }
         Self {
             graph,
-            path,
-            constants,
+            constants: Constants::new(constants, path),
             producers,
+            left: Cell::new(memory::available().bytes / COPIES),
         }
-    }
-
-    /// A weight, as it is or turned around.
-    fn constant(&self, name: &str) -> Result<Option<Weight>> {
-        if let Some(tensor) = self.constants.get(name) {
-            return self.weight(name, tensor).map(Some);
-        }
-        let Some(node) = self.producers.get(name) else {
-            return Ok(None);
-        };
-        let (Some(from), "Identity" | "Transpose") = (input(node, 0), node.op_type.as_str()) else {
-            return Ok(None);
-        };
-        // One step only: a graph may go in circles.
-        let Some(tensor) = self.constants.get(from) else {
-            return Ok(None);
-        };
-        let mut weight = self.weight(from, tensor)?;
-        if node.op_type == "Transpose" && weight.dims.len() == 2 {
-            weight = weight.matrix()?.transposed().into_weight(name);
-        }
-        Ok(Some(weight))
-    }
-
-    fn weight(&self, name: &str, tensor: &Tensor) -> Result<Weight> {
-        let dims = tensor.dims.iter().map(|&dim| Ok(usize::try_from(dim)?));
-        let dims: Vec<usize> = dims.collect::<Result<_>>()?;
-        let count = dims
-            .iter()
-            .try_fold(1usize, |all, &dim| all.checked_mul(dim));
-        let count = count.with_context(|| format!("{name} is too large"))?;
-        let values = self
-            .values(tensor, count)
-            .with_context(|| format!("{name} is damaged"))?;
-        Ok(Weight {
-            name: name.to_owned(),
-            dims,
-            values,
-        })
-    }
-
-    /// The numbers of a tensor, if they have fractions.
-    fn values(&self, tensor: &Tensor, count: usize) -> Result<Vec<f32>> {
-        let dtype = match tensor.data_type {
-            data_type::FLOAT => DType::F32,
-            data_type::DOUBLE => DType::F64,
-            data_type::FLOAT16 => DType::F16,
-            data_type::BFLOAT16 => DType::BF16,
-            _ => return Ok(Vec::new()),
-        };
-        let bytes = if tensor.data_location == 1 {
-            self.external(tensor)?
-        } else if !tensor.raw_data.is_empty() {
-            tensor.raw_data.clone()
-        } else {
-            match dtype {
-                DType::F32 => tensor
-                    .float_data
-                    .iter()
-                    .flat_map(|value| value.to_le_bytes())
-                    .collect(),
-                DType::F64 => tensor
-                    .double_data
-                    .iter()
-                    .flat_map(|value| value.to_le_bytes())
-                    .collect(),
-                _ => {
-                    let bits = tensor.int32_data.iter();
-                    bits.flat_map(|&bits| (bits as u16).to_le_bytes()).collect()
-                }
-            }
-        };
-        Ok(floats(&bytes, dtype, count)?.unwrap_or_default())
-    }
-
-    /// The bytes of a tensor in a file of its own, which is in the folder of the graph.
-    fn external(&self, tensor: &Tensor) -> Result<Vec<u8>> {
-        let entry = |key: &str| {
-            let entries = &mut tensor.external_data.iter();
-            let entry = entries.find(|entry| entry.key == key);
-            entry.map(|entry| entry.value.as_str())
-        };
-        let number = |key: &str| entry(key).map(str::parse::<usize>).transpose();
-        let name = Path::new(entry("location").context("it says no file")?);
-        ensure!(
-            name.components()
-                .all(|part| matches!(part, Component::Normal(_) | Component::CurDir)),
-            "its numbers are in {}, outside of the folder",
-            name.display()
-        );
-        let file = self.path.with_file_name("").join(name);
-        let bytes = std::fs::read(&file)
-            .with_context(|| format!("can't read {}, which has its numbers", file.display()))?;
-        let from = number("offset")?.unwrap_or(0);
-        let length = number("length")?.unwrap_or(bytes.len().saturating_sub(from));
-        let part = from.checked_add(length).and_then(|to| bytes.get(from..to));
-        Ok(part.context("its file is too short")?.to_vec())
     }
 
     /// The nodes that a value goes to; those that only move it are passed.
@@ -314,6 +229,15 @@ impl<'g> Reader<'g> {
     fn first(&self) -> Result<&'g Node> {
         let lstms = self.graph.node.iter().filter(|node| node.op_type == "LSTM");
         let lstms: Vec<&Node> = lstms.collect();
+        let has = |operator: &str| {
+            let mut nodes = self.graph.node.iter();
+            nodes.any(|node| node.op_type == operator)
+        };
+        ensure!(
+            !(lstms.is_empty() && has("Sigmoid") && has("Tanh")),
+            "it has no LSTM node, but Sigmoid and Tanh: an LSTM that is written out, as Keras exports one with PyTorch \
+             or JAX: import the .keras file, or export it with KERAS_BACKEND=tensorflow"
+        );
         ensure!(!lstms.is_empty(), "it has no LSTM node");
         for lstm in &lstms {
             if self
@@ -334,7 +258,7 @@ impl<'g> Reader<'g> {
                 return Ok(None);
             };
             let is_lookup = node.op_type == "Gather"
-                && input(node, 0).is_some_and(|data| self.constants.contains_key(data));
+                && input(node, 0).is_some_and(|data| self.constants.has(data));
             if is_lookup || !MOVES.contains(&node.op_type.as_str()) {
                 return Ok(Some(node));
             }
@@ -356,13 +280,8 @@ impl<'g> Reader<'g> {
             "Equal" if of(0)?.is_some() => input(source, 1),
             _ => input(source, 0),
         };
-        if let Some(index) = self.source(index.unwrap_or(""))? {
-            let what = format!("{}, before the embedding", index.op_type);
-            if ["Gather", "OneHot", "Equal"].contains(&source.op_type.as_str()) {
-                return Err(part_refusal(&shown(index), &what));
-            }
-        }
-        match source.op_type.as_str() {
+        let index = index.unwrap_or("");
+        let embedding = match source.op_type.as_str() {
             "OneHot" => Ok(None),
             // With each of all numbers.
             "Equal" if of(0)?.is_some() || of(1)?.is_some() => Ok(None),
@@ -374,7 +293,33 @@ impl<'g> Reader<'g> {
                 &shown(source),
                 &format!("{operator}, before the first LSTM"),
             )),
+        }?;
+        if let Some(before) = self.source(index)? {
+            let rows = embedding.as_ref().map(|embedding| embedding.rows);
+            if !rows.is_some_and(|rows| index::is_token(self, index, rows)) {
+                let what = format!("{}, before the embedding", before.op_type);
+                return Err(part_refusal(&shown(before), &what));
+            }
         }
+        Ok(embedding)
+    }
+
+    /// Whether a start state is fed, or zeros in whatever size.
+    fn is_zero_or_fed(&self, state: &str) -> Result<bool> {
+        let mut value = state;
+        for _ in 0..=self.graph.node.len() {
+            if let Some(constant) = self.constants.weight(value)? {
+                return Ok(is_zero(&constant));
+            }
+            let node = self.producers.get(value);
+            let from = node
+                .filter(|node| node.op_type == "Expand" || MOVES.contains(&node.op_type.as_str()));
+            match from.and_then(|node| input(node, 0)) {
+                Some(from) => value = from,
+                None => return Ok(true),
+            }
+        }
+        bail!("its nodes go in a circle")
     }
 
     fn layer(&self, node: &Node) -> Result<Layer> {
@@ -411,12 +356,11 @@ impl<'g> Reader<'g> {
             };
             self.constant(name)
         };
-        let is_zero = |weight: &Weight| weight.values.iter().all(|&value| value == 0.0);
         if input(node, 7).is_some() && !constant(7)?.is_some_and(|peepholes| is_zero(&peepholes)) {
             return refuse("an LSTM with peepholes");
         }
         for at in [5, 6] {
-            if constant(at)?.is_some_and(|state| !is_zero(&state)) {
+            if !input(node, at).map_or(Ok(true), |state| self.is_zero_or_fed(state))? {
                 return refuse("an LSTM with a start state that isn't 0");
             }
         }

@@ -21,7 +21,7 @@ use zip::ZipArchive;
 use machine::{Id, Machine, Object};
 
 use super::weight::{Weight, floats};
-use super::{unpacked, weight_limit};
+use super::{archive, unpacked, weight_limit};
 
 /// The largest pickle: a state dict's has about a hundred bytes for each tensor.
 const MAX_PICKLE: u64 = 64 << 20;
@@ -42,7 +42,7 @@ pub(super) struct Saved {
 
 /// Reads a file's bytes.
 pub(super) fn read(bytes: &[u8]) -> Result<Saved> {
-    let mut archive = ZipArchive::new(Cursor::new(bytes)).context("it is damaged")?;
+    let mut archive = archive(bytes)?;
     let names = archive
         .file_names()
         .map(|name| name.map(|name| name.into_owned()));
@@ -221,10 +221,42 @@ impl<'o> Reader<'o> {
                     let weight = self.rebuilt(arguments, name);
                     return weight.with_context(damaged).map(Some);
                 }
-                _ => break,
+                other => {
+                    let unreadable = self.unreadable(other, arguments);
+                    return Ok(unreadable.map(|why| Weight {
+                        name: name.to_owned(),
+                        dims: Vec::new(),
+                        values: Vec::new(),
+                        unreadable: Some(why),
+                    }));
+                }
             }
         }
         Ok(None)
+    }
+
+    /// Why a tensor that this function makes can't be read; nothing of what makes no tensor.
+    fn unreadable(&self, function: &str, arguments: Id) -> Option<String> {
+        let argument = |at: usize| match self.objects[*self.list(arguments).ok()?.get(at)?] {
+            Object::Global(ref name) => Some(name.trim_start_matches("torch ")),
+            _ => None,
+        };
+        let function = function.strip_prefix("torch._utils _rebuild_")?;
+        Some(match function {
+            "tensor_v3" => format!(
+                "has numbers of the type {}: save it with .to(torch.float32)",
+                argument(6).unwrap_or("of a newer PyTorch")
+            ),
+            "meta_tensor_no_storage" => {
+                "has no numbers, as it is on the device meta: load its weights before you save it"
+                    .to_owned()
+            }
+            "sparse_tensor" => "is sparse: save it with .to_dense()".to_owned(),
+            "qtensor" => "is quantized: save it with .dequantize()".to_owned(),
+            other => {
+                format!("is no plain tensor ({other}): save it with .detach().to(torch.float32)")
+            }
+        })
     }
 
     /// The tensor that is a part of a stored list of numbers.
@@ -251,6 +283,7 @@ impl<'o> Reader<'o> {
             name: name.to_owned(),
             dims: dims.clone(),
             values,
+            unreadable: None,
         };
         let dtype = match kind.rsplit([' ', '.']).next() {
             Some("FloatStorage") => DType::F32,

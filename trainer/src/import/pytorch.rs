@@ -43,6 +43,7 @@ pub(super) fn from_safetensors(bytes: &[u8], mapping: &Mapping) -> Result<Foreig
             name: name.to_owned(),
             dims,
             values: values.unwrap_or_default(),
+            unreadable: unreadable(view.dtype()),
         });
     }
     // A hash map has no order.
@@ -54,6 +55,15 @@ pub(super) fn from_safetensors(bytes: &[u8], mapping: &Mapping) -> Result<Foreig
         mapping,
     )?
     .with_own(own.as_deref())
+}
+
+/// Why numbers of this type can't be read; whole ones are no weights, and needn't be.
+fn unreadable(dtype: Dtype) -> Option<String> {
+    let name = format!("{dtype:?}");
+    let is_read = matches!(dtype, Dtype::F32 | Dtype::F64 | Dtype::F16 | Dtype::BF16);
+    let has_fractions = name.starts_with(['F', 'C']);
+    (has_fractions && !is_read)
+        .then(|| format!("has numbers of the type {name}: save it with .to(torch.float32)"))
 }
 
 /// Reads what `torch.save` has written.
@@ -147,6 +157,9 @@ fn assemble(
             continue;
         }
         let name = weight.name.clone();
+        if let Some(why) = &weight.unreadable {
+            bail!("{name} {why} (--map ignore={name} leaves it out)");
+        }
         refuse_by_name(&name)?;
         let place = mapping.place(Part::Lstm, &name);
         let is_elsewhere = mapping.has(Part::Lstm) && place.is_none();

@@ -88,17 +88,23 @@ impl<'f> Original<'f> {
 }
 
 /// How well a foreign network predicts a text, with the tokens that it has been given: by lines if they have an
-/// end, and else as a whole.
+/// end, and else as a whole. `progress` gets the number of predictions so far before each of them.
 ///
 /// # Errors
 /// If the tokens make no alphabet.
-pub fn evaluate(foreign: &Foreign, tokens: &Tokens, source: &Source) -> Result<Evaluation> {
+pub fn evaluate(
+    foreign: &Foreign,
+    tokens: &Tokens,
+    source: &Source,
+    mut progress: impl FnMut(usize),
+) -> Result<Evaluation> {
     let vocab = tokens.vocab()?;
     let mut evaluation = Evaluation::default();
     let mut score = |text: &str| {
         let mut original = Original::new(foreign);
         let mut logits = original.step(tokens.foreign(vocab.start()));
         let mut add = |logits: &[f64], token: usize| {
+            progress(evaluation.chars);
             let largest = logits.iter().copied().fold(f64::MIN, f64::max);
             let sum: f64 = logits.iter().map(|logit| (logit - largest).exp()).sum();
             evaluation.nll += largest + sum.ln() - logits[token];

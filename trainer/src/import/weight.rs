@@ -14,6 +14,8 @@ pub(super) struct Weight {
     pub(super) dims: Vec<usize>,
     /// In row order; none if it holds something else than floating-point numbers.
     pub(super) values: Vec<f32>,
+    /// Why its numbers can't be read, and what to do: what follows its name in an error.
+    pub(super) unreadable: Option<String>,
 }
 
 /// Floating-point numbers in little-endian bytes, in single precision; `None` for other types.
