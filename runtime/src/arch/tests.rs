@@ -72,6 +72,7 @@ fn backends() -> Vec<Backend> {
         // SAFETY: every processor of the target has NEON.
         let cells: Cells = |sums, c, h| unsafe { cells::cells(sums, c, h) };
         backends.push(Backend {
+            widen: super::widen,
             // SAFETY: every processor of the target has NEON.
             dot: |weights, inputs, sums| unsafe { plain::dot(weights, inputs, sums) },
             dot_nibbles: |weights, inputs, sums| {
@@ -83,6 +84,7 @@ fn backends() -> Vec<Backend> {
         });
         if super::aarch64::available().contains(&crate::Backend::NeonDotprod) {
             backends.push(Backend {
+                widen: super::widen,
                 // SAFETY: the processor has dot products.
                 dot: |weights, inputs, sums| unsafe { dotprod::dot(weights, inputs, sums) },
                 dot_nibbles: |weights, inputs, sums| {
