@@ -32,7 +32,7 @@ use crate::vocab::Token;
 /// for _ in 0..4 {
 ///     batch.next_chars(sampler, |at| rngs[at].next_u32(), |at, char| names[at].extend(char));
 /// }
-/// assert_eq!(names, ["lisi", "mari", "jana"]);
+/// assert_eq!(names, ["lisi", "fale", "zaia"]);
 /// # Ok::<(), charlet::Error>(())
 /// ```
 ///
