@@ -19,7 +19,7 @@ fn main() {
         "thumbv8m.main" => "armv7m",
         _ if has_neon() => "neon",
         // The kernel has multiplications and compressed instructions, and takes all registers. Whoever
-        // optimizes for size gets the portable code, which is half a kilobyte smaller.
+        // optimizes for size gets the portable code, which is a kilobyte smaller.
         riscv if riscv.starts_with("riscv32im") && riscv.ends_with('c') && !is_small() => "riscv",
         _ => "portable",
     };

@@ -1,4 +1,5 @@
-//! RISC-V of 32 bits with multiplications and compressed instructions, RV32IMC: two products with each, eight rows for each pair of factors.
+//! RISC-V of 32 bits with multiplications and compressed instructions, RV32IMC: two products with each
+//! multiplication, eight rows for each pair of factors.
 #![allow(unsafe_code)]
 
 use core::arch::naked_asm;
